@@ -1,0 +1,282 @@
+"""The schema of a run: every key, its type and its range. Values live in conf/ alone; nothing here has a default.
+
+The classes are frozen pydantic models, so a run's configuration is checked in full before any work starts, and the
+library works on typed attributes only. Hydra composes the YAML; `RunConfig.parse` takes the plain result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pointrad.errors import UserError
+from pointrad.scene.types import Split
+
+Share = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Config(BaseModel):
+    """Base of all configs: immutable, unknown keys, NaN and infinities are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DemoDatasetConfig(Config):
+    """The scene that comes with the repository."""
+
+    name: Literal["demo"]
+    downscale: Count
+    background: Literal["black", "white"]
+
+
+class BlenderDatasetConfig(Config):
+    """Scenes in NeRF-synthetic layout: `root` holds one folder per scene."""
+
+    name: Literal["blender"]
+    root: Path
+    downscale: Count
+    background: Literal["black", "white"]
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _root_is_set(cls, root: object) -> object:
+        if root is None:
+            raise ValueError("not set; give dataset.root=FOLDER (the folder that holds the scenes) or set POINTRAD_DATA")
+        return root
+
+
+class SceneConfig(Config):
+    """What the published code sets per scene: the share of hull points kept and the splat radius (NDC)."""
+
+    name: str
+    kept_share: Annotated[float, Field(gt=0, le=1)]
+    splat_radius: Positive
+
+
+class NoCorruptionConfig(Config):
+    name: Literal["none"]
+    level: Literal[0]
+    seed: int
+
+
+class AffineCorruptionConfig(Config):
+    """The jitter at level 1; `level` scales every part (spec, section 2)."""
+
+    name: Literal["affine"]
+    level: Share
+    seed: int
+    rotation_degrees: NonNegative
+    translation: NonNegative
+    shrink: Share
+    grow: NonNegative
+    shear_degrees: Annotated[float, Field(ge=0, le=90)]
+
+
+class InitConfig(Config):
+    """The soft visual hull that the cloud starts from (spec, section 3)."""
+
+    name: Literal["hull"]
+    lattice: Annotated[int, Field(ge=2, le=1024)]
+    bounds: tuple[float, float]
+    consistency: Share
+    kept_share: Annotated[float, Field(gt=0, le=1)]
+    jitter: NonNegative
+    outside_margin: NonNegative
+
+    @model_validator(mode="after")
+    def _bounds_ascend(self) -> InitConfig:
+        if self.bounds[0] >= self.bounds[1]:
+            raise ValueError(f"bounds must ascend, found {list(self.bounds)}")
+        return self
+
+
+class ModelConfig(Config):
+    splat_radius: Positive
+    points_per_pixel: Annotated[int, Field(ge=1, le=255)]
+    view_direction: Literal["point", "pixel"]
+
+
+class RendererConfig(Config):
+    name: Literal["auto", "cpu", "pytorch3d"]
+    device: str
+
+
+class PhotometricLossConfig(Config):
+    """MSE plus `gradient_weight` times the mean absolute differences of shifted errors (spec, section 6)."""
+
+    name: Literal["photometric"]
+    gradient_weight: NonNegative
+    shifts: tuple[Count, ...]
+
+
+class SilhouetteLossConfig(Config):
+    """Position pretraining: MSE of tanh(sharpness max RGB), plus `ridge` times the mean squared position."""
+
+    name: Literal["silhouette"]
+    sharpness: Positive
+    ridge: NonNegative
+
+
+class RemoveOutliersConfig(Config):
+    op: Literal["remove_outliers"]
+    voxel: Positive
+    neighbours: Count
+    deviations: NonNegative
+
+
+class DuplicateConfig(Config):
+    op: Literal["duplicate"]
+    copies: Annotated[int, Field(ge=2)]
+
+
+class DropFaintHarmonicsConfig(Config):
+    """Drop the points whose harmonics' norm lies below this quantile (in the published code, unused there)."""
+
+    op: Literal["drop_faint_harmonics"]
+    quantile: Share
+
+
+Operation = Annotated[RemoveOutliersConfig | DuplicateConfig | DropFaintHarmonicsConfig, Field(discriminator="op")]
+
+
+class StageConfig(Config):
+    """A stage of training; each starts a fresh optimiser and decays its learning rates by `lr_decay` per epoch."""
+
+    enabled: bool
+    epochs: Annotated[int, Field(ge=0)]
+    harmonics: bool
+    colour_lr: NonNegative
+    position_lr: NonNegative
+    lr_decay: Annotated[float, Field(gt=0, le=1)]
+    downscale: Count
+    loss: Annotated[PhotometricLossConfig | SilhouetteLossConfig, Field(discriminator="name")]
+    before: tuple[Operation, ...]
+    after: tuple[Operation, ...]
+
+
+class AdamConfig(Config):
+    beta1: Annotated[float, Field(ge=0, lt=1)]
+    beta2: Annotated[float, Field(ge=0, lt=1)]
+    epsilon: Positive
+
+
+class ScheduleConfig(Config):
+    """Stages in order. A mapping rather than a list, so that `schedule.stages.base.epochs=5` works in Hydra."""
+
+    name: str
+    adam: AdamConfig
+    stages: dict[str, StageConfig]
+
+    @model_validator(mode="after")
+    def _some_stage_is_enabled(self) -> ScheduleConfig:
+        if not self.enabled_stages:
+            raise ValueError("no stage is enabled; enable at least one")
+        return self
+
+    @property
+    def enabled_stages(self) -> dict[str, StageConfig]:
+        return {name: stage for name, stage in self.stages.items() if stage.enabled}
+
+
+class EvalConfig(Config):
+    split: Split
+    lpips: bool
+
+
+class TurntableConfig(Config):
+    frames: Annotated[int, Field(ge=0)]
+    fps: Count
+    elevation_degrees: Annotated[float, Field(gt=-90, lt=90)]
+
+
+class ArtifactsConfig(Config):
+    """Which evaluation views are drawn after initialisation and after each stage, and the turntable."""
+
+    views: tuple[Annotated[int, Field(ge=0)], ...]
+    turntable: TurntableConfig
+
+
+class CheckpointConfig(Config):
+    every_seconds: NonNegative
+
+
+class NoTrackerConfig(Config):
+    name: Literal["none"]
+
+
+class WandbTrackerConfig(Config):
+    name: Literal["wandb"]
+    project: str
+    entity: str | None
+    group: str | None
+    job_type: str | None
+    tags: tuple[str, ...]
+    mode: Literal["auto", "online", "offline"]
+
+
+class RunConfig(Config):
+    """All of one run."""
+
+    dataset: Annotated[DemoDatasetConfig | BlenderDatasetConfig, Field(discriminator="name")]
+    scene: SceneConfig
+    corruption: Annotated[NoCorruptionConfig | AffineCorruptionConfig, Field(discriminator="name")]
+    init: InitConfig
+    model: ModelConfig
+    renderer: RendererConfig
+    schedule: ScheduleConfig
+    eval: EvalConfig
+    artifacts: ArtifactsConfig
+    checkpoint: CheckpointConfig
+    tracker: Annotated[NoTrackerConfig | WandbTrackerConfig, Field(discriminator="name")]
+    seed: Annotated[int, Field(ge=0)]
+    threads: Annotated[int, Field(ge=0)]
+
+    @classmethod
+    def parse(cls, values: object) -> RunConfig:
+        """Check a composed configuration (plain dicts, lists and scalars).
+
+        Raises UserError naming each wrong key, the value found and what would be valid.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UserError("\n".join(_explain(problem) for problem in error.errors())) from None
+
+    def identity(self) -> str:
+        """16 hex digits that name what is trained: equal for two runs exactly when their training is the same.
+
+        Device, threads, folders, evaluation, pictures, checkpoints and trackers do not change the trained cloud.
+        """
+        values = self.model_dump(mode="json", exclude={"eval", "artifacts", "checkpoint", "tracker", "threads"})
+        values["dataset"].pop("root", None)
+        values["renderer"].pop("device")
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+# Pydantic puts the tag of a discriminated union into an error's location; it is no part of the config's key.
+_UNION_TAGS = frozenset(
+    {"demo", "blender", "none", "affine", "photometric", "silhouette", "wandb"}
+    | {"remove_outliers", "duplicate", "drop_faint_harmonics"}
+)
+
+
+def _explain(problem: Any) -> str:
+    location = problem["loc"]
+    key = ".".join(str(part) for i, part in enumerate(location) if not (i > 0 and part in _UNION_TAGS))
+    message = problem["msg"].removeprefix("Value error, ")
+    match problem["type"]:
+        case "missing":
+            return f"{key}: missing; expected a value"
+        case "extra_forbidden":
+            return f"{key}: unknown key (value {problem['input']!r}); see `python train.py --help` for the valid ones"
+        case "value_error":
+            return f"{key}: {message}"
+        case _:
+            return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"

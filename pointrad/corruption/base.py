@@ -1,0 +1,31 @@
+"""The interface of every model of how masks go wrong."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from pointrad.scene.types import View
+
+
+class Corruption(Protocol):
+    """One way in which object masks are wrong; `level` 0 changes nothing, 1 is the worst."""
+
+    @property
+    def level(self) -> float: ...
+
+    def corrupt(self, view: View, rng: np.random.Generator) -> View:
+        """The view with its mask (and image, where the model moves both) corrupted; never in place."""
+        ...
+
+
+def corrupt_views(corruption: Corruption, views: tuple[View, ...], seed: int) -> tuple[View, ...]:
+    """Corrupt each view with a random stream of its own, so that a view's corruption depends on `seed` and its index
+    alone, not on how many views there are. At level 0 the views come back untouched."""
+    if corruption.level == 0:
+        return views
+    return tuple(
+        corruption.corrupt(view, np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index]))))
+        for index, view in enumerate(views)
+    )
