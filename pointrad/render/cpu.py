@@ -1,0 +1,205 @@
+"""The CPU renderer: buffers and order of the kernels in `cpu_kernels`, and their place in torch's autograd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pointrad import harmonics as sh
+from pointrad.cloud import ROWS
+from pointrad.render import cpu_kernels as kernels
+from pointrad.render.base import SplatSettings
+from pointrad.render.projection import pixel_directions
+from pointrad.scene.types import Camera, Float32Array
+
+# The place of a pair in its tile is kept in float32, which counts exactly up to here.
+MOST_SPLATS_PER_TILE = 2**24
+
+
+def set_threads(threads: int) -> None:
+    """Use `threads` threads for rendering and for torch, all cores if 0; results do not depend on it."""
+    count = min(threads, numba.config.NUMBA_NUM_THREADS) if threads else numba.config.NUMBA_NUM_THREADS
+    numba.set_num_threads(count)
+    torch.set_num_threads(count)
+
+
+class Splatting:
+    """One view being splatted: everything between a cloud and its image, kept for the backward pass.
+
+    Buffers are allocated once and grow when needed, so one object serves a whole training; results of `forward` are
+    valid until the next. Images here are planar and padded to whole tiles: [3, H', W'].
+    """
+
+    def __init__(self, settings: SplatSettings) -> None:
+        self.settings = settings
+        self._buffers: dict[str, NDArray[Any]] = {}
+
+    def forward(self, parameters: Float32Array, camera: Camera, harmonics: bool) -> tuple[Float32Array, Float32Array]:
+        """Composite `parameters` [33, N]; returns the image [3, H', W'] without background and its transmittance."""
+        self.camera = camera
+        self._project_and_sort(parameters)
+        self._bin()
+        per_pixel = harmonics and self.settings.view_direction == "pixel"
+        self.channels = 30 if per_pixel else 3
+        splats = self._buffer("splats", np.float32, parameters.shape[1], self.channels + 2)
+        if per_pixel:
+            kernels.pack_coefficients(parameters, self.rank_of, self.u, self.v, splats)
+        else:
+            eye = camera.position.astype(np.float32)
+            kernels.pack_colours(parameters, self.rank_of, self.u, self.v, eye, harmonics, splats)
+        self.splats = splats
+        shape = (self.rows * kernels.TILE, self.columns * kernels.TILE)
+        self.composited = self._buffer("composited", np.float32, self.channels, *shape)
+        self.transmittance = self._buffer("transmittance", np.float32, *shape)
+        self.last = self._buffer("last", np.float32, *shape)
+        kernels.tile_kernels(self.channels).forward(
+            splats, self.pair_rank, self.tile_start, self.columns, self.rows, self.radius,
+            np.float32(self.settings.points_per_pixel), self.composited, self.transmittance, self.last,
+        )  # fmt: skip
+        return self._evaluate_harmonics(self.composited), self.transmittance
+
+    def backward(self, parameters: Float32Array, gradient: Float32Array, behind: Float32Array) -> Float32Array:
+        """[3 + channels, N] gradient with respect to positions and composited channels.
+
+        gradient: [3, H', W'] of the loss with respect to the image `forward` returned; behind: [H', W'], its product
+        with the background.
+        """
+        pairs = int(self.tile_start[-1])
+        slots = self._buffer("slots", np.float32, pairs, self.channels + 2)
+        kernels.tile_kernels(self.channels).backward(
+            self.splats, self.pair_rank, self.pair_slot, self.tile_start, self.columns, self.rows, self.radius,
+            self._spread_over_harmonics(gradient), behind, self.transmittance, self.last, slots,
+        )  # fmt: skip
+        gathered = self._buffer("gathered", np.float32, 3 + self.channels, parameters.shape[1])
+        kernels.gather(
+            parameters, self.world_to_image, np.float32(self.camera.focal), self.rank_of, self.slot_start, slots, gathered
+        )
+        return gathered
+
+    def _project_and_sort(self, parameters: Float32Array) -> None:
+        camera, count = self.camera, parameters.shape[1]
+        self.world_to_image = camera.world_to_image.astype(np.float32)
+        self.radius = np.float32(self.settings.radius_in_pixels(camera))
+        self.u, self.v, depth = (self._buffer(name, np.float32, count) for name in ("u", "v", "depth"))
+        visible = self._buffer("visible", np.int64, kernels.CHUNKS)
+        kernels.project(
+            parameters, self.world_to_image, np.float32(camera.focal), camera.width, camera.height, self.radius,
+            self.u, self.v, depth, visible,
+        )  # fmt: skip
+        keys = [self._buffer(f"keys_{side}", np.uint32, count) for side in "ab"]
+        order = [self._buffer(f"order_{side}", np.int32, count) for side in "ab"]
+        histogram = self._buffer("histogram", np.int64, kernels.CHUNKS, kernels.RADIX)
+        self.visible, swapped = kernels.sort_by_depth(
+            depth.view(np.uint32), visible, keys[0], order[0], keys[1], order[1], histogram
+        )
+        self.order = order[int(swapped)]
+
+    def _bin(self) -> None:
+        count = self.u.size
+        self.columns = -(-self.camera.width // kernels.TILE)
+        self.rows = -(-self.camera.height // kernels.TILE)
+        self.rank_of = self._buffer("rank_of", np.int32, count)
+        self.slot_start = self._buffer("slot_start", np.int64, count + 1)
+        places = self._buffer("places", np.int64, kernels.CHUNKS, self.rows * self.columns)
+        grid = (self.order, self.visible, self.u, self.v, self.radius, self.columns, self.rows)
+        self.tile_start = kernels.count_pairs(*grid, self.rank_of, self.slot_start, places)
+        most = int(np.diff(self.tile_start).max())
+        if most >= MOST_SPLATS_PER_TILE or self.tile_start[-1] >= 2**31:
+            raise OverflowError(
+                f"{most} splats in one tile, {self.tile_start[-1]} in all; the CPU renderer can hold "
+                f"{MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
+            )
+        pairs = int(self.tile_start[-1])
+        self.pair_rank = self._buffer("pair_rank", np.int32, pairs)
+        self.pair_slot = self._buffer("pair_slot", np.int32, pairs)
+        kernels.fill_pairs(*grid, self.slot_start, places, self.pair_rank, self.pair_slot)
+
+    def _evaluate_harmonics(self, composited: Float32Array) -> Float32Array:
+        if self.channels == 3:
+            return composited
+        colours = torch.from_numpy(composited)
+        coefficients = colours[3:].view(sh.COUNT, 3, *colours.shape[1:])
+        return (colours[:3] + torch.einsum("jhw,jchw->chw", self._pixel_basis(), coefficients)).numpy()
+
+    def _spread_over_harmonics(self, gradient: Float32Array) -> Float32Array:
+        """The gradient with respect to each composited channel."""
+        if self.channels == 3:
+            return gradient
+        colours = torch.from_numpy(gradient)
+        spread = self._pixel_basis()[:, None] * colours
+        return torch.cat([colours, spread.flatten(0, 1)]).numpy()
+
+    def _pixel_basis(self) -> Tensor:
+        """[9, H', W'] harmonics along the pixels' rays, 0 in the padding."""
+        values = sh.basis(pixel_directions(self.camera, torch.device("cpu")))
+        padded = torch.zeros(sh.COUNT, *self.transmittance.shape)
+        padded[:, : self.camera.height, : self.camera.width] = values
+        return padded
+
+    def _buffer(self, name: str, dtype: type, *shape: int) -> NDArray[Any]:
+        """A contiguous array of this shape, reused between calls; its contents are left over."""
+        size = int(np.prod(shape))
+        held = self._buffers.get(name)
+        if held is None or held.size < size:
+            held = self._buffers[name] = np.empty(size + size // 4, dtype)
+        return held[:size].reshape(shape)
+
+
+class _Splat(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, parameters: Tensor, splatting: Splatting, camera: Camera, harmonics: bool) -> Tensor:
+        values = parameters.detach().contiguous().numpy()
+        image, transmittance = splatting.forward(values, camera, harmonics)
+        background = np.asarray(splatting.settings.background, np.float32)
+        colours = image + transmittance * background[:, None, None]
+        ctx.splatting, ctx.values, ctx.colours, ctx.harmonics = splatting, values, colours, harmonics
+        return torch.from_numpy(colours[:, : camera.height, : camera.width].clip(0, 1)).permute(1, 2, 0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        splatting, values = ctx.splatting, ctx.values
+        gradient = pad_gradient(gradients[0], ctx.colours)
+        background = np.asarray(splatting.settings.background, np.float32)
+        gathered = splatting.backward(values, gradient, np.einsum("chw,c->hw", gradient, background))
+        full = torch.zeros(ROWS, values.shape[1])
+        full[: len(gathered)] = torch.from_numpy(gathered)
+        if ctx.harmonics and len(gathered) == 6:
+            eye = torch.from_numpy(splatting.camera.position.astype(np.float32))
+            directions = torch.nn.functional.normalize(torch.from_numpy(values[:3]) - eye[:, None], dim=0)
+            full[6:] = (sh.basis(directions)[:, None] * full[3:6]).flatten(0, 1)
+        return full, None, None, None
+
+
+def pad_gradient(gradient: Tensor, colours: Float32Array) -> Float32Array:
+    """A gradient [H, W, 3] as [3, H', W'], zero in the padding and where `colours` [3, H', W'] was clamped."""
+    padded = np.zeros_like(colours)
+    height, width, _ = gradient.shape
+    padded[:, :height, :width] = gradient.permute(2, 0, 1).numpy()
+    padded[(colours < 0) | (colours > 1)] = 0
+    return padded
+
+
+class CpuRenderer:
+    """Our tile renderer on all cores; its images and gradients do not depend on the number of threads."""
+
+    name = "cpu"
+
+    def __init__(self, settings: SplatSettings) -> None:
+        self.settings = settings
+        self.device = torch.device("cpu")
+        self._splatting = Splatting(settings)
+
+    def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
+        # An image to differentiate keeps its intermediate results; another may reuse the last one's buffers.
+        keep = torch.is_grad_enabled() and parameters.requires_grad
+        splatting = Splatting(self.settings) if keep else self._splatting
+        image: Tensor = _Splat.apply(parameters, splatting, camera, harmonics)  # type: ignore[no-untyped-call]
+        return image
+
+    def synchronise(self) -> None:
+        pass

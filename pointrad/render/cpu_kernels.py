@@ -1,0 +1,667 @@
+"""The CPU renderer's kernels: splatting in tiles, forward and backward, and the Adam update (Numba).
+
+How it works, with a diagram, is in docs/renderer.md. In short, per view:
+
+    project    every point: pixel coordinates and depth; points that touch no pixel are left out
+    sort       the visible points by depth, stable in their index (radix sort); their place in this order is their *rank*
+    bin        a *pair* for every tile that a splat touches; a tile's pairs are in depth order
+    forward    a tile at a time, front to back, a row of 16 pixels per vector operation
+    backward   a tile at a time, back to front; each pair adds to a *slot* of its own
+    gather     each point sums its slots: no atomics, so results do not depend on the number of threads
+
+Work is cut into a fixed number of chunks, never into "as many as there are threads", for the same reason.
+"""
+
+# Numba compiles these functions: they are written for its type inference and for LLVM's vectoriser, not for mypy.
+# mypy: disable-error-code="no-untyped-def"
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import njit, prange
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
+
+TILE = 16
+PIXELS = TILE * TILE
+CHUNKS = 32
+RADIX_BITS = 11
+RADIX = 1 << RADIX_BITS
+BLOCK = 256
+
+# A pixel whose transmittance falls below OPAQUE takes no more splats: what lies behind adds less than 1e-12 to it.
+# SMALLEST_Q keeps the transmittance a normal float32, so that the backward pass can divide by q exactly as forward
+# multiplied: OPAQUE * SMALLEST_Q = 1e-32. Both lie far below float32's resolution of a colour (6e-8).
+OPAQUE = np.float32(1e-12)
+SMALLEST_Q = np.float32(1e-20)
+
+# error_model: a division by zero gives inf, as in C; Python's check for it would keep loops from being vectorised.
+# So would max(a, b), whose NaN rules need branches: the loops over pixels write `a if a > b else b`.
+_PARALLEL: dict[str, Any] = {"cache": True, "parallel": True, "nogil": True, "error_model": "numpy"}
+
+_F0 = np.float32(0)
+_F1 = np.float32(1)
+_F2 = np.float32(2)
+_HALF = np.float32(0.5)
+_Y0, _Y1, _Y2 = np.float32(Y0), np.float32(Y1), np.float32(Y2)
+_Y2_ZZ, _Y2_XX_YY = np.float32(Y2_ZZ), np.float32(Y2_XX_YY)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _chunk(index, count):
+    """[start, stop) of chunk `index` of `count` items."""
+    return index * count // CHUNKS, (index + 1) * count // CHUNKS
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _tile_range(centre, radius, tiles):
+    """[first, last] tile along one axis that a splat's pixels can lie in."""
+    first = np.int64(np.floor(centre - radius - _HALF)) // TILE
+    last = np.int64(np.ceil(centre + radius - _HALF)) // TILE
+    return max(first, 0), min(last, tiles - 1)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _touches(u, v, radius, column, row):
+    """Whether a splat comes within its radius of a pixel centre's bounding box of a tile."""
+    low_x, low_y = np.float32(column * TILE) + _HALF, np.float32(row * TILE) + _HALF
+    reach = np.float32(TILE - 1)
+    dx = max(max(low_x - u, u - (low_x + reach)), _F0)
+    dy = max(max(low_y - v, v - (low_y + reach)), _F0)
+    return dx * dx + dy * dy <= radius * radius * np.float32(1.00001)
+
+
+@njit(**_PARALLEL)
+def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, visible):
+    """Pixel coordinates u, v and depth [N] float32 of all points; `visible` [CHUNKS] counts those that touch the image.
+
+    Points behind the camera or beside the image get depth -1. The arithmetic is spelt out term by term in float32 so
+    that it equals `projection.project` to the last bit, and with it the order of the splats.
+    """
+    m = world_to_image
+    half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, parameters.shape[1])
+        count = 0
+        for i in range(start, stop):
+            px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
+            x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
+            y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
+            z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
+            if z > _F0:
+                u[i] = focal * x / z + half_width
+                v[i] = focal * y / z + half_height
+            inside = (
+                (z > _F0)
+                and (u[i] + radius > _F0)
+                and (u[i] - radius < np.float32(width))
+                and (v[i] + radius > _F0)
+                and (v[i] - radius < np.float32(height))
+            )
+            depth[i] = z if inside else -_F1
+            count += inside
+        visible[chunk] = count
+
+
+@njit(**_PARALLEL)
+def sort_by_depth(depth_bits, visible, keys, order, keys_other, order_other, histogram):
+    """Indices of the visible points, nearest first and by index among equals; returns (how many, which buffer).
+
+    depth_bits: [N] uint32, the bits of `depth`: positive floats order as their bits do, and hidden points have the
+    sign bit set. Stable least-significant-digit radix sort over the bits in which the depths differ.
+    """
+    total = 0
+    for chunk in range(CHUNKS):
+        count = visible[chunk]
+        visible[chunk] = total
+        total += count
+    lowest = np.full(CHUNKS, 0xFFFFFFFF, np.uint32)
+    highest = np.zeros(CHUNKS, np.uint32)
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, depth_bits.size)
+        at = visible[chunk]
+        for i in range(start, stop):
+            bits = depth_bits[i]
+            if bits < np.uint32(0x80000000):
+                keys[at] = bits
+                order[at] = i
+                at += 1
+                lowest[chunk] = min(lowest[chunk], bits)
+                highest[chunk] = max(highest[chunk], bits)
+    if total == 0:
+        return 0, False
+    base = lowest.min()
+    span = np.int64(highest.max()) - np.int64(base)
+    swapped = False
+    shift = 0
+    while span >> shift > 0:
+        if swapped:
+            _radix_pass(keys_other, order_other, keys, order, histogram, total, base, shift)
+        else:
+            _radix_pass(keys, order, keys_other, order_other, histogram, total, base, shift)
+        swapped = not swapped
+        shift += RADIX_BITS
+    return total, swapped
+
+
+@njit(**_PARALLEL)
+def _radix_pass(keys, order, keys_out, order_out, histogram, total, base, shift):
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, total)
+        counts = histogram[chunk]
+        counts[:] = 0
+        for i in range(start, stop):
+            counts[((keys[i] - base) >> shift) & (RADIX - 1)] += 1
+    at = 0
+    for digit in range(RADIX):
+        for chunk in range(CHUNKS):
+            count = histogram[chunk, digit]
+            histogram[chunk, digit] = at
+            at += count
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, total)
+        places = histogram[chunk]
+        for i in range(start, stop):
+            digit = ((keys[i] - base) >> shift) & (RADIX - 1)
+            place = places[digit]
+            places[digit] = place + 1
+            keys_out[place] = keys[i]
+            order_out[place] = order[i]
+
+
+@njit(**_PARALLEL)
+def count_pairs(order, total, u, v, radius, columns, rows, rank_of, slot_start, pairs_per_tile):
+    """Count the tiles of each splat and the splats of each tile, and turn both counts into starting places.
+
+    rank_of: [N] int32 out, the rank of each point, -1 if hidden.
+    slot_start: [total + 1] int64 out, the first slot of each rank. pairs_per_tile: [CHUNKS, tiles] int64 out, where
+    each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
+    """
+    tiles = rows * columns
+    rank_of[:] = -1
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, total)
+        counts = pairs_per_tile[chunk]
+        counts[:] = 0
+        for rank in range(start, stop):
+            i = order[rank]
+            rank_of[i] = rank
+            first_column, last_column = _tile_range(u[i], radius, columns)
+            first_row, last_row = _tile_range(v[i], radius, rows)
+            touched = 0
+            for row in range(first_row, last_row + 1):
+                for column in range(first_column, last_column + 1):
+                    if _touches(u[i], v[i], radius, column, row):
+                        counts[row * columns + column] += 1
+                        touched += 1
+            slot_start[rank + 1] = touched
+    slot_start[0] = 0
+    for rank in range(total):
+        slot_start[rank + 1] += slot_start[rank]
+    tile_start = np.empty(tiles + 1, np.int64)
+    at = 0
+    for tile in range(tiles):
+        tile_start[tile] = at
+        for chunk in range(CHUNKS):
+            count = pairs_per_tile[chunk, tile]
+            pairs_per_tile[chunk, tile] = at
+            at += count
+    tile_start[tiles] = at
+    return tile_start
+
+
+@njit(**_PARALLEL)
+def fill_pairs(order, total, u, v, radius, columns, rows, slot_start, pairs_per_tile, pair_rank, pair_slot):
+    """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32."""
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, total)
+        places = pairs_per_tile[chunk]
+        for rank in range(start, stop):
+            i = order[rank]
+            slot = slot_start[rank]
+            first_column, last_column = _tile_range(u[i], radius, columns)
+            first_row, last_row = _tile_range(v[i], radius, rows)
+            for row in range(first_row, last_row + 1):
+                for column in range(first_column, last_column + 1):
+                    if _touches(u[i], v[i], radius, column, row):
+                        tile = row * columns + column
+                        place = places[tile]
+                        places[tile] = place + 1
+                        pair_rank[place] = rank
+                        pair_slot[place] = slot
+                        slot += 1
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _direction(parameters, i, eye):
+    """Unit vector from the camera to point i."""
+    x, y, z = parameters[0, i] - eye[0], parameters[1, i] - eye[1], parameters[2, i] - eye[2]
+    scale = _F1 / np.sqrt(x * x + y * y + z * z)
+    return x * scale, y * scale, z * scale
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _harmonics(x, y, z):
+    """The nine harmonics of `harmonics.basis` at one unit direction."""
+    return (
+        _Y0,
+        -_Y1 * y,
+        _Y1 * z,
+        -_Y1 * x,
+        _Y2 * x * y,
+        -_Y2 * y * z,
+        _Y2_ZZ * (_F2 * z * z - x * x - y * y),
+        -_Y2 * x * z,
+        _Y2_XX_YY * (x * x - y * y),
+    )
+
+
+@njit(**_PARALLEL)
+def pack_colours(parameters, rank_of, u, v, eye, harmonics, splats):
+    """splats [total, 5]: u, v and the RGB of each rank, its harmonics (if on) taken at the camera-to-point direction."""
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, rank_of.size)
+        for i in range(start, stop):
+            rank = rank_of[i]
+            if rank < 0:
+                continue
+            splats[rank, 0] = u[i]
+            splats[rank, 1] = v[i]
+            r, g, b = parameters[3, i], parameters[4, i], parameters[5, i]
+            if harmonics:
+                x, y, z = _direction(parameters, i, eye)
+                row = 6
+                for value in _harmonics(x, y, z):
+                    r += value * parameters[row, i]
+                    g += value * parameters[row + 1, i]
+                    b += value * parameters[row + 2, i]
+                    row += 3
+            splats[rank, 2] = r
+            splats[rank, 3] = g
+            splats[rank, 4] = b
+
+
+@njit(**_PARALLEL)
+def pack_coefficients(parameters, rank_of, u, v, splats):
+    """splats [total, 32]: u, v, base RGB and the 27 harmonics of each rank, to be composited per pixel."""
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, rank_of.size)
+        for i in range(start, stop):
+            rank = rank_of[i]
+            if rank >= 0:
+                splats[rank, 0] = u[i]
+                splats[rank, 1] = v[i]
+                for row in range(splats.shape[1] - 2):
+                    splats[rank, 2 + row] = parameters[3 + row, i]
+
+
+class TileKernels(NamedTuple):
+    """The compositing kernels for a number of channels."""
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+
+@cache
+def tile_kernels(channels: int) -> TileKernels:
+    """Kernels that composite `channels` values per splat; Numba unrolls over the channels.
+
+    Their inner loops run over the 16 pixels of a tile's row and become vector instructions. To that end all of a
+    tile's state is float32 (counts and places too: exact below 2^24) in planes of one array, a constant distance
+    apart, so that LLVM sees that they do not overlap; and indices are unsigned, which spares the test for Python's
+    negative ones.
+    """
+    width = channels + 2
+    t0, k0, l0, x0, s0 = (np.uint64((channels + plane) * PIXELS) for plane in range(5))
+    row_size = np.uint64(TILE)
+
+    @njit(**_PARALLEL)
+    def forward(splats, pair_rank, tile_start, columns, rows, radius, nearest, image, transmittance, last):
+        """Composite all tiles (spec, section 5).
+
+        image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
+        last pair of the tile that each pixel takes, -1 for none. H', W': the image size rounded up to whole tiles.
+        """
+        square, inverse = radius * radius, _F1 / (radius * radius)
+        tiles = columns * rows
+        stride = _coprime_stride(tiles)
+        for step in prange(tiles):
+            tile = (step * stride) % tiles
+            start, stop = tile_start[tile], tile_start[tile + 1]
+            left, top = (tile % columns) * TILE, (tile // columns) * TILE
+            # Planes: the channels, transmittance, counts of hits, last pairs, column numbers.
+            f = np.zeros(s0, np.float32)
+            f[t0:k0] = _F1
+            f[l0:x0] = -_F1
+            for pixel in range(PIXELS):
+                f[x0 + np.uint64(pixel)] = np.float32(pixel % TILE)
+            open_rows = TILE
+            row_open = np.ones(TILE, np.bool_)
+            for pair in range(start, stop):
+                if open_rows == 0:
+                    break
+                splat = to_fixed_tuple(splats[pair_rank[pair]], width)
+                u, v = splat[0] - np.float32(left) - _HALF, splat[1] - np.float32(top) - _HALF
+                j = np.float32(pair - start)
+                first = max(np.int64(np.ceil(v - radius)), 0)
+                final = min(np.int64(np.floor(v + radius)), TILE - 1)
+                for row in range(first, final + 1):
+                    if not row_open[row]:
+                        continue
+                    dy = np.float32(row) - v
+                    dy2 = dy * dy
+                    at = np.uint64(row) * row_size
+                    for x in range(at, at + row_size):
+                        dx = f[x0 + x] - u
+                        d2 = dx * dx + dy2
+                        q = d2 * inverse
+                        count = f[k0 + x]
+                        t = f[t0 + x]
+                        hit = (d2 < square) & (count < nearest)
+                        a = t * (_F1 - q)
+                        a = a if hit else _F0
+                        for c in range(channels):
+                            f[np.uint64(c * PIXELS) + x] += a * splat[2 + c]
+                        after = t * (q if q > SMALLEST_Q else SMALLEST_Q)
+                        t = after if hit else t
+                        f[t0 + x] = t
+                        more = count + _F1
+                        count = more if hit else count
+                        f[k0 + x] = nearest if t < OPAQUE else count
+                        before = f[l0 + x]
+                        f[l0 + x] = j if hit else before
+                    unfilled = 0
+                    for x in range(at, at + row_size):
+                        unfilled += f[k0 + x] < nearest
+                    if unfilled == 0:
+                        row_open[row] = False
+                        open_rows -= 1
+            for row in range(TILE):
+                for x in range(TILE):
+                    at = np.uint64(row * TILE + x)
+                    for c in range(channels):
+                        image[c, top + row, left + x] = f[np.uint64(c * PIXELS) + at]
+                    transmittance[top + row, left + x] = f[t0 + at]
+                    last[top + row, left + x] = f[l0 + at]
+
+    @njit(**_PARALLEL)
+    def backward(splats, pair_rank, pair_slot, tile_start, columns, rows, radius, gradient, behind, transmittance, last,
+                 slots):  # fmt: skip
+        """Gradients of every pair: slots [P, 2 + channels] out, with respect to u, v and the channels.
+
+        gradient: [channels, H', W'] of the loss with respect to `image`. behind: [H', W'], the gradient's product
+        with what lies behind the last splat (the background). transmittance, last: as forward left them.
+
+        Back to front, with A the colour behind a splat: dC/dw = T (c - A); only its product b = g . A with the
+        pixel's gradient g is carried. T is recovered by dividing by q = 1 - w, which loses no precision since forward
+        multiplied by the same q.
+        """
+        square, inverse = radius * radius, _F1 / (radius * radius)
+        tiles = columns * rows
+        stride = _coprime_stride(tiles)
+        for step in prange(tiles):
+            tile = (step * stride) % tiles
+            start, stop = tile_start[tile], tile_start[tile + 1]
+            left, top = (tile % columns) * TILE, (tile // columns) * TILE
+            # Planes: the gradient's channels, transmittance, b, last pairs, column numbers, gradients of the splat.
+            f = np.empty(s0 + np.uint64(width * PIXELS), np.float32)
+            row_last = np.full(TILE, -_F1, np.float32)
+            tile_last = -_F1
+            for row in range(TILE):
+                for x in range(TILE):
+                    at = np.uint64(row * TILE + x)
+                    for c in range(channels):
+                        f[np.uint64(c * PIXELS) + at] = gradient[c, top + row, left + x]
+                    f[t0 + at] = transmittance[top + row, left + x]
+                    f[k0 + at] = behind[top + row, left + x]
+                    f[l0 + at] = last[top + row, left + x]
+                    f[x0 + at] = np.float32(x)
+                    row_last[row] = max(row_last[row], f[l0 + at])
+                tile_last = max(tile_last, row_last[row])
+            final_pair = start + np.int64(tile_last)
+            for pair in range(final_pair + 1, stop):
+                for value in range(width):
+                    slots[pair_slot[pair], value] = _F0
+            for pair in range(final_pair, start - 1, -1):
+                splat = to_fixed_tuple(splats[pair_rank[pair]], width)
+                u, v = splat[0] - np.float32(left) - _HALF, splat[1] - np.float32(top) - _HALF
+                j = np.float32(pair - start)
+                first = max(np.int64(np.ceil(v - radius)), 0)
+                final = min(np.int64(np.floor(v + radius)), TILE - 1)
+                while first <= final and row_last[first] < j:
+                    first += 1
+                while first <= final and row_last[final] < j:
+                    final -= 1
+                for row in range(first, final + 1):
+                    dy = np.float32(row) - v
+                    dy2 = dy * dy
+                    at = np.uint64(row) * row_size
+                    for x in range(at, at + row_size):
+                        dx = f[x0 + x] - u
+                        d2 = dx * dx + dy2
+                        q = d2 * inverse
+                        hit = (d2 < square) & (j <= f[l0 + x])
+                        w = _F1 - q
+                        s = _F0
+                        for c in range(channels):
+                            s += f[np.uint64(c * PIXELS) + x] * splat[2 + c]
+                        t = f[t0 + x]
+                        b = f[k0 + x]
+                        before = t / (q if q > SMALLEST_Q else SMALLEST_Q)
+                        t = before if hit else t
+                        f[t0 + x] = t
+                        colour = w * s + q * b
+                        f[k0 + x] = colour if hit else b
+                        dw = t * (s - b)
+                        dw = dw if hit else _F0
+                        a = t * w
+                        a = a if hit else _F0
+                        f[s0 + x] = dw * dx
+                        f[s0 + np.uint64(PIXELS) + x] = dw * dy
+                        for c in range(channels):
+                            f[s0 + np.uint64((2 + c) * PIXELS) + x] = a * f[np.uint64(c * PIXELS) + x]
+                slot = pair_slot[pair]
+                for value in range(width):
+                    plane = s0 + np.uint64(value * PIXELS)
+                    slots[slot, value] = _sum(f, plane + np.uint64(first) * row_size, np.uint64(max(final + 1 - first, 0)) * row_size)
+                slots[slot, 0] *= _F2 * inverse
+                slots[slot, 1] *= _F2 * inverse
+
+    return TileKernels(forward, backward)
+
+
+@njit(cache=True, fastmath={"reassoc", "nsz"}, error_model="numpy")
+def _sum(values, start, count):
+    """Sum of values[start : start + count]; free to add in any order, so it becomes vector additions."""
+    total = _F0
+    for i in range(start, start + count):
+        total += values[i]
+    return total
+
+
+@njit(cache=True)
+def _coprime_stride(tiles):
+    """A stride that visits all tiles once and spreads neighbours over the threads, whose shares are contiguous."""
+    stride = max(np.int64(tiles * 0.618), 1)
+    while True:
+        a, b = stride, tiles
+        while b:
+            a, b = b, a % b
+        if a == 1:
+            return stride
+        stride += 1
+
+
+@njit(**_PARALLEL)
+def gather(parameters, world_to_image, focal, rank_of, slot_start, slots, gradient):
+    """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
+    m = world_to_image
+    channels = slots.shape[1] - 2
+    for chunk in prange(CHUNKS):
+        start, stop = _chunk(chunk, rank_of.size)
+        for i in range(start, stop):
+            for row in range(3 + channels):
+                gradient[row, i] = _F0
+            rank = rank_of[i]
+            if rank < 0:
+                continue
+            du, dv = _F0, _F0
+            for slot in range(slot_start[rank], slot_start[rank + 1]):
+                du += slots[slot, 0]
+                dv += slots[slot, 1]
+                for c in range(channels):
+                    gradient[3 + c, i] += slots[slot, 2 + c]
+            px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
+            x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
+            y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
+            z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
+            dx, dy = du * focal / z, dv * focal / z
+            dz = -(dx * x + dy * y) / z
+            for axis in range(3):
+                gradient[axis, i] = m[0, axis] * dx + m[1, axis] * dy + m[2, axis] * dz
+
+
+@njit(**_PARALLEL)
+def photometric(image, transmittance, background, target, gradient_weight, shifts, error, gradient, behind):
+    """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
+
+    image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W]; error: [3, H, W] scratch.
+    gradient: [3, H', W'] and behind: [H', W'] out, as the backward kernel takes them.
+    """
+    height, width = target.shape[1:]
+    squares = np.zeros((height, 1 + shifts.size))
+    for y in prange(height):
+        total = 0.0
+        for c in range(3):
+            for x in range(width):
+                colour = image[c, y, x] + transmittance[y, x] * background[c]
+                colour = colour if colour > _F0 else _F0
+                colour = colour if colour < _F1 else _F1
+                e = colour - target[c, y, x]
+                error[c, y, x] = e
+                total += np.float64(e * e)
+        squares[y, 0] = total
+    pixels = 3 * height * width
+    for y in prange(height):
+        for c in range(3):
+            for x in range(width):
+                gradient[c, y, x] = _F2 / np.float32(pixels) * error[c, y, x]
+        for k in range(shifts.size):
+            s = shifts[k]
+            across = 3 * height * (width - s)
+            down = 3 * (height - s) * width
+            gx = np.float32(gradient_weight / shifts.size / across) if across > 0 else _F0
+            gy = np.float32(gradient_weight / shifts.size / down) if down > 0 else _F0
+            total = 0.0
+            for c in range(3):
+                _add_shifted(error[c, y], s, gx, gradient[c, y])
+                if width > s:
+                    total += _absolute_difference(error[c, y, s:], error[c, y, : width - s]) / across
+                if y >= s:
+                    _add_signs(error[c, y], error[c, y - s], gy, gradient[c, y])
+                    total += _absolute_difference(error[c, y], error[c, y - s]) / down
+                if y + s < height:
+                    _add_signs(error[c, y], error[c, y + s], gy, gradient[c, y])
+            squares[y, 1 + k] = total
+        for x in range(width):
+            product = _F0
+            for c in range(3):
+                colour = image[c, y, x] + transmittance[y, x] * background[c]
+                g = gradient[c, y, x]
+                g = g if (colour >= _F0) & (colour <= _F1) else _F0
+                gradient[c, y, x] = g
+                product += g * background[c]
+            behind[y, x] = product
+    mse = squares[:, 0].sum() / pixels
+    loss = mse
+    if shifts.size > 0:
+        loss += gradient_weight * squares[:, 1:].sum() / shifts.size
+    return loss, mse
+
+
+@njit(cache=True, error_model="numpy")
+def _add_signs(here, there, scale, out):
+    """out += scale * sign(here - there)."""
+    for x in range(here.size):
+        difference = here[x] - there[x]
+        out[x] += scale * (np.float32(difference > _F0) - np.float32(difference < _F0))
+
+
+@njit(cache=True, error_model="numpy")
+def _add_shifted(row, shift, scale, out):
+    """out += the gradient of scale * sum |row[x] - row[x - shift]|."""
+    size = row.size
+    if shift < size:
+        _add_signs(row[shift:], row[: size - shift], scale, out[shift:])
+        _add_signs(row[: size - shift], row[shift:], scale, out[: size - shift])
+
+
+@njit(cache=True, fastmath={"reassoc", "nsz"}, error_model="numpy")
+def _absolute_difference(a, b):
+    total = _F0
+    for x in range(a.size):
+        total += abs(a[x] - b[x])
+    return np.float64(total)
+
+
+@njit(cache=True, error_model="numpy")
+def _adam_row(p, g, m, v, beta1, beta2, rate, root, epsilon):
+    """One Adam update of a row of parameters: rate = lr / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t)."""
+    for i in range(p.size):
+        first = beta1 * m[i] + (_F1 - beta1) * g[i]
+        second = beta2 * v[i] + (_F1 - beta2) * g[i] * g[i]
+        m[i] = first
+        v[i] = second
+        p[i] -= rate * first / (np.sqrt(second) * root + epsilon)
+
+
+@njit(**_PARALLEL)
+def adam(parameters, gradient, first, second, eye, harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon,
+         ridge):  # fmt: skip
+    """Adam over all points and the rows that train, straight from the gathered gradient.
+
+    gradient: [6, N] (harmonics then follow from the direction, their basis times the colour's gradient) or [33, N].
+    harmonics: whether they train. A rate of 0 leaves its rows and their moments alone. ridge: added to the positions'
+    gradient, times the position.
+    """
+    count = parameters.shape[1]
+    blocks = (count + BLOCK - 1) // BLOCK
+    for block in prange(blocks):
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
+        size = stop - start
+        g = np.empty(BLOCK, np.float32)
+        if colour_rate > _F0:
+            direct = gradient.shape[0] if harmonics else 6
+            for row in range(3, direct):
+                _adam_row(parameters[row, start:stop], gradient[row, start:stop], first[row, start:stop],
+                          second[row, start:stop], beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
+            if harmonics and direct == 6:
+                values = np.empty((9, BLOCK), np.float32)
+                for i in range(size):
+                    x, y, z = _direction(parameters, start + i, eye)
+                    k = 0
+                    for value in _harmonics(x, y, z):
+                        values[k, i] = value
+                        k += 1
+                for k in range(9):
+                    for c in range(3):
+                        row = 6 + 3 * k + c
+                        for i in range(size):
+                            g[i] = values[k, i] * gradient[3 + c, start + i]
+                        _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
+                                  beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
+        # Positions last: the harmonics above were rendered at the directions of the old ones.
+        if position_rate > _F0:
+            for row in range(3):
+                for i in range(size):
+                    g[i] = gradient[row, start + i] + ridge * parameters[row, start + i]
+                _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
+                          beta1, beta2, position_rate, root, epsilon)  # fmt: skip
+
+
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]

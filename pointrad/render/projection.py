@@ -1,0 +1,36 @@
+"""Points to pixels, for the renderers written in torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pointrad.scene.types import Camera
+
+
+def project(positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixel coordinates u, v and depth, each [N], of world positions [3, N]; depth <= 0 lies behind the camera.
+
+    Term by term, in the order of the CPU kernel, so that both round alike and splats of almost equal depth sort alike.
+    """
+    m = torch.as_tensor(camera.world_to_image, dtype=positions.dtype, device=positions.device)
+    px, py, pz = positions
+    x, y, z = (row[0] * px + row[1] * py + row[2] * pz + row[3] for row in m)
+    safe = torch.where(z > 0, z, torch.ones_like(z))
+    return camera.focal * x / safe + camera.width / 2, camera.focal * y / safe + camera.height / 2, z
+
+
+def point_directions(positions: Tensor, camera: Camera) -> Tensor:
+    """[3, N] unit vectors from the camera to world positions [3, N]; constants, no gradient flows through them."""
+    eye = torch.as_tensor(camera.position, dtype=positions.dtype, device=positions.device)
+    return torch.nn.functional.normalize(positions.detach() - eye[:, None], dim=0)
+
+
+def pixel_directions(camera: Camera, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """[3, H, W] unit world directions of the rays through the pixel centres."""
+    x = (torch.arange(camera.width, device=device, dtype=dtype) + 0.5 - camera.width / 2) / camera.focal
+    y = (torch.arange(camera.height, device=device, dtype=dtype) + 0.5 - camera.height / 2) / camera.focal
+    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
+    local = torch.stack([grid_x, -grid_y, -torch.ones_like(grid_x)])
+    rotation = torch.as_tensor(camera.camera_to_world[:3, :3], dtype=dtype, device=device)
+    return torch.nn.functional.normalize(torch.einsum("ij,jhw->ihw", rotation, local), dim=0)
