@@ -1,0 +1,63 @@
+"""What a person watches while a run goes on."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pointrad.config import ScheduleConfig
+from pointrad.training.record import EpochRecord
+
+_console = Console(stderr=True, highlight=False)
+
+
+def announce(message: str) -> None:
+    """Say what happens next, on standard error."""
+    _console.print(message, markup=False, soft_wrap=True)
+
+
+class TrainingBar:
+    """A live bar over all steps of a schedule: stage, epoch, loss, PSNR, points, time left.
+
+    Where there is no terminal (a cluster's log), a line at the end of each stage instead.
+    """
+
+    def __init__(self, schedule: ScheduleConfig, views: int, epochs_done: int) -> None:
+        self._epochs = {name: stage.epochs for name, stage in schedule.enabled_stages.items()}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=_console,
+            disable=not _console.is_terminal,
+        )
+        self._scores = ""
+        self._task = self._progress.add_task(
+            "training", total=sum(self._epochs.values()) * views, completed=epochs_done * views
+        )
+
+    def __enter__(self) -> TrainingBar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def step(self, stage: str, stage_epoch: int, points: int) -> None:
+        place = f"{stage} {stage_epoch}/{self._epochs[stage]}"
+        self._progress.update(self._task, advance=1, description=f"{place}  {self._scores}{points:,} points")
+
+    def epoch(self, record: EpochRecord) -> None:
+        self._scores = f"loss {record.loss:.5f}  {record.psnr_db:.2f} dB  "
+        if not _console.is_terminal and record.stage_epoch == self._epochs[record.stage]:
+            announce(
+                f"{record.stage}: {record.stage_epoch} epochs, {self._scores}{record.points:,} points, "
+                f"{record.seconds:.1f} s"
+            )

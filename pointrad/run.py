@@ -1,0 +1,252 @@
+"""One run, from a configuration to a folder of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import yaml
+
+from pointrad.artifacts.curves import write_curves
+from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
+from pointrad.artifacts.ply import write_ply
+from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.cloud import Cloud
+from pointrad.config import RunConfig
+from pointrad.corruption import build_corruption, corrupt_views, mask_iou
+from pointrad.errors import UserError
+from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
+from pointrad.files import replacing, write_json
+from pointrad.hull import initialise
+from pointrad.progress import TrainingBar, announce
+from pointrad.provenance import provenance
+from pointrad.render import Renderer, SplatSettings, build_renderer
+from pointrad.render.cpu import set_threads
+from pointrad.scene.loading import load_scene
+from pointrad.scene.types import Camera, Float32Array, Scene
+from pointrad.tracking import MetricsFile, Tracker, build_tracker
+from pointrad.training.checkpoint import Checkpoint
+from pointrad.training.record import EpochRecord
+from pointrad.training.trainer import initial_state, train, warm_up
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run says in `summary.json`; see docs/results-format.md for units."""
+
+    scene: str
+    split: str
+    seed: int
+    corruption: str
+    level: float
+    consistency: float
+    mask_iou: float
+    psnr_db: float
+    ssim: float | None
+    lpips: float | None
+    train_seconds: float
+    render_fps: float
+    model_mb: float
+    points: int
+    points_by_stage: dict[str, int]
+    initial_points: int
+    hull_points: int
+    peak_memory_mb: float
+    renderer: str
+    device: str
+    identity: str
+    status: str
+
+    def published_lines(self) -> str:
+        """The four lines that the published program ends with."""
+        return (
+            f"Training time: {self.train_seconds:.2f} s\n"
+            f"Rendering quality: {self.psnr_db:.2f} dB\n"
+            f"Rendering speed: {self.render_fps:.2f} fps\n"
+            f"Model size: {self.model_mb:.2f} MB"
+        )
+
+
+def run(config: RunConfig, run_dir: Path) -> RunResult:
+    """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
+
+    Raises UserError for what the user can mend; KeyboardInterrupt leaves a run that the same call resumes.
+    """
+    set_threads(config.threads)
+    identity = config.identity()
+    state = Checkpoint.load(run_dir, identity)
+    scene = load_scene(config.dataset, config.scene.name, config.eval.split)
+    _check_picture_views(config, scene)
+    settings = SplatSettings(
+        config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
+    )
+    renderer = build_renderer(config.renderer, settings)
+    if state is None:
+        state = _prepare(config, scene, run_dir, identity)
+    else:
+        announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
+    _write_provenance(config, renderer, run_dir)
+    metrics = MetricsFile(run_dir)
+    metrics.truncate_after(state.progress.epoch)
+    tracker = build_tracker(config, run_dir)
+    exit_code = 1
+    try:
+        result = _train_and_evaluate(config, scene, renderer, state, run_dir, metrics, tracker)
+        exit_code = 0
+    finally:
+        tracker.finish(exit_code)
+    return result
+
+
+def _prepare(config: RunConfig, scene: Scene, run_dir: Path, identity: str) -> Checkpoint:
+    """From the scene to the initial cloud; only here are corrupted views seen."""
+    corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
+    points = initialise(corrupted, config.init, config.seed)
+    iou = mask_iou(corrupted, scene.train)
+    title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
+    write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)
+    cloud = Cloud.from_points(torch.from_numpy(points.positions), torch.from_numpy(points.colours), config.seed)
+    state = initial_state(cloud, identity, {"mask_iou": iou, "hull_points": points.hull_points})
+    state.save(run_dir)
+    return state
+
+
+def _train_and_evaluate(
+    config: RunConfig,
+    scene: Scene,
+    renderer: Renderer,
+    state: Checkpoint,
+    run_dir: Path,
+    metrics: MetricsFile,
+    tracker: Tracker,
+) -> RunResult:
+    announce("Preparing kernels (compiled once per machine)")
+    warm_up(config, scene.train, renderer)
+    with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
+        reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
+        if state.progress.epoch == 0:
+            reporter.draw("init", Cloud(state.parameters.to(renderer.device)), 0)
+        cloud = train(state, scene.train, config, renderer, run_dir, reporter)
+    evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
+    write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
+    _write_artifacts(config, scene, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
+    result = _summarise(config, scene, renderer, cloud, evaluation, state)
+    write_json(run_dir / "summary.json", asdict(result))
+    tracker.summarise(asdict(result))
+    return result
+
+
+class _Reporter:
+    """Hears of training and passes it on: to the progress bar, `metrics.jsonl`, the pictures and the tracker."""
+
+    def __init__(self, config: RunConfig, scene: Scene, renderer: Renderer, run_dir: Path, metrics: MetricsFile,
+                 tracker: Tracker, bar: TrainingBar) -> None:  # fmt: skip
+        self.config, self.scene, self.renderer, self.run_dir = config, scene, renderer, run_dir
+        self.metrics, self.tracker, self.bar = metrics, tracker, bar
+
+    def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
+        self.bar.step(stage, stage_epoch, points)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.metrics.append(record)
+        self.tracker.log_epoch(record)
+        self.bar.epoch(record)
+
+    def on_stage_end(self, stage: str, cloud: Cloud, epoch: int) -> None:
+        self.draw(stage, cloud, epoch)
+
+    def draw(self, stage: str, cloud: Cloud, epoch: int) -> None:
+        if not self.config.artifacts.views:
+            return
+        views = [self.scene.evaluation[index] for index in self.config.artifacts.views]
+        number = 0 if stage == "init" else 1 + list(self.config.schedule.enabled_stages).index(stage)
+        path = self.run_dir / "pictures" / f"{number}_{stage}.png"
+        harmonics = stage != "init" and self.config.schedule.stages[stage].harmonics
+        write_comparison(path, _render_function(self.renderer, cloud, harmonics), views, stage)
+        self.tracker.log_image("render", path, epoch)
+
+
+def _render_function(renderer: Renderer, cloud: Cloud, harmonics: bool = True) -> Callable[[Camera], Float32Array]:
+    def render(camera: Camera) -> Float32Array:
+        with torch.no_grad():
+            image: Float32Array = renderer.render(cloud.parameters, camera, harmonics).cpu().numpy()
+        return image
+
+    return render
+
+
+def _write_artifacts(
+    config: RunConfig,
+    scene: Scene,
+    renderer: Renderer,
+    cloud: Cloud,
+    run_dir: Path,
+    metrics: MetricsFile,
+    tracker: Tracker,
+    epoch: int,
+) -> None:
+    write_curves(run_dir / "pictures" / "curves.png", metrics.read())
+    write_ply(
+        run_dir / "cloud.ply",
+        cloud.positions.T.cpu().numpy(),
+        cloud.base.T.cpu().numpy(),
+        cloud.harmonics.permute(2, 0, 1).cpu().numpy(),
+    )
+    tracker.log_image("masks", run_dir / "pictures" / "masks.png", epoch)
+    tracker.log_file("cloud", run_dir / "cloud.ply")
+    cameras = turntable_cameras([view.camera for view in scene.train], config.artifacts.turntable)
+    if cameras:
+        path = run_dir / "turntable.mp4"
+        write_turntable(path, _render_function(renderer, cloud), cameras, config.artifacts.turntable.fps)
+        tracker.log_video("turntable", path, epoch)
+
+
+def _summarise(
+    config: RunConfig, scene: Scene, renderer: Renderer, cloud: Cloud, evaluation: Evaluation, state: Checkpoint
+) -> RunResult:
+    def render(camera: Camera) -> None:
+        with torch.no_grad():
+            renderer.render(cloud.parameters, camera)
+
+    return RunResult(
+        scene=scene.name,
+        split=config.eval.split.value,
+        seed=config.seed,
+        corruption=config.corruption.name,
+        level=config.corruption.level,
+        consistency=config.init.consistency,
+        mask_iou=state.facts["mask_iou"],
+        psnr_db=evaluation.psnr_db,
+        ssim=evaluation.ssim,
+        lpips=evaluation.lpips,
+        train_seconds=state.progress.seconds,
+        render_fps=measure_fps(render, [view.camera for view in scene.evaluation], renderer.synchronise),
+        model_mb=cloud.megabytes,
+        points=len(cloud),
+        points_by_stage=state.progress.points,
+        initial_points=state.progress.points["init"],
+        hull_points=int(state.facts["hull_points"]),
+        peak_memory_mb=peak_memory_mb(renderer.device),
+        renderer=renderer.name,
+        device=device_name(renderer.device),
+        identity=state.identity,
+        status="done",
+    )
+
+
+def _write_provenance(config: RunConfig, renderer: Renderer, run_dir: Path) -> None:
+    with replacing(run_dir / "config.yaml") as path:
+        path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    write_json(run_dir / "provenance.json", provenance(renderer.device))
+
+
+def _check_picture_views(config: RunConfig, scene: Scene) -> None:
+    count = len(scene.evaluation)
+    for index in config.artifacts.views:
+        if index >= count:
+            raise UserError(
+                f"artifacts.views: found {index}; the {config.eval.split} split of {scene.name} has {count} views, "
+                f"expected 0 to {count - 1}"
+            )

@@ -1,0 +1,71 @@
+"""The state of a training, kept so that a killed run goes on to the same result bit for bit."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from pointrad.errors import UserError
+from pointrad.files import replacing
+
+FILE_NAME = "checkpoint.pt"
+
+
+@dataclass
+class Progress:
+    """How far a training is: `stage` counts enabled stages from 0, `stage_epoch` the epochs done in it, `epoch` all.
+
+    seconds: of training, over all processes. points: at the end of each stage by its name, "init" first.
+    """
+
+    stage: int = 0
+    stage_epoch: int = 0
+    epoch: int = 0
+    seconds: float = 0.0
+    points: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Checkpoint:
+    """identity: `RunConfig.identity` of the run. steps, first, second: Adam's, absent between stages.
+
+    facts: what the summary tells of the run's preparation (hull points, mask IoU, ...).
+    """
+
+    identity: str
+    progress: Progress
+    parameters: Tensor
+    facts: dict[str, float]
+    steps: int = 0
+    first: Tensor | None = None
+    second: Tensor | None = None
+
+    def save(self, run_dir: Path) -> None:
+        """Write atomically: a kill leaves the last checkpoint whole."""
+        values: dict[str, Any] = {**vars(self), "progress": asdict(self.progress)}
+        with replacing(run_dir / FILE_NAME) as path:
+            torch.save(values, path)
+
+    @classmethod
+    def load(cls, run_dir: Path, identity: str) -> Checkpoint | None:
+        """The checkpoint in `run_dir`, if any. Raises UserError if it is of another configuration or unreadable."""
+        path = run_dir / FILE_NAME
+        if not path.exists():
+            return None
+        try:
+            values = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint = cls(**{**values, "progress": Progress(**values["progress"])})
+        except (RuntimeError, EOFError, KeyError, TypeError, BadZipFile, pickle.UnpicklingError) as error:
+            raise UserError(f"{path}: not a readable checkpoint ({error}); delete it to start anew") from None
+        if checkpoint.identity != identity:
+            raise UserError(
+                f"{path}: belongs to another configuration (found {checkpoint.identity}, expected {identity}); "
+                "give another hydra.run.dir, or the configuration in config.yaml beside it"
+            )
+        return checkpoint

@@ -1,0 +1,56 @@
+"""What is done to a cloud between stages."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+
+from pointrad.cloud import Cloud
+from pointrad.config import DropFaintHarmonicsConfig, DuplicateConfig, Operation, RemoveOutliersConfig
+from pointrad.errors import UserError
+
+
+def apply(operation: Operation, cloud: Cloud) -> Cloud:
+    """The cloud after `operation`. Raises UserError where no point would be left."""
+    match operation:
+        case RemoveOutliersConfig():
+            result = remove_outliers(cloud, operation)
+        case DuplicateConfig():
+            result = Cloud(cloud.parameters.repeat(1, operation.copies))
+        case DropFaintHarmonicsConfig():
+            result = drop_faint_harmonics(cloud, operation.quantile)
+    if len(result) == 0:
+        raise UserError(f"schedule: operation {operation.op} left none of {len(cloud)} points; soften {operation}")
+    return result
+
+
+def remove_outliers(cloud: Cloud, config: RemoveOutliersConfig) -> Cloud:
+    """Statistical outlier removal on voxel centroids (spec, section 6), so that crowding does not hide an outlier.
+
+    Centroids whose mean distance to their nearest `neighbours` exceeds the mean by more than `deviations` standard
+    deviations go; each that stays keeps the parameters of the original point nearest to it.
+    """
+    positions = cloud.positions.T.double().cpu().numpy()
+    centroids = _voxel_centroids(positions, config.voxel)
+    neighbours = min(config.neighbours, len(centroids) - 1)
+    if neighbours > 0:
+        distances = KDTree(centroids).query(centroids, k=neighbours + 1, workers=-1)[0][:, 1:].mean(axis=1)
+        centroids = centroids[distances <= distances.mean() + config.deviations * distances.std()]
+    nearest = KDTree(positions).query(centroids, workers=-1)[1]
+    return cloud.select(torch.from_numpy(nearest).to(cloud.parameters.device))
+
+
+def _voxel_centroids(positions: np.ndarray, voxel: float) -> np.ndarray:
+    """[M, 3] centroids of the [N, 3] points in each occupied voxel, in the order of the voxels."""
+    cells = np.floor(positions / voxel).astype(np.int64)
+    _, voxel_of, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(voxel_of.ravel(), weights=axis) for axis in positions.T], axis=1)
+    return sums / counts[:, None]
+
+
+def drop_faint_harmonics(cloud: Cloud, quantile: float) -> Cloud:
+    """Keep the points whose harmonics' norm reaches this quantile of all norms."""
+    norms = cloud.harmonics.flatten(0, 1).norm(dim=0)
+    # Not torch.quantile, which refuses more than 2^24 values.
+    return cloud.select(norms >= float(np.quantile(norms.cpu().numpy(), quantile)))

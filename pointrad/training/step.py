@@ -1,0 +1,141 @@
+"""One training step on one view: render, loss, gradients, Adam. Two ways to the same numbers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pointrad.cloud import BASE, HARMONICS, POSITION, Cloud
+from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
+from pointrad.render import Renderer
+from pointrad.render import cpu_kernels as kernels
+from pointrad.render.base import SplatSettings
+from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient
+from pointrad.scene.types import Camera
+from pointrad.training.losses import image_loss, ridge
+
+
+class Step(Protocol):
+    """Trains `cloud` in place with a fresh Adam; `steps`, `first` and `second` [33, N] are all of Adam's state."""
+
+    cloud: Cloud
+    steps: int
+    first: Tensor
+    second: Tensor
+
+    def __call__(self, camera: Camera, target: Tensor, decay: float) -> tuple[float, float]:
+        """One step towards `target` [3, H, W], learning rates times `decay`; returns the loss and its MSE part."""
+        ...
+
+
+def build_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
+    """The fused step where the renderer is ours, else autograd's."""
+    if isinstance(renderer, CpuRenderer):
+        return FusedStep(cloud, renderer.settings, stage, adam)
+    return AutogradStep(cloud, renderer, stage, adam)
+
+
+class AutogradStep:
+    """Any renderer, torch's losses and gradients; Adam as published (Kingma and Ba 2015, algorithm 1)."""
+
+    def __init__(self, cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> None:
+        self.cloud, self.renderer, self.stage, self.adam = cloud, renderer, stage, adam
+        self.steps = 0
+        self.first, self.second = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
+
+    def __call__(self, camera: Camera, target: Tensor, decay: float) -> tuple[float, float]:
+        parameters = self.cloud.parameters.requires_grad_()
+        image = self.renderer.render(parameters, camera, self.stage.harmonics)
+        pixels = target.permute(1, 2, 0)
+        loss = image_loss(self.stage.loss, image, pixels)
+        loss = loss + ridge(self.stage.loss) * parameters[POSITION].square().mean()
+        (gradient,) = torch.autograd.grad(loss, parameters)
+        parameters.requires_grad_(False)
+        self.steps += 1
+        self._update(POSITION, gradient, self.stage.position_lr * decay)
+        self._update(BASE, gradient, self.stage.colour_lr * decay)
+        if self.stage.harmonics:
+            self._update(HARMONICS, gradient, self.stage.colour_lr * decay)
+        return float(loss.detach()), float((image.detach() - pixels).square().mean())
+
+    def _update(self, rows: slice, gradient: Tensor, rate: float) -> None:
+        if rate == 0:
+            return
+        adam = self.adam
+        first, second = self.first[rows], self.second[rows]
+        first.mul_(adam.beta1).add_(gradient[rows], alpha=1 - adam.beta1)
+        second.mul_(adam.beta2).addcmul_(gradient[rows], gradient[rows], value=1 - adam.beta2)
+        root = (second / (1 - adam.beta2**self.steps)).sqrt_().add_(adam.epsilon)
+        self.cloud.parameters[rows].addcdiv_(first, root, value=-rate / (1 - adam.beta1**self.steps))
+
+
+class FusedStep:
+    """The CPU renderer's kernels from positions to Adam, without autograd and without allocation."""
+
+    def __init__(self, cloud: Cloud, settings: SplatSettings, stage: StageConfig, adam: AdamConfig) -> None:
+        self.cloud, self.settings, self.stage, self.adam = cloud, settings, stage, adam
+        self.steps = 0
+        self.first, self.second = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
+        self._splatting = Splatting(settings)
+        self._background = np.asarray(settings.background, np.float32)
+        self._image_buffers: tuple[np.ndarray, ...] = ()
+
+    def __call__(self, camera: Camera, target: Tensor, decay: float) -> tuple[float, float]:
+        parameters = self.cloud.parameters.numpy()
+        image, transmittance = self._splatting.forward(parameters, camera, self.stage.harmonics)
+        if isinstance(self.stage.loss, PhotometricLossConfig):
+            loss, mse, gradient, behind = self._photometric(image, transmittance, target)
+        else:
+            loss, mse, gradient, behind = self._any_loss(image, transmittance, target)
+        gathered = self._splatting.backward(parameters, gradient, behind)
+        weight = ridge(self.stage.loss)
+        if weight:
+            loss += weight * float(self.cloud.positions.square().mean())
+        self._adam(parameters, gathered, camera, decay, 2 * weight / max(3 * len(self.cloud), 1))
+        return loss, mse
+
+    def _photometric(
+        self, image: np.ndarray, transmittance: np.ndarray, target: Tensor
+    ) -> tuple[float, float, np.ndarray, np.ndarray]:
+        assert isinstance(self.stage.loss, PhotometricLossConfig)
+        error, gradient, behind = self._scratch(image.shape, tuple(target.shape))
+        shifts = np.asarray(self.stage.loss.shifts, np.int64)
+        loss, mse = kernels.photometric(
+            image, transmittance, self._background, target.numpy(), self.stage.loss.gradient_weight, shifts,
+            error, gradient, behind,
+        )  # fmt: skip
+        return loss, mse, gradient, behind
+
+    def _any_loss(
+        self, image: np.ndarray, transmittance: np.ndarray, target: Tensor
+    ) -> tuple[float, float, np.ndarray, np.ndarray]:
+        """A loss without a kernel of its own: torch differentiates it with respect to the image only."""
+        _, height, width = target.shape
+        colours = image + transmittance * self._background[:, None, None]
+        pixels = torch.from_numpy(colours[:, :height, :width].clip(0, 1)).permute(1, 2, 0).requires_grad_()
+        wanted = target.permute(1, 2, 0)
+        loss = image_loss(self.stage.loss, pixels, wanted)
+        gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], colours)
+        mse = float((pixels.detach() - wanted).square().mean())
+        return float(loss.detach()), mse, gradient, np.einsum("chw,c->hw", gradient, self._background)
+
+    def _scratch(self, padded: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+        """Error [3, H, W], gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
+        if not self._image_buffers or self._image_buffers[0].shape != size:
+            shapes = (size, padded, padded[1:])
+            self._image_buffers = tuple(np.zeros(shape, np.float32) for shape in shapes)
+        return self._image_buffers
+
+    def _adam(self, parameters: np.ndarray, gathered: np.ndarray, camera: Camera, decay: float, ridge: float) -> None:
+        self.steps += 1
+        adam, stage = self.adam, self.stage
+        step_size = decay / (1 - adam.beta1**self.steps)
+        kernels.adam(
+            parameters, gathered, self.first.numpy(), self.second.numpy(), camera.position.astype(np.float32),
+            stage.harmonics, np.float32(stage.position_lr * step_size), np.float32(stage.colour_lr * step_size),
+            np.float32(adam.beta1), np.float32(adam.beta2), np.float32((1 - adam.beta2**self.steps) ** -0.5),
+            np.float32(adam.epsilon), np.float32(ridge),
+        )  # fmt: skip

@@ -1,0 +1,175 @@
+"""The training loop: stages in order, epochs in a stage, views in an epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pointrad.cloud import Cloud
+from pointrad.config import RunConfig, StageConfig
+from pointrad.errors import UserError
+from pointrad.render import Renderer
+from pointrad.scene.types import Camera, View
+from pointrad.training import operations
+from pointrad.training.checkpoint import Checkpoint, Progress
+from pointrad.training.record import EpochRecord
+from pointrad.training.step import Step, build_step
+
+
+class Listener(Protocol):
+    """Who is told how training goes."""
+
+    def on_step(self, stage: str, stage_epoch: int, points: int) -> None: ...
+
+    def on_epoch(self, record: EpochRecord) -> None: ...
+
+    def on_stage_end(self, stage: str, cloud: Cloud, epoch: int) -> None: ...
+
+
+def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
+          listener: Listener) -> Cloud:  # fmt: skip
+    """Train from `state` to the end of the schedule and return the cloud; `state` is saved to `run_dir` as it goes.
+
+    Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
+    nothing. Listeners hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
+    """
+    return _Training(state, views, config, renderer, run_dir, listener).run()
+
+
+class _Training:
+    def __init__(self, state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
+                 listener: Listener) -> None:  # fmt: skip
+        self.state, self.views, self.config = state, views, config
+        self.renderer, self.run_dir, self.listener = renderer, run_dir, listener
+        self.saved_at = time.monotonic()
+
+    def run(self) -> Cloud:
+        cloud = Cloud(self.state.parameters.to(self.renderer.device))
+        progress = self.state.progress
+        for index, (name, stage) in enumerate(self.config.schedule.enabled_stages.items()):
+            if index < progress.stage:
+                continue
+            cloud = self._run_stage(cloud, name, stage)
+            progress.points[name] = len(cloud)
+            self.listener.on_stage_end(name, cloud, progress.epoch)
+            progress.stage, progress.stage_epoch = index + 1, 0
+            self._save(cloud, None)
+        return cloud
+
+    def _run_stage(self, cloud: Cloud, name: str, stage: StageConfig) -> Cloud:
+        progress = self.state.progress
+        started = time.perf_counter()
+        if progress.stage_epoch == 0:
+            cloud = _apply_all(stage.before, cloud)
+        training = _training_views(self.views, stage, name, self.renderer.device)
+        step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
+        self._restore(step)
+        while progress.stage_epoch < stage.epochs:
+            losses = [self._step(step, name, *training[i], stage) for i in self._order(len(training))]
+            progress.epoch += 1
+            progress.stage_epoch += 1
+            progress.seconds += time.perf_counter() - started
+            started = time.perf_counter()
+            self._report(name, stage, cloud, losses)
+            if time.monotonic() - self.saved_at >= self.config.checkpoint.every_seconds:
+                self._save(cloud, step)
+                started = time.perf_counter()
+        cloud = _apply_all(stage.after, cloud)
+        progress.seconds += time.perf_counter() - started
+        return cloud
+
+    def _step(self, step: Step, name: str, camera: Camera, target: Tensor, stage: StageConfig) -> tuple[float, float]:
+        stage_epoch = self.state.progress.stage_epoch
+        losses = step(camera, target, stage.lr_decay**stage_epoch)
+        self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
+        return losses
+
+    def _order(self, views: int) -> Iterator[int]:
+        seed = np.random.SeedSequence([self.config.seed, self.state.progress.epoch])
+        return iter(np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist())
+
+    def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[tuple[float, float]]) -> None:
+        progress = self.state.progress
+        loss, mse = (math.fsum(column) / len(losses) for column in zip(*losses, strict=True))
+        if not math.isfinite(loss):
+            raise UserError(
+                f"training diverged: the loss of epoch {progress.epoch} (stage {name}) is {loss}; lower "
+                f"schedule.stages.{name}.colour_lr (found {stage.colour_lr}) or position_lr (found {stage.position_lr})"
+            )
+        decay = stage.lr_decay ** (progress.stage_epoch - 1)
+        self.listener.on_epoch(
+            EpochRecord(
+                epoch=progress.epoch,
+                stage=name,
+                stage_epoch=progress.stage_epoch,
+                loss=loss,
+                psnr_db=-10 * math.log10(max(mse, 1e-12)),
+                points=len(cloud),
+                colour_lr=stage.colour_lr * decay,
+                position_lr=stage.position_lr * decay,
+                seconds=progress.seconds,
+            )
+        )
+
+    def _save(self, cloud: Cloud, step: Step | None) -> None:
+        self.state.parameters = cloud.parameters.cpu()
+        self.state.steps = step.steps if step else 0
+        self.state.first = step.first.cpu() if step else None
+        self.state.second = step.second.cpu() if step else None
+        self.state.save(self.run_dir)
+        self.saved_at = time.monotonic()
+
+    def _restore(self, step: Step) -> None:
+        if self.state.progress.stage_epoch > 0 and self.state.first is not None and self.state.second is not None:
+            step.steps = self.state.steps
+            step.first.copy_(self.state.first)
+            step.second.copy_(self.state.second)
+        self.state.first = self.state.second = None
+
+
+def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> None:
+    """Compile or load what every stage will need, so that training time is spent on training."""
+    for name, stage in config.schedule.enabled_stages.items():
+        cloud = Cloud.from_points(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
+        step = build_step(Cloud(cloud.parameters.to(renderer.device)), renderer, stage, config.schedule.adam)
+        camera, target = _training_views(views[:1], stage, name, renderer.device)[0]
+        step(camera, target, 1.0)
+
+
+def _apply_all(todo: tuple[operations.Operation, ...], cloud: Cloud) -> Cloud:
+    for operation in todo:
+        cloud = operations.apply(operation, cloud)
+    return cloud
+
+
+def _training_views(
+    views: tuple[View, ...], stage: StageConfig, name: str, device: torch.device
+) -> list[tuple[Camera, Tensor]]:
+    """Each view's camera and its image as [3, H, W] float32, at the stage's resolution."""
+    factor = stage.downscale
+    camera = views[0].camera
+    if camera.width % factor or camera.height % factor:
+        raise UserError(
+            f"schedule.stages.{name}.downscale: found {factor}, which does not divide the image size "
+            f"{camera.width}x{camera.height}"
+        )
+    width, height = camera.width // factor, camera.height // factor
+    targets = (torch.from_numpy(view.image).permute(2, 0, 1) for view in views)
+    return [
+        (view.camera.resized(width, height), torch.nn.functional.avg_pool2d(target, factor).contiguous().to(device))
+        for view, target in zip(views, targets, strict=True)
+    ]
+
+
+def initial_state(cloud: Cloud, identity: str, facts: dict[str, float]) -> Checkpoint:
+    """The state before the first stage."""
+    state = Checkpoint(identity=identity, progress=Progress(), parameters=cloud.parameters, facts=facts)
+    state.progress.points["init"] = len(cloud)
+    return state

@@ -1,0 +1,47 @@
+"""Train one scene: `python train.py --help`. Many: `python train.py -m corruption.level=0,0.12 seed=0,1`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from pointrad.config import RunConfig
+from pointrad.errors import UserError
+from pointrad.progress import announce
+from pointrad.run import run
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(composed: DictConfig) -> float:
+    """Returns the PSNR in dB, which a sweeper such as Optuna may maximise."""
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        config = RunConfig.parse(OmegaConf.to_container(composed, resolve=True))
+        result = run(config, run_dir)
+    except UserError as error:
+        _remove_if_empty(run_dir)
+        # A sweep has other jobs to run, and its launcher reports this one.
+        if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        announce(f"\nStopped. The same command with hydra.run.dir={run_dir} goes on from its last checkpoint.")
+        sys.exit(130)
+    print(result.published_lines())
+    print(f"Pictures: {run_dir / 'pictures'}")
+    return result.psnr_db
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+if __name__ == "__main__":
+    main()
