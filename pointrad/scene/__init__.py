@@ -1,0 +1,7 @@
+"""Scenes: posed views with their masks, and where they are loaded from."""
+
+from __future__ import annotations
+
+from pointrad.scene.types import Camera, Scene, Split, View
+
+__all__ = ["Camera", "Scene", "Split", "View"]

@@ -1,0 +1,384 @@
+"""The soft visual hull a cloud starts from: which lattice points enough masks agree on, and their colours.
+
+Spec, section 3. Every lattice point is projected into every view and votes "foreground" there or not. The count is the
+plain per-point one in float64, but most of it is never carried out: blocks of the lattice are tested first, and one
+whose whole footprint in a view is foreground (or background) needs no test of its points there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pointrad.config import InitConfig
+from pointrad.errors import UserError
+from pointrad.scene.types import Float32Array, Float64Array, View
+
+_LEAF = 8  # lattice points along an edge of the smallest block; its points are tested one by one
+_ROOT = 32  # of the largest block, a thread's unit of work
+_BACKGROUND, _FOREGROUND, _MIXED = 0, 1, 2
+_POINTS_PER_TASK = 16384
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A cube of `size`^3 points in world units; point i of an axis lies at low + (high - low) i / size."""
+
+    size: int
+    low: float
+    high: float
+
+    @property
+    def step(self) -> float:
+        """World units between neighbouring points."""
+        return (self.high - self.low) / self.size
+
+    def axis(self, indices: NDArray[np.integer[Any]]) -> Float64Array:
+        """The coordinates of these indices of an axis, same shape, float64, world units."""
+        return self.low + (self.high - self.low) * indices.astype(np.float64) / self.size
+
+
+@dataclass(frozen=True)
+class Votes:
+    """How many views call each lattice point foreground.
+
+    counts: [size, size, size] uint16, indexed by (x, y, z); a count below `floor` is recorded as 0.
+    views: the number of views that voted.
+    """
+
+    lattice: Lattice
+    counts: NDArray[np.uint16]
+    views: int
+    floor: int
+
+
+@dataclass(frozen=True)
+class InitialPoints:
+    """The points a cloud starts from, in lattice order.
+
+    positions: [N, 3] float32 world units. colours: [N, 3] float32 RGB in [0, 1]. votes: [N] uint16 of the lattice point
+    each came from. hull_points: lattice points in the hull, of which these are a share. needed: votes a point needed,
+    of `views`.
+    """
+
+    positions: Float32Array
+    colours: Float32Array
+    votes: NDArray[np.uint16]
+    hull_points: int
+    needed: int
+    views: int
+
+
+def votes_needed(views: int, consistency: float) -> int:
+    """The fewest votes of `views` that exceed (views - 1) * consistency; all of them at consistency 1.
+
+    The consistency is taken as the decimal it is written as, so that 0.29 of 100 is 29, not 28.999999999999996.
+    """
+    return math.floor((views - 1) * Fraction(str(float(consistency)))) + 1
+
+
+def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, floor: int = 0) -> Votes:
+    """Count for every lattice point the views that call it foreground (spec, section 3).
+
+    A point votes in a view where any of the four pixels around its projection has mask > 0 (those that exist, next to
+    the image's edge), or where its projection lies outside the image by at most `outside_margin` half-widths (of the
+    width, on both axes). Farther outside and behind the camera it does not. The views share one image size.
+
+    Counts below `floor` are recorded as 0, which lets whole blocks be given up early; all others are exact: equal to
+    those of a plain loop over points and views in float64, whatever the number of threads.
+    """
+    size = lattice.size
+    padded = -(-size // _ROOT) * _ROOT  # blocks reach past the lattice's end; what lies there is not recorded
+    axis = lattice.axis(np.arange(padded))
+    projections = _Projections.of(views, lattice, outside_margin)
+    counts = np.zeros((size, size, size), np.uint16)
+
+    def count(corner: tuple[int, int, int]) -> None:
+        _count_root(*corner, axis, *projections.arrays, floor, counts)  # type: ignore[call-arg]
+
+    blocks = range(0, size, _ROOT)
+    corners = [(i, j, k) for i in blocks for j in blocks for k in blocks]
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        for _ in tqdm(pool.map(count, corners), "hull votes", len(corners), unit="block", leave=False, disable=None):
+            pass
+    return Votes(lattice, counts, len(views), floor)
+
+
+def initialise(views: Sequence[View], config: InitConfig, seed: int) -> InitialPoints:
+    """A random `kept_share` of the soft visual hull's points (at least one), coloured from the views.
+
+    A point's colour is the mean over all views that have it inside their image of the bilinear colour there; mid-grey
+    if there is none. `config.jitter` moves the points, in lattice steps, before they are coloured. The same views,
+    config and seed give the same points whatever the number of threads.
+
+    Raises UserError if the hull is empty.
+    """
+    lattice = Lattice(config.lattice, *config.bounds)
+    needed = votes_needed(len(views), config.consistency)
+    votes = count_votes(views, lattice, config.outside_margin, floor=needed)
+    hull = np.flatnonzero(votes.counts)
+    if hull.size == 0:
+        raise _empty_hull(views, config, needed)
+    rng = np.random.default_rng(seed)
+    kept = max(1, round(config.kept_share * hull.size))
+    chosen = np.sort(rng.choice(hull, kept, replace=False, shuffle=False))
+    positions = lattice.axis(np.stack(np.unravel_index(chosen, votes.counts.shape), axis=1))
+    positions += rng.uniform(-config.jitter, config.jitter, positions.shape) * lattice.step
+    return InitialPoints(
+        positions=positions.astype(np.float32),
+        colours=_mean_colours(views, positions),
+        votes=votes.counts.ravel()[chosen],
+        hull_points=int(hull.size),
+        needed=needed,
+        views=len(views),
+    )
+
+
+def _empty_hull(views: Sequence[View], config: InitConfig, needed: int) -> UserError:
+    votes = count_votes(views, Lattice(config.lattice, *config.bounds), config.outside_margin)
+    most = int(votes.counts.max())
+    message = (
+        f"init.consistency: the hull is empty: no lattice point got the {needed} votes of {len(views)} that "
+        f"{config.consistency:g} needs; the highest vote was {most}"
+    )
+    if most == 0:
+        return UserError(f"{message}; expected init.bounds {list(config.bounds)} to hold the object the masks show")
+    below = Fraction(most, len(views) - 1)
+    return UserError(
+        f"{message}, so expected init.consistency below {math.floor(below * 1000) / 1000:g} "
+        "(or less corruption.level, or init.bounds that hold the object)"
+    )
+
+
+@dataclass(frozen=True)
+class _Projections:
+    """What the counting needs of V views, as arrays.
+
+    A projection falls into one of W + 5 columns: far left of the image, in its left margin, W + 1 between pixel
+    centres and the image's edges (which have the same two neighbouring pixels throughout), right margin, far right;
+    and likewise into one of H + 5 rows. So `foreground` answers every case, and its `sums` any box of them.
+    """
+
+    cameras: Float64Array  # [V, 3, 4] world to image axes
+    focals: Float64Array  # [V] pixels
+    nears: Float64Array  # [V] depth below which a block is too close to bound its footprint
+    frame: Float64Array  # [3] width, height and margin, pixels
+    foreground: NDArray[np.uint8]  # [V, H + 5, W + 5] 1 where a point votes
+    sums: NDArray[np.int32]  # [V, H + 6, W + 6] sum of `foreground` above and left of each corner
+
+    @classmethod
+    def of(cls, views: Sequence[View], lattice: Lattice, outside_margin: float) -> _Projections:
+        width, height = views[0].camera.width, views[0].camera.height
+        cameras = np.stack([view.camera.world_to_image for view in views])
+        farthest = np.array([*[max(abs(lattice.low), abs(lattice.high))] * 3, 1.0])
+        foreground = np.stack([_foreground(view.mask) for view in views])
+        sums = np.zeros((len(views), height + 6, width + 6), np.int32)
+        np.cumsum(np.cumsum(foreground, axis=1, dtype=np.int32), axis=2, out=sums[:, 1:, 1:])
+        return cls(
+            cameras=cameras,
+            focals=np.array([view.camera.focal for view in views]),
+            nears=1e-3 * (np.abs(cameras) @ farthest).max(axis=1),
+            frame=np.array([width, height, outside_margin * (width / 2)]),
+            foreground=foreground,
+            sums=sums,
+        )
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.cameras, self.focals, self.nears, self.frame, self.foreground, self.sums
+
+
+def _foreground(mask: Float32Array) -> NDArray[np.uint8]:
+    """[H + 5, W + 5] uint8, 1 where a projection votes; see `_Projections`."""
+    height, width = mask.shape
+    pixels = np.pad(mask > 0, 1)
+    table = np.zeros((height + 5, width + 5), np.uint8)
+    table[1:-1, 1:-1] = 1  # the margin
+    table[2:-2, 2:-2] = pixels[:-1, :-1] | pixels[:-1, 1:] | pixels[1:, :-1] | pixels[1:, 1:]
+    return table
+
+
+@numba.njit(cache=True, nogil=True)
+def _cell(position, length, margin):  # type: ignore[no-untyped-def]
+    """The column (or row) of `_Projections` that a pixel coordinate falls into; monotone in the coordinate."""
+    inside = min(max(position, 0.0), length)
+    cell = np.int32(np.floor(inside - 0.5)) + np.int32(3)
+    cell -= np.int32(position < 0.0) + np.int32(position < -margin)
+    cell += np.int32(position > length) + np.int32(position > length + margin)
+    return cell
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _classify(low, high, camera, focal, near, frame, sums):  # type: ignore[no-untyped-def]
+    """Whether all points of the box from `low` to `high` (world) are background, foreground or neither in a view."""
+    left = top = np.inf
+    right = bottom = -np.inf
+    nearest, farthest = np.inf, -np.inf
+    for corner in range(8):
+        x = high[0] if corner & 1 else low[0]
+        y = high[1] if corner & 2 else low[1]
+        z = high[2] if corner & 4 else low[2]
+        depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 3] + camera[2, 2] * z
+        scale = focal / depth
+        u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 3] + camera[0, 2] * z) * scale
+        v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 3] + camera[1, 2] * z) * scale
+        nearest, farthest = min(nearest, depth), max(farthest, depth)
+        left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
+    if farthest < -near:
+        return _BACKGROUND
+    if nearest < near:
+        return _MIXED
+    # With all depths above `near`, a projection's rounding error is below 1e-8 focal lengths; the padding covers it.
+    padding = 1e-6 * (focal + frame[0] + frame[1])
+    column_0 = _cell(left + frame[0] / 2 - padding, frame[0], frame[2])
+    column_1 = _cell(right + frame[0] / 2 + padding, frame[0], frame[2]) + 1
+    row_0 = _cell(top + frame[1] / 2 - padding, frame[1], frame[2])
+    row_1 = _cell(bottom + frame[1] / 2 + padding, frame[1], frame[2]) + 1
+    votes = sums[row_1, column_1] - sums[row_0, column_1] - sums[row_1, column_0] + sums[row_0, column_0]
+    if votes == 0:
+        return _BACKGROUND
+    return _FOREGROUND if votes == (row_1 - row_0) * (column_1 - column_0) else _MIXED
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_votes(xs, ys, zs, camera, focal, frame, foreground, cells, votes):  # type: ignore[no-untyped-def]
+    """Add one view's votes to a leaf's [8, 8, 8]. The scratch `cells` [8] splits arithmetic, which vectorises, from
+    look-ups, which do not."""
+    stride = np.int32(foreground.shape[1])
+    table = foreground.reshape(-1)
+    width, height, margin = frame[0], frame[1], frame[2]
+    for i in range(_LEAF):
+        for j in range(_LEAF):
+            row_x = camera[0, 0] * xs[i] + camera[0, 1] * ys[j] + camera[0, 3]
+            row_y = camera[1, 0] * xs[i] + camera[1, 1] * ys[j] + camera[1, 3]
+            row_z = camera[2, 0] * xs[i] + camera[2, 1] * ys[j] + camera[2, 3]
+            for k in range(_LEAF):
+                depth = row_z + camera[2, 2] * zs[k]
+                u = focal * (row_x + camera[0, 2] * zs[k]) / depth + width / 2
+                v = focal * (row_y + camera[1, 2] * zs[k]) / depth + height / 2
+                cell = _cell(v, height, margin) * stride + _cell(u, width, margin)
+                cells[k] = cell if depth > 0.0 else np.int32(0)  # cell 0 is background
+            for k in range(_LEAF):
+                votes[i, j, k] += table[cells[k]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_leaf(i, j, k, axis, cameras, focals, frame, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
+    """Count a block point by point in the `mixed` views, upon `sure` votes it has as a whole."""
+    votes = np.full((_LEAF, _LEAF, _LEAF), sure, np.uint16)
+    cells = np.empty(_LEAF, np.int32)
+    xs, ys, zs = axis[i : i + _LEAF], axis[j : j + _LEAF], axis[k : k + _LEAF]
+    for done in range(mixed.size):
+        if votes.max() + (mixed.size - done) < floor:
+            return
+        view = mixed[done]
+        _add_votes(xs, ys, zs, cameras[view], focals[view], frame, foreground[view], cells, votes)
+    size = counts.shape[0]
+    for a in range(min(_LEAF, size - i)):
+        for b in range(min(_LEAF, size - j)):
+            for c in range(min(_LEAF, size - k)):
+                counts[i + a, j + b, k + c] = votes[a, b, c] if votes[a, b, c] >= floor else 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_root(i, j, k, axis, cameras, focals, nears, frame, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
+    """Count the block of _ROOT^3 points from (i, j, k): an octree walked depth first on a stack.
+
+    Of each block, only the views that its parent left undecided are looked at again.
+    """
+    size = counts.shape[0]
+    stack = np.empty((8 * 8, 5), np.int64)  # corner, edge, votes of the whole block
+    undecided = np.empty((8 * 8, cameras.shape[0]), np.int64)  # the views a block on the stack has yet to look at
+    lengths = np.empty(8 * 8, np.int64)
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3], stack[0, 4] = i, j, k, _ROOT, 0
+    undecided[0] = np.arange(cameras.shape[0])
+    lengths[0] = cameras.shape[0]
+    mixed = np.empty(cameras.shape[0], np.int64)
+    low, high = np.empty(3), np.empty(3)
+    top = 1
+    while top > 0:
+        top -= 1
+        edge, sure = stack[top, 3], stack[top, 4]
+        for d in range(3):
+            low[d], high[d] = axis[stack[top, d]], axis[stack[top, d] + edge - 1]
+        length = lengths[top]
+        left = 0
+        for n in range(length):
+            view = undecided[top, n]
+            kind = _classify(low, high, cameras[view], focals[view], nears[view], frame, sums[view])
+            if kind == _MIXED:
+                mixed[left] = view
+                left += 1
+            sure += kind == _FOREGROUND
+            if sure + left + (length - 1 - n) < floor:
+                break
+        if sure + left < floor or (left == 0 and sure == 0):
+            continue
+        a, b, c = stack[top, 0], stack[top, 1], stack[top, 2]
+        if left == 0:
+            counts[a : min(a + edge, size), b : min(b + edge, size), c : min(c + edge, size)] = sure
+        elif edge == _LEAF:
+            _count_leaf(a, b, c, axis, cameras, focals, frame, foreground, mixed[:left], sure, floor, counts)
+        else:
+            half = edge // 2
+            for child in range(8):
+                x = a + half * (child & 1)
+                y = b + half * (child >> 1 & 1)
+                z = c + half * (child >> 2)
+                if x < size and y < size and z < size:
+                    stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = x, y, z, half, sure
+                    undecided[top, :left] = mixed[:left]
+                    lengths[top] = left
+                    top += 1
+
+
+def _mean_colours(views: Sequence[View], positions: Float64Array) -> Float32Array:
+    """[N, 3] float32: the mean bilinear colour of the points in the views that have them inside their image."""
+    sums = np.zeros_like(positions)
+    seen = np.zeros(len(positions), np.int64)
+    cameras = [view.camera.world_to_image for view in views]
+
+    def colour(start: int) -> None:
+        part = slice(start, start + _POINTS_PER_TASK)
+        for view, camera in zip(views, cameras, strict=True):
+            _add_colours(positions[part], camera, view.camera.focal, view.image, sums[part], seen[part])
+
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        list(pool.map(colour, range(0, len(positions), _POINTS_PER_TASK)))
+    colours = np.where(seen[:, None] > 0, sums / np.maximum(seen, 1)[:, None], 0.5)
+    return colours.astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_colours(positions, camera, focal, image, sums, seen):  # type: ignore[no-untyped-def]
+    """Add one view's bilinear colour at each point's projection to `sums`, and 1 to `seen` where there is one."""
+    height, width = image.shape[0], image.shape[1]
+    for n in range(len(positions)):
+        p = positions[n]
+        depth = camera[2, 0] * p[0] + camera[2, 1] * p[1] + camera[2, 2] * p[2] + camera[2, 3]
+        if depth <= 0.0:
+            continue
+        across = camera[0, 0] * p[0] + camera[0, 1] * p[1] + camera[0, 2] * p[2] + camera[0, 3]
+        down = camera[1, 0] * p[0] + camera[1, 1] * p[1] + camera[1, 2] * p[2] + camera[1, 3]
+        u, v = focal * across / depth + width / 2, focal * down / depth + height / 2
+        if u < 0.0 or u > width or v < 0.0 or v > height:
+            continue
+        # Pixel centres lie at +0.5; within half a pixel of the edge the edge's colour is continued.
+        column, row = int(np.floor(u - 0.5)), int(np.floor(v - 0.5))
+        right, down = u - 0.5 - column, v - 0.5 - row
+        column_0, column_1 = max(column, 0), min(column + 1, width - 1)
+        row_0, row_1 = max(row, 0), min(row + 1, height - 1)
+        for c in range(3):
+            above = (1.0 - right) * image[row_0, column_0, c] + right * image[row_0, column_1, c]
+            below = (1.0 - right) * image[row_1, column_0, c] + right * image[row_1, column_1, c]
+            sums[n, c] += (1.0 - down) * above + down * below
+        seen[n] += 1

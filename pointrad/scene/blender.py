@@ -1,0 +1,203 @@
+"""Scenes in NeRF-synthetic ("Blender") layout (spec, section 1).
+
+A scene is a folder with transforms_{train,val,test}.json and RGBA pictures. The JSON alone says which pictures belong
+to it, in which order.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tqdm import tqdm
+
+from pointrad.errors import UserError
+from pointrad.scene.types import Camera, Float32Array, Float64Array, Scene, Split, View
+
+Background = Literal["black", "white"]
+
+_PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
+_RIGID_TOLERANCE = 1e-3
+_Row = tuple[float, float, float, float]
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+    file_path: str
+    transform_matrix: tuple[_Row, _Row, _Row, _Row]
+
+
+class _Transforms(BaseModel):
+    """The parts of a transforms_*.json that we read; others may be there."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+    camera_angle_x: Annotated[float, Field(gt=0, lt=math.pi)]
+    frames: Annotated[list[_Frame], Field(min_length=1)]
+
+
+def load_blender(root: Path, scene_name: str, split: Split, downscale: int, background: Background) -> Scene:
+    """Load the scene in the folder root/scene_name: its train views, and the views of `split` for evaluation.
+
+    downscale: images are area-averaged, all four channels, by this whole factor, which must divide their size.
+    background: "black" takes the files' RGB as it is (no premultiplication), "white" composites it.
+
+    Raises UserError for whatever is missing or wrong in the folder, naming the file and what was expected.
+    """
+    return load_folder(Path(root) / scene_name, scene_name, split, downscale, background)
+
+
+def load_folder(folder: Path, scene_name: str, split: Split, downscale: int, background: Background) -> Scene:
+    """`load_blender` for a scene whose folder is not called as the scene is."""
+    if downscale < 1:
+        raise UserError(f"dataset.downscale: found {downscale}; expected a whole number of at least 1")
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected the scene {scene_name!r} in NeRF-synthetic layout there")
+    train = _load_split(folder, Split.TRAIN, downscale, background)
+    for view in train:
+        _check_mask(folder, view)
+    evaluation = train if split == Split.TRAIN else _load_split(folder, split, downscale, background)
+    _check_sizes(folder, (*train, *evaluation))
+    return Scene(scene_name, train, evaluation, (0.0, 0.0, 0.0) if background == "black" else (1.0, 1.0, 1.0))
+
+
+def _load_split(folder: Path, split: Split, downscale: int, background: Background) -> tuple[View, ...]:
+    path = folder / f"transforms_{Split.VAL if split == Split.PAPER else split}.json"
+    transforms = _read_transforms(path)
+    frames = transforms.frames
+    if split == Split.PAPER:
+        if len(frames) < _PAPER_FRAMES.stop:
+            raise UserError(
+                f"{path}: found {len(frames)} frames; expected at least {_PAPER_FRAMES.stop} for eval.split=paper, "
+                f"which is val[{_PAPER_FRAMES.start}:{_PAPER_FRAMES.stop}]"
+            )
+        frames = frames[_PAPER_FRAMES]
+
+    def load(frame: _Frame) -> View:
+        pose = _check_pose(path, frame)
+        image, mask = _read_image(folder, frame.file_path, downscale, background)
+        height, width = mask.shape
+        focal = 0.5 * width / math.tan(0.5 * transforms.camera_angle_x)
+        return View(_view_name(frame), split, Camera(pose, focal, width, height), image, mask)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        views = pool.map(load, frames)
+        return tuple(tqdm(views, f"{split} images", len(frames), unit="image", leave=False, disable=None))
+
+
+def _view_name(frame: _Frame) -> str:
+    return frame.file_path.removeprefix("./").removesuffix(".png")
+
+
+def _read_transforms(path: Path) -> _Transforms:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; the splits that exist there: {_existing_splits(path.parent)}")
+    try:
+        transforms = _Transforms.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error)}") from None
+    names = [_view_name(frame) for frame in transforms.frames]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{path}: frames: found {twice!r} more than once; expected each image once")
+    return transforms
+
+
+def _existing_splits(folder: Path) -> str:
+    splits = (Split.TRAIN, Split.VAL, Split.TEST)
+    return ", ".join(split for split in splits if (folder / f"transforms_{split}.json").is_file()) or "none"
+
+
+def _explain(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(map(str, problem["loc"]))
+    match problem["type"]:
+        case "json_invalid":
+            return f"found malformed JSON ({problem['msg'].removeprefix('Invalid JSON: ')}); expected a JSON object"
+        case "missing" if len(problem["loc"]) and isinstance(problem["loc"][-1], str):
+            return f"{key}: missing; expected a value"
+        case _:
+            found = repr(problem.get("input"))
+            shown = found if len(found) <= 60 else f"{found[:60]}..."
+            return f"{key or 'top level'}: found {shown}; expected: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _check_pose(path: Path, frame: _Frame) -> Float64Array:
+    """[4, 4] float64 camera-to-world, checked to be rigid."""
+    pose = np.array(frame.transform_matrix, np.float64)
+    rotation = pose[:3, :3]
+    where = f"{path}: transform_matrix of {frame.file_path!r}"
+    if not np.allclose(pose[3], [0, 0, 0, 1], rtol=0, atol=_RIGID_TOLERANCE):
+        raise UserError(f"{where}: found the bottom row {pose[3].tolist()}; expected [0, 0, 0, 1]")
+    # A huge entry would overflow in the product; none is orthonormal anyway.
+    error = np.abs(rotation.T @ rotation - np.eye(3)).max() if np.abs(rotation).max() < 2 else np.inf
+    if error > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
+        kind = "a mirrored axis" if error <= _RIGID_TOLERANCE else "columns that are not orthonormal"
+        raise UserError(f"{where}: found {kind} in its 3x3 part; expected a rotation (within {_RIGID_TOLERANCE:g})")
+    return pose
+
+
+def _read_image(
+    folder: Path, file_path: str, downscale: int, background: Background
+) -> tuple[Float32Array, Float32Array]:
+    """The image [H, W, 3] on its background and the mask [H, W] of one file, float32 in [0, 1]."""
+    path = folder / file_path
+    if not path.is_file():
+        path = path.with_name(f"{path.name}.png")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected the RGBA image of frame {file_path!r}")
+    pixels = _area_average(path, _read_pixels(path), downscale)
+    alpha = pixels[..., 3:]
+    image = pixels[..., :3] if background == "black" else pixels[..., :3] * alpha + (1 - alpha)
+    return np.ascontiguousarray(image), np.ascontiguousarray(alpha[..., 0])
+
+
+def _read_pixels(path: Path) -> NDArray[np.uint8]:
+    """[H, W, 4] uint8 RGBA, the alpha straight."""
+    try:
+        with Image.open(path) as image:
+            if not image.has_transparency_data:
+                raise UserError(f"{path}: found a {image.mode} image without alpha; expected RGBA, its alpha the mask")
+            return np.asarray(image.convert("RGBA"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: found an image that cannot be read ({error}); expected a whole RGBA PNG") from None
+
+
+def _area_average(path: Path, pixels: NDArray[np.uint8], factor: int) -> Float32Array:
+    """[H / factor, W / factor, 4] float32 in [0, 1]: the mean over blocks of factor x factor pixels."""
+    height, width, channels = pixels.shape
+    if height % factor or width % factor:
+        raise UserError(
+            f"dataset.downscale: found {factor}, which does not divide the {width}x{height} pixels of {path}; "
+            "expected a common divisor of width and height"
+        )
+    blocks = pixels.reshape(height // factor, factor, width // factor, factor, channels)
+    means: Float32Array = blocks.sum(axis=(1, 3), dtype=np.uint32) / np.float32(255 * factor**2)
+    return means.astype(np.float32)
+
+
+def _check_mask(folder: Path, view: View) -> None:
+    foreground = view.mask > 0
+    if foreground.any() and not foreground.all():
+        return
+    kind = "a full mask (alpha > 0 everywhere)" if foreground.any() else "an empty mask (alpha 0 everywhere)"
+    raise UserError(f"{folder / view.name}: found {kind}; expected an object before a background in every train view")
+
+
+def _check_sizes(folder: Path, views: Sequence[View]) -> None:
+    first = views[0]
+    for view in views:
+        if view.mask.shape != first.mask.shape:
+            raise UserError(
+                f"{folder / view.name}: found {view.camera.width}x{view.camera.height} pixels after downscaling; "
+                f"expected {first.camera.width}x{first.camera.height} like {first.name}, one size for all views"
+            )

@@ -1,0 +1,21 @@
+"""The scene that comes with the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pointrad.errors import UserError
+from pointrad.scene.blender import Background, load_folder
+from pointrad.scene.types import Scene, Split
+
+DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo_scene"
+
+
+def load_demo(scene_name: str, split: Split, downscale: int, background: Background) -> Scene:
+    """Load the bundled scene, which is in NeRF-synthetic layout, with its train views and those of `split`.
+
+    Raises UserError if another scene is asked for, or as `load_blender` does.
+    """
+    if scene_name != "demo":
+        raise UserError(f"scene.name: found {scene_name!r}; dataset=demo holds only 'demo' (others: dataset=blender)")
+    return load_folder(DEMO_FOLDER, scene_name, split, downscale, background)

@@ -1,0 +1,20 @@
+"""From a dataset's config to a scene."""
+
+from __future__ import annotations
+
+from pointrad.config import BlenderDatasetConfig, DemoDatasetConfig
+from pointrad.scene.blender import load_blender
+from pointrad.scene.demo import load_demo
+from pointrad.scene.types import Scene, Split
+
+
+def load_scene(dataset: DemoDatasetConfig | BlenderDatasetConfig, scene_name: str, split: Split) -> Scene:
+    """Load a scene with its train views and, for evaluation, those of `split`; no other image is read.
+
+    Raises UserError naming the file or key that is wrong, what was found there and what is expected.
+    """
+    match dataset:
+        case DemoDatasetConfig():
+            return load_demo(scene_name, split, dataset.downscale, dataset.background)
+        case BlenderDatasetConfig():
+            return load_blender(dataset.root, scene_name, split, dataset.downscale, dataset.background)

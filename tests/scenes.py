@@ -1,0 +1,87 @@
+"""Small scenes to test on, made from formulas."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pointrad.scene.types import Camera, Float64Array, Split, View
+
+TINY_VIEWS = {"train": 6, "val": 3, "test": 3}
+CAMERA_ANGLE_X = 0.69
+
+
+def look_at(position: Float64Array, target: Float64Array | None = None) -> Float64Array:
+    """[4, 4] camera-to-world of a camera that looks from `position` at `target` (the origin), z up, OpenGL axes."""
+    back = position - (np.zeros(3) if target is None else target)
+    back = back / np.linalg.norm(back)
+    right = np.cross([0.0, 0.0, 1.0], back)
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3] = np.stack([right, np.cross(back, right), back, position], axis=1)
+    return pose
+
+
+def ring(count: int, radius: float = 3.0, start: float = 0.0) -> list[Float64Array]:
+    """`count` poses around the z axis, of changing elevation, that look at the origin."""
+    poses = []
+    for n in range(count):
+        azimuth, elevation = start + 2 * math.pi * n / count, 0.3 + 0.4 * (n % 3)
+        level = math.cos(elevation)
+        direction = np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
+        poses.append(look_at(radius * direction))
+    return poses
+
+
+def camera(pose: Float64Array, width: int = 32, height: int = 24) -> Camera:
+    """A camera of the tiny scene's opening angle."""
+    return Camera(pose, 0.5 * width / math.tan(0.5 * CAMERA_ANGLE_X), width, height)
+
+
+def sphere_view(at: Camera, radius: float = 0.6, name: str = "train/r_0", split: Split = Split.TRAIN) -> View:
+    """A sphere about the origin, coloured by its normal, as the camera sees it (one ray per pixel centre)."""
+    x = (np.arange(at.width) + 0.5 - at.width / 2) / at.focal
+    y = (np.arange(at.height) + 0.5 - at.height / 2) / at.focal
+    rays = np.stack([*np.meshgrid(x, -y), -np.ones((at.height, at.width))], axis=-1) @ at.camera_to_world[:3, :3].T
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    along = rays @ at.position
+    inside = along**2 - at.position @ at.position + radius**2
+    hit = inside > 0
+    normals = (at.position + rays * (-along - np.sqrt(np.maximum(inside, 0)))[..., None]) / radius
+    image = np.where(hit[..., None], 0.5 + 0.45 * normals, 0)
+    return View(name, split, at, image.astype(np.float32), hit.astype(np.float32))
+
+
+def sphere_views(count: int = 6, width: int = 32, height: int = 24, radius: float = 0.6) -> tuple[View, ...]:
+    """Views of the sphere from a ring of cameras."""
+    cameras = [camera(pose, width, height) for pose in ring(count)]
+    return tuple(sphere_view(at, radius, f"train/r_{n}") for n, at in enumerate(cameras))
+
+
+def write_rgba(path: Path, view: View) -> None:
+    """Write a view as an 8-bit RGBA PNG."""
+    rgba = np.concatenate([view.image, view.mask[..., None]], axis=-1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.rint(255 * rgba).astype(np.uint8)).save(path)
+
+
+def write_tiny_scene(
+    folder: Path, views: Mapping[str, int] = TINY_VIEWS, width: int = 32, height: int = 24, name: str = "tiny"
+) -> Path:
+    """Write the sphere as the NeRF-synthetic scene folder/name with this many views per split.
+
+    Returns `folder`, which is what `dataset.root` expects.
+    """
+    for offset, (split, count) in enumerate(views.items()):
+        frames = []
+        for n, pose in enumerate(ring(count, start=0.3 * offset)):
+            write_rgba(folder / name / split / f"r_{n}.png", sphere_view(camera(pose, width, height)))
+            frames.append({"file_path": f"./{split}/r_{n}", "transform_matrix": pose.tolist()})
+        transforms = {"camera_angle_x": CAMERA_ANGLE_X, "frames": frames}
+        (folder / name / f"transforms_{split}.json").write_text(json.dumps(transforms, indent=1))
+    return folder

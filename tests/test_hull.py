@@ -1,0 +1,200 @@
+"""The hull is the plain count over points and views, only faster."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from pointrad.config import InitConfig
+from pointrad.errors import UserError
+from pointrad.hull import Lattice, count_votes, initialise, votes_needed
+from pointrad.scene.blender import load_blender
+from pointrad.scene.types import Camera, Split, View
+from tests.scenes import camera, ring, sphere_view, sphere_views
+
+
+def hull_config(**changes: object) -> InitConfig:
+    values = {"name": "hull", "lattice": 24, "bounds": (-1.0, 1.0), "consistency": 1.0, "kept_share": 0.5}
+    return InitConfig.model_validate({**values, "jitter": 0.0, "outside_margin": 0.0, **changes})
+
+
+def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> NDArray[np.bool_]:
+    """The definition, point by point in float64 (spec, section 3)."""
+    at, mask = view.camera, view.mask > 0
+    line = lattice.low + (lattice.high - lattice.low) * np.arange(lattice.size) / lattice.size
+    x, y, z = np.meshgrid(line, line, line, indexing="ij")
+    m = at.world_to_image
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        across, down, depth = (m[r, 0] * x + m[r, 1] * y + m[r, 3] + m[r, 2] * z for r in range(3))
+        u, v = at.focal * across / depth + at.width / 2, at.focal * down / depth + at.height / 2
+    margin = outside_margin * (at.width / 2)
+    in_front = depth > 0
+    inside = in_front & (u >= 0) & (u <= at.width) & (v >= 0) & (v <= at.height)
+    near = in_front & (u >= -margin) & (u <= at.width + margin) & (v >= -margin) & (v <= at.height + margin)
+    votes: NDArray[np.bool_] = near & ~inside
+    for index in zip(*np.nonzero(inside), strict=True):
+        column, row = math.floor(u[index] - 0.5), math.floor(v[index] - 0.5)
+        neighbours = mask[max(row, 0) : row + 2, max(column, 0) : column + 2]
+        votes[index] = neighbours.any()
+    return votes
+
+
+@st.composite
+def views_and_lattice(draw: st.DrawFn) -> tuple[list[View], Lattice, float]:
+    """Cameras anywhere, also amid the lattice and looking away, at masks of blobs and single pixels."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    width, height = draw(st.integers(1, 24)), draw(st.integers(1, 24))
+    lattice = Lattice(draw(st.sampled_from([2, 7, 8, 9, 17])), -1.0, draw(st.sampled_from([0.5, 1.0, 1.7])))
+    views = []
+    for n in range(draw(st.integers(1, 4))):
+        pose = np.eye(4)
+        pose[:3, :3] = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
+        if draw(st.booleans()):
+            pose[:3, :3] = Rotation.from_euler("z", 90 * n, degrees=True).as_matrix()  # grids fall on pixel edges
+        pose[:3, 3] = pose[:3, 2] * draw(st.sampled_from([0.0, 0.25, 2.0, 4.0])) + rng.normal(0, 0.2, 3)
+        mask = rng.random((height, width)) < draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
+        if draw(st.booleans()):
+            mask[height // 4 : height // 2 + 1, width // 4 : width // 2 + 1] = True
+        at = Camera(pose, width * draw(st.sampled_from([0.5, 1.0, 3.0])), width, height)
+        views.append(View(f"v{n}", Split.TRAIN, at, np.zeros((height, width, 3), np.float32), mask.astype(np.float32)))
+    return views, lattice, draw(st.sampled_from([0.0, 0.05, 0.5]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(views_and_lattice(), st.integers(0, 4))
+def test_counts_equal_the_plain_count_of_points_and_views(case: tuple[list[View], Lattice, float], floor: int) -> None:
+    views, lattice, margin = case
+    expected = sum(votes_of_one_view(view, lattice, margin).astype(np.uint16) for view in views)
+    votes = count_votes(views, lattice, margin, floor)
+    np.testing.assert_array_equal(votes.counts, np.where(expected >= floor, expected, 0))
+    assert votes.counts.dtype == np.uint16
+
+
+def test_counts_of_the_sphere_equal_the_plain_count_in_large_blocks() -> None:
+    views, lattice = sphere_views(4, 48, 36), Lattice(36, -1.2, 1.2)
+    expected = sum(votes_of_one_view(view, lattice, 0.05).astype(np.uint16) for view in views)
+    np.testing.assert_array_equal(count_votes(views, lattice, 0.05).counts, expected)
+
+
+def test_the_hard_hull_of_a_sphere_holds_it_and_little_more() -> None:
+    lattice = Lattice(40, -1.0, 1.0)
+    counts = count_votes(sphere_views(12, 64, 64, radius=0.6), lattice, 0.05, floor=12).counts
+    line = lattice.axis(np.arange(40))
+    distance = np.sqrt(line[:, None, None] ** 2 + line[None, :, None] ** 2 + line[None, None, :] ** 2)
+    assert (counts[distance < 0.6] == 12).all()
+    assert not counts[distance > 0.8].any()
+
+
+def test_a_projection_just_outside_the_image_votes_and_one_farther_out_does_not() -> None:
+    view = replace(sphere_view(camera(np.eye(4), 20, 10)), mask=np.zeros((10, 20), np.float32))
+    view = replace(view, camera=replace(view.camera, focal=10.0))
+    line = Lattice(100, -1.5, 1.5)  # at depth 1, u = 10 x + 10: u in [-5, 25]; margin 0.1 is 1 pixel
+    row = count_votes([view], line, 0.1).counts[:, 50, :]
+    z = line.axis(np.arange(100))
+    k = int(np.argmin(np.abs(z + 1)))
+    u = 10 * line.axis(np.arange(100)) / -z[k] + 10
+    voted = row[:, k].astype(bool)
+    assert voted.any()
+    assert (voted == (((u >= -1) & (u < 0)) | ((u > 20) & (u <= 21)))).all()
+
+
+def test_no_point_behind_the_camera_votes() -> None:
+    view = replace(sphere_view(camera(np.eye(4))), mask=np.ones((24, 32), np.float32))
+    counts = count_votes([view], Lattice(16, -1.0, 1.0), 0.05).counts
+    assert counts[:, :, :8].any()
+    assert not counts[:, :, 8:].any()
+
+
+@pytest.mark.parametrize(
+    ("views", "consistency", "needed"),
+    [(100, 1.0, 100), (100, 0.9, 90), (101, 0.29, 30), (101, 0.07, 8), (100, 0.0, 1), (1, 1.0, 1), (23, 0.5, 12)],
+)
+def test_votes_needed_is_the_fewest_above_the_share_as_written(views: int, consistency: float, needed: int) -> None:
+    assert votes_needed(views, consistency) == needed
+
+
+def test_the_kept_share_is_a_random_part_of_the_hull_that_the_seed_decides() -> None:
+    views = sphere_views()
+    points = initialise(views, hull_config(kept_share=0.25), seed=3)
+    assert len(points.positions) == round(0.25 * points.hull_points)
+    assert len(np.unique(points.positions, axis=0)) == len(points.positions)
+    assert (points.votes == points.needed).all()
+    np.testing.assert_array_equal(points.positions, initialise(views, hull_config(kept_share=0.25), 3).positions)
+    assert not np.array_equal(points.positions, initialise(views, hull_config(kept_share=0.25), 4).positions)
+
+
+def test_at_least_one_point_is_kept() -> None:
+    assert len(initialise(sphere_views(), hull_config(kept_share=1e-9), seed=0).positions) == 1
+
+
+def test_jitter_moves_the_kept_points_by_at_most_that_many_lattice_steps() -> None:
+    views = sphere_views()
+    still, moved = (initialise(views, hull_config(jitter=jitter), seed=0) for jitter in (0.0, 2.0))
+    steps = np.abs(moved.positions - still.positions) / (2 / 24)
+    assert 1.9 < steps.max() <= 2 + 1e-5
+    np.testing.assert_array_equal(moved.votes, still.votes)
+
+
+def test_a_colour_is_the_mean_of_the_views_that_see_the_point() -> None:
+    red, blue, behind = (sphere_view(camera(pose)) for pose in ring(3))
+    red = replace(red, image=np.full_like(red.image, (1, 0, 0)))
+    blue = replace(blue, image=np.full_like(blue.image, (0, 0, 1)))
+    away = behind.camera.camera_to_world @ np.diag([-1.0, 1.0, -1.0, 1.0])
+    behind = replace(behind, camera=replace(behind.camera, camera_to_world=away))
+    points = initialise([red, blue, behind], hull_config(consistency=0.5), seed=0)
+    np.testing.assert_allclose(points.colours, np.broadcast_to([0.5, 0, 0.5], points.colours.shape), atol=1e-6)
+
+
+def test_colours_are_bilinear_between_pixel_centres() -> None:
+    view = sphere_view(camera(ring(1)[0]))
+    ramp = np.broadcast_to(((np.arange(32) + 0.5) / 32)[None, :, None], (24, 32, 3)).astype(np.float32)
+    points = initialise([replace(view, image=ramp)], hull_config(), seed=0)
+    homogeneous = np.concatenate([points.positions, np.ones((len(points.positions), 1))], axis=1)
+    across, _, depth = view.camera.world_to_image @ homogeneous.T
+    u = view.camera.focal * across / depth + 16
+    inner = (u > 0.5) & (u < 31.5)
+    np.testing.assert_allclose(points.colours[inner, 0], u[inner] / 32, atol=1e-5)
+
+
+def test_the_points_do_not_depend_on_the_number_of_threads() -> None:
+    views, before = sphere_views(), numba.get_num_threads()
+    results = []
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            results.append(initialise(views, hull_config(lattice=48, jitter=0.5), seed=0))
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(results[0].positions, results[1].positions)
+    np.testing.assert_array_equal(results[0].colours, results[1].colours)
+
+
+def test_an_empty_hull_says_which_consistency_would_hold_something() -> None:
+    one, other = sphere_view(camera(ring(2)[0])), sphere_view(camera(ring(2)[1]))
+    nothing = replace(other, mask=np.zeros_like(other.mask))
+    views = [one, one, one, nothing]
+    with pytest.raises(UserError, match=r"4 votes of 4 that 1 needs; the highest vote was 3.* below 1 "):
+        initialise(views, hull_config(), seed=0)
+    assert initialise(views, hull_config(consistency=0.99), seed=0).needed == 3
+
+
+def test_masks_that_show_nothing_in_the_bounds_are_an_error_about_the_bounds() -> None:
+    view = sphere_view(camera(ring(1)[0]))
+    blank = replace(view, mask=np.zeros_like(view.mask))
+    with pytest.raises(UserError, match=r"highest vote was 0; expected init\.bounds"):
+        initialise([blank], hull_config(bounds=(-0.1, 0.1)), seed=0)
+
+
+def test_the_real_hotdog_has_the_hull_it_should(real_data_root: Path) -> None:
+    views = load_blender(real_data_root, "hotdog", Split.TRAIN, 1, "black").train[::10]
+    votes = count_votes(views, Lattice(100, -2.0, 2.0), 0.05, floor=10)
+    assert 18_000 < np.count_nonzero(votes.counts) < 45_000
