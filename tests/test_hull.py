@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,10 +40,11 @@ def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> ND
     inside = in_front & (u >= 0) & (u <= at.width) & (v >= 0) & (v <= at.height)
     near = in_front & (u >= -margin) & (u <= at.width + margin) & (v >= -margin) & (v <= at.height + margin)
     votes: NDArray[np.bool_] = near & ~inside
-    for index in zip(*np.nonzero(inside), strict=True):
-        column, row = math.floor(u[index] - 0.5), math.floor(v[index] - 0.5)
-        neighbours = mask[max(row, 0) : row + 2, max(column, 0) : column + 2]
-        votes[index] = neighbours.any()
+    column, row = (np.floor(at_centre[inside] - 0.5).astype(int) + 1 for at_centre in (u, v))  # of the mask with a rim
+    rimmed = np.pad(mask, 1)
+    votes[inside] = (
+        rimmed[row, column] | rimmed[row, column + 1] | rimmed[row + 1, column] | rimmed[row + 1, column + 1]
+    )
     return votes
 
 
