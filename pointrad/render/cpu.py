@@ -53,7 +53,7 @@ class Splatting:
             eye = camera.position.astype(np.float32)
             kernels.pack_colours(parameters, self.rank_of, self.u, self.v, eye, harmonics, splats)
         self.splats = splats
-        shape = (self.rows * kernels.TILE, self.columns * kernels.TILE)
+        shape = (self.rows * kernels.TILE_HEIGHT, self.columns * kernels.TILE_WIDTH)
         self.composited = self._buffer("composited", np.float32, self.channels, *shape)
         self.transmittance = self._buffer("transmittance", np.float32, *shape)
         self.last = self._buffer("last", np.float32, *shape)
@@ -86,14 +86,15 @@ class Splatting:
         self.world_to_image = camera.world_to_image.astype(np.float32)
         self.radius = np.float32(self.settings.radius_in_pixels(camera))
         self.u, self.v, depth = (self._buffer(name, np.float32, count) for name in ("u", "v", "depth"))
-        visible = self._buffer("visible", np.int64, kernels.CHUNKS)
+        chunks = numba.get_num_threads()
+        visible = self._buffer("visible", np.int64, chunks)
         kernels.project(
             parameters, self.world_to_image, np.float32(camera.focal), camera.width, camera.height, self.radius,
             self.u, self.v, depth, visible,
         )  # fmt: skip
         keys = [self._buffer(f"keys_{side}", np.uint32, count) for side in "ab"]
         order = [self._buffer(f"order_{side}", np.int32, count) for side in "ab"]
-        histogram = self._buffer("histogram", np.int64, kernels.CHUNKS, kernels.RADIX)
+        histogram = self._buffer("histogram", np.uint32, chunks, kernels.RADIX)
         self.visible, swapped = kernels.sort_by_depth(
             depth.view(np.uint32), visible, keys[0], order[0], keys[1], order[1], histogram
         )
@@ -101,11 +102,11 @@ class Splatting:
 
     def _bin(self) -> None:
         count = self.u.size
-        self.columns = -(-self.camera.width // kernels.TILE)
-        self.rows = -(-self.camera.height // kernels.TILE)
+        self.columns = -(-self.camera.width // kernels.TILE_WIDTH)
+        self.rows = -(-self.camera.height // kernels.TILE_HEIGHT)
         self.rank_of = self._buffer("rank_of", np.int32, count)
         self.slot_start = self._buffer("slot_start", np.int64, count + 1)
-        places = self._buffer("places", np.int64, kernels.CHUNKS, self.rows * self.columns)
+        places = self._buffer("places", np.int64, numba.get_num_threads(), self.rows * self.columns)
         grid = (self.order, self.visible, self.u, self.v, self.radius, self.columns, self.rows)
         self.tile_start = kernels.count_pairs(*grid, self.rank_of, self.slot_start, places)
         most = int(np.diff(self.tile_start).max())

@@ -5,11 +5,11 @@ How it works, with a diagram, is in docs/renderer.md. In short, per view:
     project    every point: pixel coordinates and depth; points that touch no pixel are left out
     sort       the visible points by depth, stable in their index (radix sort); their place in this order is their *rank*
     bin        a *pair* for every tile that a splat touches; a tile's pairs are in depth order
-    forward    a tile at a time, front to back, a row of 16 pixels per vector operation
+    forward    a tile at a time, front to back, a strip of 16 pixels per vector operation
     backward   a tile at a time, back to front; each pair adds to a *slot* of its own
     gather     each point sums its slots: no atomics, so results do not depend on the number of threads
 
-Work is cut into a fixed number of chunks, never into "as many as there are threads", for the same reason.
+Sorting and binning cut the points into a chunk per thread; both are stable, so the chunks leave no trace in the result.
 """
 
 # Numba compiles these functions: they are written for its type inference and for LLVM's vectoriser, not for mypy.
@@ -27,10 +27,14 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 
-TILE = 16
-PIXELS = TILE * TILE
-CHUNKS = 32
-RADIX_BITS = 11
+# Pixels of a tile, and of a strip of it, two rows, which is one vector of AVX-512. Splats are often some 6 pixels wide:
+# where a strip is much wider than that, work is wasted; where it is smaller, it no longer fills a vector.
+TILE_WIDTH = 8
+TILE_HEIGHT = 16
+PIXELS = TILE_WIDTH * TILE_HEIGHT
+STRIP = 2 * TILE_WIDTH
+STRIPS = PIXELS // STRIP
+RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
 BLOCK = 256
 
@@ -53,40 +57,39 @@ _Y2_ZZ, _Y2_XX_YY = np.float32(Y2_ZZ), np.float32(Y2_XX_YY)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _chunk(index, count):
-    """[start, stop) of chunk `index` of `count` items."""
-    return index * count // CHUNKS, (index + 1) * count // CHUNKS
+def _chunk(index, chunks, count):
+    """[start, stop) of chunk `index` of `chunks` of `count` items."""
+    return index * count // chunks, (index + 1) * count // chunks
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _tile_range(centre, radius, tiles):
-    """[first, last] tile along one axis that a splat's pixels can lie in."""
-    first = np.int64(np.floor(centre - radius - _HALF)) // TILE
-    last = np.int64(np.ceil(centre + radius - _HALF)) // TILE
+def _tile_range(centre, radius, size, tiles):
+    """[first, last] tile of `size` pixels along one axis that a splat's pixels can lie in."""
+    first = np.int64(np.ceil(centre - radius - _HALF)) // size
+    last = np.int64(np.floor(centre + radius - _HALF)) // size
     return max(first, 0), min(last, tiles - 1)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
 def _touches(u, v, radius, column, row):
     """Whether a splat comes within its radius of a pixel centre's bounding box of a tile."""
-    low_x, low_y = np.float32(column * TILE) + _HALF, np.float32(row * TILE) + _HALF
-    reach = np.float32(TILE - 1)
-    dx = max(max(low_x - u, u - (low_x + reach)), _F0)
-    dy = max(max(low_y - v, v - (low_y + reach)), _F0)
+    low_x, low_y = np.float32(column * TILE_WIDTH) + _HALF, np.float32(row * TILE_HEIGHT) + _HALF
+    dx = max(max(low_x - u, u - (low_x + np.float32(TILE_WIDTH - 1))), _F0)
+    dy = max(max(low_y - v, v - (low_y + np.float32(TILE_HEIGHT - 1))), _F0)
     return dx * dx + dy * dy <= radius * radius * np.float32(1.00001)
 
 
 @njit(**_PARALLEL)
 def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, visible):
-    """Pixel coordinates u, v and depth [N] float32 of all points; `visible` [CHUNKS] counts those that touch the image.
+    """Pixel coordinates u, v and depth [N] float32 of all points; `visible` [chunks] int64 counts those that touch the image.
 
     Points behind the camera or beside the image get depth -1. The arithmetic is spelt out term by term in float32 so
     that it equals `projection.project` to the last bit, and with it the order of the splats.
     """
     m = world_to_image
     half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, parameters.shape[1])
+    for chunk in prange(visible.size):
+        start, stop = _chunk(chunk, visible.size, parameters.shape[1])
         count = 0
         for i in range(start, stop):
             px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
@@ -115,24 +118,26 @@ def sort_by_depth(depth_bits, visible, keys, order, keys_other, order_other, his
     depth_bits: [N] uint32, the bits of `depth`: positive floats order as their bits do, and hidden points have the
     sign bit set. Stable least-significant-digit radix sort over the bits in which the depths differ.
     """
+    chunks = visible.size
     total = 0
-    for chunk in range(CHUNKS):
+    for chunk in range(chunks):
         count = visible[chunk]
         visible[chunk] = total
         total += count
-    lowest = np.full(CHUNKS, 0xFFFFFFFF, np.uint32)
-    highest = np.zeros(CHUNKS, np.uint32)
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, depth_bits.size)
+    lowest = np.full(chunks, 0xFFFFFFFF, np.uint32)
+    highest = np.zeros(chunks, np.uint32)
+    for chunk in prange(chunks):
+        start, stop = _chunk(chunk, chunks, depth_bits.size)
         at = visible[chunk]
+        low, high = np.uint32(0xFFFFFFFF), np.uint32(0)
         for i in range(start, stop):
             bits = depth_bits[i]
             if bits < np.uint32(0x80000000):
                 keys[at] = bits
                 order[at] = i
                 at += 1
-                lowest[chunk] = min(lowest[chunk], bits)
-                highest[chunk] = max(highest[chunk], bits)
+                low, high = min(low, bits), max(high, bits)
+        lowest[chunk], highest[chunk] = low, high
     if total == 0:
         return 0, False
     base = lowest.min()
@@ -151,25 +156,28 @@ def sort_by_depth(depth_bits, visible, keys, order, keys_other, order_other, his
 
 @njit(**_PARALLEL)
 def _radix_pass(keys, order, keys_out, order_out, histogram, total, base, shift):
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, total)
+    chunks = histogram.shape[0]
+    # All in 32 bits: Numba widens to 64 where a literal or another width takes part.
+    bits, mask, one = np.uint32(shift), np.uint32(RADIX - 1), np.uint32(1)
+    for chunk in prange(chunks):
+        start, stop = _chunk(chunk, chunks, total)
         counts = histogram[chunk]
         counts[:] = 0
         for i in range(start, stop):
-            counts[((keys[i] - base) >> shift) & (RADIX - 1)] += 1
+            counts[((keys[i] - base) >> bits) & mask] += one
     at = 0
     for digit in range(RADIX):
-        for chunk in range(CHUNKS):
+        for chunk in range(chunks):
             count = histogram[chunk, digit]
             histogram[chunk, digit] = at
             at += count
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, total)
+    for chunk in prange(chunks):
+        start, stop = _chunk(chunk, chunks, total)
         places = histogram[chunk]
         for i in range(start, stop):
-            digit = ((keys[i] - base) >> shift) & (RADIX - 1)
+            digit = ((keys[i] - base) >> bits) & mask
             place = places[digit]
-            places[digit] = place + 1
+            places[digit] = place + one
             keys_out[place] = keys[i]
             order_out[place] = order[i]
 
@@ -179,20 +187,21 @@ def count_pairs(order, total, u, v, radius, columns, rows, rank_of, slot_start, 
     """Count the tiles of each splat and the splats of each tile, and turn both counts into starting places.
 
     rank_of: [N] int32 out, the rank of each point, -1 if hidden.
-    slot_start: [total + 1] int64 out, the first slot of each rank. pairs_per_tile: [CHUNKS, tiles] int64 out, where
+    slot_start: [total + 1] int64 out, the first slot of each rank. pairs_per_tile: [chunks, tiles] int64 out, where
     each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
     """
     tiles = rows * columns
+    chunks = pairs_per_tile.shape[0]
     rank_of[:] = -1
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, total)
+    for chunk in prange(chunks):
+        start, stop = _chunk(chunk, chunks, total)
         counts = pairs_per_tile[chunk]
         counts[:] = 0
         for rank in range(start, stop):
             i = order[rank]
             rank_of[i] = rank
-            first_column, last_column = _tile_range(u[i], radius, columns)
-            first_row, last_row = _tile_range(v[i], radius, rows)
+            first_column, last_column = _tile_range(u[i], radius, TILE_WIDTH, columns)
+            first_row, last_row = _tile_range(v[i], radius, TILE_HEIGHT, rows)
             touched = 0
             for row in range(first_row, last_row + 1):
                 for column in range(first_column, last_column + 1):
@@ -207,7 +216,7 @@ def count_pairs(order, total, u, v, radius, columns, rows, rank_of, slot_start, 
     at = 0
     for tile in range(tiles):
         tile_start[tile] = at
-        for chunk in range(CHUNKS):
+        for chunk in range(chunks):
             count = pairs_per_tile[chunk, tile]
             pairs_per_tile[chunk, tile] = at
             at += count
@@ -218,14 +227,15 @@ def count_pairs(order, total, u, v, radius, columns, rows, rank_of, slot_start, 
 @njit(**_PARALLEL)
 def fill_pairs(order, total, u, v, radius, columns, rows, slot_start, pairs_per_tile, pair_rank, pair_slot):
     """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32."""
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, total)
+    chunks = pairs_per_tile.shape[0]
+    for chunk in prange(chunks):
+        start, stop = _chunk(chunk, chunks, total)
         places = pairs_per_tile[chunk]
         for rank in range(start, stop):
             i = order[rank]
             slot = slot_start[rank]
-            first_column, last_column = _tile_range(u[i], radius, columns)
-            first_row, last_row = _tile_range(v[i], radius, rows)
+            first_column, last_column = _tile_range(u[i], radius, TILE_WIDTH, columns)
+            first_row, last_row = _tile_range(v[i], radius, TILE_HEIGHT, rows)
             for row in range(first_row, last_row + 1):
                 for column in range(first_column, last_column + 1):
                     if _touches(u[i], v[i], radius, column, row):
@@ -237,67 +247,74 @@ def fill_pairs(order, total, u, v, radius, columns, rows, slot_start, pairs_per_
                         slot += 1
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def _direction(parameters, i, eye):
-    """Unit vector from the camera to point i."""
-    x, y, z = parameters[0, i] - eye[0], parameters[1, i] - eye[1], parameters[2, i] - eye[2]
-    scale = _F1 / np.sqrt(x * x + y * y + z * z)
-    return x * scale, y * scale, z * scale
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def _harmonics(x, y, z):
-    """The nine harmonics of `harmonics.basis` at one unit direction."""
-    return (
-        _Y0,
-        -_Y1 * y,
-        _Y1 * z,
-        -_Y1 * x,
-        _Y2 * x * y,
-        -_Y2 * y * z,
-        _Y2_ZZ * (_F2 * z * z - x * x - y * y),
-        -_Y2 * x * z,
-        _Y2_XX_YY * (x * x - y * y),
-    )
-
-
 @njit(**_PARALLEL)
 def pack_colours(parameters, rank_of, u, v, eye, harmonics, splats):
     """splats [total, 5]: u, v and the RGB of each rank, its harmonics (if on) taken at the camera-to-point direction."""
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, rank_of.size)
-        for i in range(start, stop):
-            rank = rank_of[i]
-            if rank < 0:
-                continue
-            splats[rank, 0] = u[i]
-            splats[rank, 1] = v[i]
-            r, g, b = parameters[3, i], parameters[4, i], parameters[5, i]
-            if harmonics:
-                x, y, z = _direction(parameters, i, eye)
-                row = 6
-                for value in _harmonics(x, y, z):
-                    r += value * parameters[row, i]
-                    g += value * parameters[row + 1, i]
-                    b += value * parameters[row + 2, i]
-                    row += 3
-            splats[rank, 2] = r
-            splats[rank, 3] = g
-            splats[rank, 4] = b
+    count = rank_of.size
+    for block in prange((count + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
+        size = stop - start
+        colours = np.empty((3, BLOCK), np.float32)
+        for c in range(3):
+            colours[c, :size] = parameters[3 + c, start:stop]
+        if harmonics:
+            values = np.empty((9, BLOCK), np.float32)
+            _harmonics_of_block(parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values)
+            for k in range(9):
+                for c in range(3):
+                    _add_product(colours[c], values[k], parameters[6 + 3 * k + c, start:stop])
+        for i in range(size):
+            rank = rank_of[start + i]
+            if rank >= 0:
+                splats[rank, 0] = u[start + i]
+                splats[rank, 1] = v[start + i]
+                splats[rank, 2] = colours[0, i]
+                splats[rank, 3] = colours[1, i]
+                splats[rank, 4] = colours[2, i]
+
+
+@njit(cache=True, error_model="numpy")
+def _harmonics_of_block(px, py, pz, eye, values):
+    """values [9, BLOCK] out: `harmonics.basis` at the directions from the camera to the points."""
+    for i in range(px.size):
+        x, y, z = px[i] - eye[0], py[i] - eye[1], pz[i] - eye[2]
+        scale = _F1 / np.sqrt(x * x + y * y + z * z)
+        x, y, z = x * scale, y * scale, z * scale
+        values[0, i] = _Y0
+        values[1, i] = -_Y1 * y
+        values[2, i] = _Y1 * z
+        values[3, i] = -_Y1 * x
+        values[4, i] = _Y2 * x * y
+        values[5, i] = -_Y2 * y * z
+        values[6, i] = _Y2_ZZ * (_F2 * z * z - x * x - y * y)
+        values[7, i] = -_Y2 * x * z
+        values[8, i] = _Y2_XX_YY * (x * x - y * y)
+
+
+@njit(cache=True, error_model="numpy")
+def _add_product(out, a, b):
+    for i in range(b.size):
+        out[i] += a[i] * b[i]
 
 
 @njit(**_PARALLEL)
 def pack_coefficients(parameters, rank_of, u, v, splats):
     """splats [total, 32]: u, v, base RGB and the 27 harmonics of each rank, to be composited per pixel."""
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, rank_of.size)
-        for i in range(start, stop):
-            rank = rank_of[i]
-            if rank >= 0:
-                splats[rank, 0] = u[i]
-                splats[rank, 1] = v[i]
-                for row in range(splats.shape[1] - 2):
-                    splats[rank, 2 + row] = parameters[3 + row, i]
+    for i in prange(rank_of.size):
+        rank = rank_of[i]
+        if rank >= 0:
+            splats[rank, 0] = u[i]
+            splats[rank, 1] = v[i]
+            for row in range(splats.shape[1] - 2):
+                splats[rank, 2 + row] = parameters[3 + row, i]
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _strip_range(v, radius):
+    """[first, last] strip of a tile that a splat at row v of the tile can touch; empty if last < first."""
+    first = max(np.int64(np.ceil(v - radius)), 0)
+    last = min(np.int64(np.floor(v + radius)), TILE_HEIGHT - 1)
+    return (first >> 1, last >> 1) if first <= last else (0, -1)
 
 
 class TileKernels(NamedTuple):
@@ -311,14 +328,14 @@ class TileKernels(NamedTuple):
 def tile_kernels(channels: int) -> TileKernels:
     """Kernels that composite `channels` values per splat; Numba unrolls over the channels.
 
-    Their inner loops run over the 16 pixels of a tile's row and become vector instructions. To that end all of a
+    Their inner loops run over the pixels of a strip and become vector instructions. To that end all of a
     tile's state is float32 (counts and places too: exact below 2^24) in planes of one array, a constant distance
     apart, so that LLVM sees that they do not overlap; and indices are unsigned, which spares the test for Python's
     negative ones.
     """
     width = channels + 2
-    t0, k0, l0, x0, s0 = (np.uint64((channels + plane) * PIXELS) for plane in range(5))
-    row_size = np.uint64(TILE)
+    t0, k0, l0, x0, y0, s0 = (np.uint64((channels + plane) * PIXELS) for plane in range(6))
+    strip_size = np.uint64(STRIP)
 
     @njit(**_PARALLEL)
     def forward(splats, pair_rank, tile_start, columns, rows, radius, nearest, image, transmittance, last):
@@ -333,32 +350,31 @@ def tile_kernels(channels: int) -> TileKernels:
         for step in prange(tiles):
             tile = (step * stride) % tiles
             start, stop = tile_start[tile], tile_start[tile + 1]
-            left, top = (tile % columns) * TILE, (tile // columns) * TILE
-            # Planes: the channels, transmittance, counts of hits, last pairs, column numbers.
+            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+            # Planes: the channels, transmittance, counts of hits, last pairs, column and row numbers.
             f = np.zeros(s0, np.float32)
             f[t0:k0] = _F1
             f[l0:x0] = -_F1
             for pixel in range(PIXELS):
-                f[x0 + np.uint64(pixel)] = np.float32(pixel % TILE)
-            open_rows = TILE
-            row_open = np.ones(TILE, np.bool_)
+                f[x0 + np.uint64(pixel)] = np.float32(pixel % TILE_WIDTH)
+                f[y0 + np.uint64(pixel)] = np.float32(pixel // TILE_WIDTH)
+            full = nearest * np.float32(STRIP)
+            open_strips = STRIPS
+            strip_open = np.ones(STRIPS, np.bool_)
             for pair in range(start, stop):
-                if open_rows == 0:
+                if open_strips == 0:
                     break
                 splat = to_fixed_tuple(splats[pair_rank[pair]], width)
                 u, v = splat[0] - np.float32(left) - _HALF, splat[1] - np.float32(top) - _HALF
                 j = np.float32(pair - start)
-                first = max(np.int64(np.ceil(v - radius)), 0)
-                final = min(np.int64(np.floor(v + radius)), TILE - 1)
-                for row in range(first, final + 1):
-                    if not row_open[row]:
+                first, final = _strip_range(v, radius)
+                for strip in range(first, final + 1):
+                    if not strip_open[strip]:
                         continue
-                    dy = np.float32(row) - v
-                    dy2 = dy * dy
-                    at = np.uint64(row) * row_size
-                    for x in range(at, at + row_size):
-                        dx = f[x0 + x] - u
-                        d2 = dx * dx + dy2
+                    at = np.uint64(strip) * strip_size
+                    for x in range(at, at + strip_size):
+                        dx, dy = f[x0 + x] - u, f[y0 + x] - v
+                        d2 = dx * dx + dy * dy
                         q = d2 * inverse
                         count = f[k0 + x]
                         t = f[t0 + x]
@@ -375,15 +391,12 @@ def tile_kernels(channels: int) -> TileKernels:
                         f[k0 + x] = nearest if t < OPAQUE else count
                         before = f[l0 + x]
                         f[l0 + x] = j if hit else before
-                    unfilled = 0
-                    for x in range(at, at + row_size):
-                        unfilled += f[k0 + x] < nearest
-                    if unfilled == 0:
-                        row_open[row] = False
-                        open_rows -= 1
-            for row in range(TILE):
-                for x in range(TILE):
-                    at = np.uint64(row * TILE + x)
+                    if _sum(f, k0 + at, strip_size) >= full:
+                        strip_open[strip] = False
+                        open_strips -= 1
+            for row in range(TILE_HEIGHT):
+                for x in range(TILE_WIDTH):
+                    at = np.uint64(row * TILE_WIDTH + x)
                     for c in range(channels):
                         image[c, top + row, left + x] = f[np.uint64(c * PIXELS) + at]
                     transmittance[top + row, left + x] = f[t0 + at]
@@ -407,22 +420,23 @@ def tile_kernels(channels: int) -> TileKernels:
         for step in prange(tiles):
             tile = (step * stride) % tiles
             start, stop = tile_start[tile], tile_start[tile + 1]
-            left, top = (tile % columns) * TILE, (tile // columns) * TILE
-            # Planes: the gradient's channels, transmittance, b, last pairs, column numbers, gradients of the splat.
+            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+            # Planes: the gradient's channels, transmittance, b, last pairs, column and row numbers, the splat's gradients.
             f = np.empty(s0 + np.uint64(width * PIXELS), np.float32)
-            row_last = np.full(TILE, -_F1, np.float32)
+            strip_last = np.full(STRIPS, -_F1, np.float32)
             tile_last = -_F1
-            for row in range(TILE):
-                for x in range(TILE):
-                    at = np.uint64(row * TILE + x)
+            for row in range(TILE_HEIGHT):
+                for x in range(TILE_WIDTH):
+                    at = np.uint64(row * TILE_WIDTH + x)
                     for c in range(channels):
                         f[np.uint64(c * PIXELS) + at] = gradient[c, top + row, left + x]
                     f[t0 + at] = transmittance[top + row, left + x]
                     f[k0 + at] = behind[top + row, left + x]
                     f[l0 + at] = last[top + row, left + x]
                     f[x0 + at] = np.float32(x)
-                    row_last[row] = max(row_last[row], f[l0 + at])
-                tile_last = max(tile_last, row_last[row])
+                    f[y0 + at] = np.float32(row)
+                    strip_last[row // 2] = max(strip_last[row // 2], f[l0 + at])
+                tile_last = max(tile_last, strip_last[row // 2])
             final_pair = start + np.int64(tile_last)
             for pair in range(final_pair + 1, stop):
                 for value in range(width):
@@ -431,19 +445,16 @@ def tile_kernels(channels: int) -> TileKernels:
                 splat = to_fixed_tuple(splats[pair_rank[pair]], width)
                 u, v = splat[0] - np.float32(left) - _HALF, splat[1] - np.float32(top) - _HALF
                 j = np.float32(pair - start)
-                first = max(np.int64(np.ceil(v - radius)), 0)
-                final = min(np.int64(np.floor(v + radius)), TILE - 1)
-                while first <= final and row_last[first] < j:
+                first, final = _strip_range(v, radius)
+                while first <= final and strip_last[first] < j:
                     first += 1
-                while first <= final and row_last[final] < j:
+                while first <= final and strip_last[final] < j:
                     final -= 1
-                for row in range(first, final + 1):
-                    dy = np.float32(row) - v
-                    dy2 = dy * dy
-                    at = np.uint64(row) * row_size
-                    for x in range(at, at + row_size):
-                        dx = f[x0 + x] - u
-                        d2 = dx * dx + dy2
+                for strip in range(first, final + 1):
+                    at = np.uint64(strip) * strip_size
+                    for x in range(at, at + strip_size):
+                        dx, dy = f[x0 + x] - u, f[y0 + x] - v
+                        d2 = dx * dx + dy * dy
                         q = d2 * inverse
                         hit = (d2 < square) & (j <= f[l0 + x])
                         w = _F1 - q
@@ -466,9 +477,9 @@ def tile_kernels(channels: int) -> TileKernels:
                         for c in range(channels):
                             f[s0 + np.uint64((2 + c) * PIXELS) + x] = a * f[np.uint64(c * PIXELS) + x]
                 slot = pair_slot[pair]
+                begin, size = np.uint64(first) * strip_size, np.uint64(max(final + 1 - first, 0)) * strip_size
                 for value in range(width):
-                    plane = s0 + np.uint64(value * PIXELS)
-                    slots[slot, value] = _sum(f, plane + np.uint64(first) * row_size, np.uint64(max(final + 1 - first, 0)) * row_size)
+                    slots[slot, value] = _sum(f, s0 + np.uint64(value * PIXELS) + begin, size)
                 slots[slot, 0] *= _F2 * inverse
                 slots[slot, 1] *= _F2 * inverse
 
@@ -502,28 +513,30 @@ def gather(parameters, world_to_image, focal, rank_of, slot_start, slots, gradie
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
     m = world_to_image
     channels = slots.shape[1] - 2
-    for chunk in prange(CHUNKS):
-        start, stop = _chunk(chunk, rank_of.size)
+    count = rank_of.size
+    for block in prange((count + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
+        for row in range(3 + channels):
+            gradient[row, start:stop] = _F0
         for i in range(start, stop):
-            for row in range(3 + channels):
-                gradient[row, i] = _F0
             rank = rank_of[i]
-            if rank < 0:
-                continue
-            du, dv = _F0, _F0
-            for slot in range(slot_start[rank], slot_start[rank + 1]):
-                du += slots[slot, 0]
-                dv += slots[slot, 1]
-                for c in range(channels):
-                    gradient[3 + c, i] += slots[slot, 2 + c]
+            if rank >= 0:
+                for slot in range(slot_start[rank], slot_start[rank + 1]):
+                    gradient[0, i] += slots[slot, 0]
+                    gradient[1, i] += slots[slot, 1]
+                    for c in range(channels):
+                        gradient[3 + c, i] += slots[slot, 2 + c]
+        for i in range(start, stop):
             px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
             x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
             y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
             z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-            dx, dy = du * focal / z, dv * focal / z
+            z = z if z > _F0 else _F1
+            dx, dy = gradient[0, i] * focal / z, gradient[1, i] * focal / z
             dz = -(dx * x + dy * y) / z
-            for axis in range(3):
-                gradient[axis, i] = m[0, axis] * dx + m[1, axis] * dy + m[2, axis] * dz
+            gradient[0, i] = m[0, 0] * dx + m[1, 0] * dy + m[2, 0] * dz
+            gradient[1, i] = m[0, 1] * dx + m[1, 1] * dy + m[2, 1] * dz
+            gradient[2, i] = m[0, 2] * dx + m[1, 2] * dy + m[2, 2] * dz
 
 
 @njit(**_PARALLEL)
@@ -642,12 +655,9 @@ def adam(parameters, gradient, first, second, eye, harmonics, position_rate, col
                           second[row, start:stop], beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
             if harmonics and direct == 6:
                 values = np.empty((9, BLOCK), np.float32)
-                for i in range(size):
-                    x, y, z = _direction(parameters, start + i, eye)
-                    k = 0
-                    for value in _harmonics(x, y, z):
-                        values[k, i] = value
-                        k += 1
+                _harmonics_of_block(
+                    parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values
+                )
                 for k in range(9):
                     for c in range(3):
                         row = 6 + 3 * k + c
