@@ -1,0 +1,53 @@
+# `make help` lists the targets. Everything is installed into .venv; nothing outside this folder is changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.stamp-runtime
+DEV := $(VENV)/.stamp-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow bench lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## train the bundled scene on default settings; results go to outputs/
+	$(BIN)/python train.py
+
+test: lint ## check style and types, then run the tests
+	$(BIN)/python -m pytest
+
+test-slow: $(DEV) ## run the tests that take minutes or need real scenes
+	$(BIN)/python -m pytest -m slow
+
+bench: $(DEV) ## run the benchmarks
+	$(BIN)/python -m pytest -m bench bench/
+
+lint: $(DEV) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## remove the virtual environment and all caches; results in outputs/ stay
+	rm -rf $(VENV) build pointrad.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -not -path './outputs/*' -prune -exec rm -rf {} +
+
+# A stamp is touched only once all its packages are in, so that an interrupted installation goes on at the next call.
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Error: no $(PYTHON) found; install Python 3.11 or newer, or say which: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Error: found $$($(PYTHON) --version); expected Python 3.11 or newer; say which: make PYTHON=python3.11" >&2; exit 1; }
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(RUNTIME): requirements.txt | $(BIN)/python
+	@echo "Installing requirements.txt, once (torch alone is several hundred MB)"
+	@$(PIP) install --requirement requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME)
+	@$(PIP) install --requirement requirements-dev.txt
+	@touch $@
