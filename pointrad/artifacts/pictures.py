@@ -1,0 +1,122 @@
+"""Pictures of renders beside the truth, and of clean beside corrupted masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pointrad.corruption.iou import mask_iou
+from pointrad.evaluation import Render, psnr_db
+from pointrad.files import replacing
+from pointrad.scene.types import Float32Array, View
+
+Bytes = NDArray[np.uint8]
+
+_MARGIN = 10  # pixels, around the sheet and between tiles
+_PAPER, _INK, _FRAME, _MASK = (255, 255, 255), (30, 30, 30), (170, 170, 170), (70, 70, 70)
+_SMALLEST_TILE = 192  # pixels; smaller images are enlarged by a whole factor
+
+# Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
+_NEITHER, _BOTH, _LOST, _ADDED = (255, 255, 255), (200, 200, 200), (213, 94, 0), (0, 114, 178)
+
+
+def write_comparison(path: Path, render: Render, views: Sequence[View], stage: str) -> None:
+    """Draw render | truth, one row per view, as a PNG titled with the stage and labelled with view and PSNR."""
+    renders = [render(view.camera) for view in views]
+    rows = [
+        _Row(f"{view.name}   {psnr_db(image, view.image):.2f} dB", [_to_bytes(image), _to_bytes(view.image)])
+        for view, image in zip(views, renders, strict=True)
+    ]
+    _write(path, _draw(stage, ("render", "truth"), rows))
+
+
+def write_mask_comparison(
+    path: Path, clean: Sequence[View], corrupted: Sequence[View], title: str, columns: int = 8
+) -> None:
+    """Draw clean masks, corrupted masks and their difference for views spread evenly over the given ones, as a PNG.
+
+    `clean` and `corrupted` are the same views in the same order; each column is labelled with its intersection over
+    union.
+    """
+    chosen = np.unique(np.linspace(0, len(clean) - 1, min(columns, len(clean))).round().astype(int))
+    pairs = [(clean[index], corrupted[index]) for index in chosen]
+    headings = [f"{good.name}   IoU {mask_iou([bad], [good]):.2f}" for good, bad in pairs]
+    keys = (("in both", _BOTH), ("lost", _LOST), ("added", _ADDED))
+    rows = [
+        _Row("clean", [_mask_colours(good) for good, _ in pairs]),
+        _Row("corrupted", [_mask_colours(bad) for _, bad in pairs]),
+        _Row("difference", [_difference_colours(good, bad) for good, bad in pairs], keys),
+    ]
+    _write(path, _draw(title, headings, rows))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the sheet: its label, tiles of [H, W, 3] bytes, and the keys of its colours."""
+
+    label: str
+    tiles: Sequence[Bytes]
+    keys: Sequence[tuple[str, tuple[int, int, int]]] = ()
+
+
+def _draw(title: str, headings: Sequence[str], rows: Sequence[_Row]) -> Image.Image:
+    """Rows of tiles under a title and a heading per column; each row has its label above it."""
+    large, small = _font(20), _font(15)
+    height, width, _ = _enlarged(rows[0].tiles[0]).shape if rows else (0, 0, 3)
+    title_end = _MARGIN + 32
+    row_height = 26 + height + _MARGIN
+    across = max(len(headings) * (width + _MARGIN) + _MARGIN, int(large.getlength(title)) + 2 * _MARGIN)
+    sheet = Image.new("RGB", (across, title_end + 24 + len(rows) * row_height), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, _MARGIN), title, _INK, large)
+    for column, heading in enumerate(headings):
+        pen.text((_MARGIN + column * (width + _MARGIN), title_end), heading, _INK, small)
+    for index, row in enumerate(rows):
+        top = title_end + 24 + index * row_height
+        pen.text((_MARGIN, top + 2), row.label, _INK, small)
+        _draw_keys(pen, row, _MARGIN + small.getlength(row.label) + 24, top + 2, small)
+        for column, tile in enumerate(row.tiles):
+            corner = (_MARGIN + column * (width + _MARGIN), top + 26)
+            sheet.paste(Image.fromarray(_enlarged(tile)), corner)
+            pen.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + width, corner[1] + height), outline=_FRAME)
+    return sheet
+
+
+def _draw_keys(pen: ImageDraw.ImageDraw, row: _Row, left: float, top: float, font: ImageFont.FreeTypeFont) -> None:
+    for name, colour in row.keys:
+        pen.rectangle((left, top + 2, left + 14, top + 16), fill=colour, outline=_INK)
+        pen.text((left + 20, top), name, _INK, font)
+        left += 20 + font.getlength(name) + 20
+
+
+def _write(path: Path, sheet: Image.Image) -> None:
+    with replacing(path) as temporary:
+        sheet.save(temporary)
+
+
+def _font(pixels: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", pixels)
+
+
+def _enlarged(tile: Bytes) -> Bytes:
+    factor = -(-_SMALLEST_TILE // tile.shape[1])
+    return tile.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _to_bytes(image: Float32Array) -> Bytes:
+    return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+
+
+def _mask_colours(view: View) -> Bytes:
+    return np.where(view.mask[..., None] > 0, _MASK, _NEITHER).astype(np.uint8)
+
+
+def _difference_colours(clean: View, corrupted: View) -> Bytes:
+    colours: Bytes = np.array([_NEITHER, _LOST, _ADDED, _BOTH], np.uint8)
+    return colours[(clean.mask > 0) + 2 * (corrupted.mask > 0)]

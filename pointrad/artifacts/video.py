@@ -1,0 +1,75 @@
+"""A turntable of the learned cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v2 as imageio
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from pointrad.config import TurntableConfig
+from pointrad.evaluation import Render
+from pointrad.files import replacing
+from pointrad.scene.types import Camera, Float32Array, Float64Array
+
+_CENTRE = (0.0, 0.0, 0.0)
+
+
+def turntable_cameras(
+    cameras: Sequence[Camera], config: TurntableConfig, centre: tuple[float, float, float] = _CENTRE
+) -> list[Camera]:
+    """`config.frames` cameras on a circle about the world's z axis through `centre` (world units), looking at it.
+
+    They have the optics of the first of `cameras`, and the median distance of all of them to `centre`.
+    """
+    distance = float(np.median([np.linalg.norm(camera.position - centre) for camera in cameras]))
+    elevation = np.radians(config.elevation_degrees)
+    azimuths = np.linspace(0, 2 * np.pi, config.frames, endpoint=False)
+    return [replace(cameras[0], camera_to_world=_orbit(centre, distance, elevation, azimuth)) for azimuth in azimuths]
+
+
+def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: int) -> None:
+    """Write the render of each camera as a frame of an H.264 MP4 that every player opens, atomically.
+
+    Sizes are made even by repeating the last row or column. Writes nothing if there are no cameras.
+    """
+    if not cameras:
+        return
+    console = Console(stderr=True)
+    frames = track(cameras, "turntable", console=console, transient=True, disable=not console.is_terminal)
+    with (
+        replacing(path) as temporary,
+        imageio.get_writer(
+            temporary,
+            fps=fps,
+            codec="libx264",
+            pixelformat="yuv420p",
+            macro_block_size=1,  # else imageio rescales to multiples of 16
+            quality=None,
+            ffmpeg_log_level="error",
+            output_params=["-crf", "18", "-movflags", "+faststart"],
+        ) as writer,
+    ):
+        for camera in frames:
+            writer.append_data(_even_bytes(render(camera)))  # type: ignore[attr-defined]
+
+
+def _orbit(centre: tuple[float, float, float], distance: float, elevation: float, azimuth: float) -> Float64Array:
+    backward = np.array(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    )  # the camera looks down -z
+    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
+    pose = np.eye(4)
+    pose[:3, :] = np.stack([right, np.cross(backward, right), backward, centre + distance * backward], axis=1)
+    return pose
+
+
+def _even_bytes(image: Float32Array) -> NDArray[np.uint8]:
+    height, width, _ = image.shape
+    padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.rint(255 * np.clip(padded, 0, 1)).astype(np.uint8)

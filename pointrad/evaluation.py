@@ -1,0 +1,173 @@
+"""How good the renders are, how fast they come and what they cost."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from pointrad.scene.types import Camera, Float32Array, View
+
+Render = Callable[[Camera], NDArray[np.float32]]  # [H, W, 3] in [0, 1]
+PerceptualDistance = Callable[[Float32Array, Float32Array], float]
+
+_SSIM_WINDOW = 11  # pixels: a Gaussian of sigma 1.5, cut off at 3.5 sigma
+_MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class ViewScores:
+    """One view's scores; None where a score is not defined or not available (`evaluate` says when)."""
+
+    name: str
+    psnr_db: float
+    ssim: float | None
+    lpips: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of each view; the run's are their means over views."""
+
+    views: tuple[ViewScores, ...]
+
+    @property
+    def psnr_db(self) -> float:
+        """The mean of the views' PSNRs, not the PSNR of their mean error."""
+        return statistics.fmean(view.psnr_db for view in self.views)
+
+    @property
+    def ssim(self) -> float | None:
+        return _mean([view.ssim for view in self.views])
+
+    @property
+    def lpips(self) -> float | None:
+        return _mean([view.lpips for view in self.views])
+
+
+def evaluate(render: Render, views: Sequence[View], lpips: bool) -> Evaluation:
+    """Score the render of every view against its image.
+
+    PSNR with data range 1; SSIM as Wang et al. define it (None for images smaller than its 11-pixel window); LPIPS with
+    VGG, as the radiance field papers report it, if `lpips` and `lpips_is_available`, else None.
+    """
+    distance = _lpips_distance() if lpips and lpips_is_available() else None
+    return Evaluation(tuple(_score(render(view.camera), view, distance) for view in views))
+
+
+def psnr_db(image: Float32Array, truth: Float32Array) -> float:
+    """PSNR in dB of two [H, W, 3] images in [0, 1]; infinite where they are equal."""
+    error = float(np.mean((image.astype(np.float64) - truth) ** 2))
+    return -10 * float(np.log10(error)) if error > 0 else float("inf")
+
+
+def ssim(image: Float32Array, truth: Float32Array) -> float | None:
+    """SSIM of two [H, W, 3] images in [0, 1]; None if they are smaller than its window."""
+    if min(image.shape[:2]) < _SSIM_WINDOW:
+        return None
+    similarity = structural_similarity(  # type: ignore[no-untyped-call]
+        image, truth, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=-1, data_range=1.0
+    )
+    return float(similarity)
+
+
+def lpips_is_available() -> bool:
+    """Whether LPIPS can be had without a download: its package is installed and its VGG weights are in torch's cache.
+
+    `python -c "import torchvision; torchvision.models.vgg16(weights='IMAGENET1K_V1')"` puts them there.
+    """
+    if find_spec("lpips") is None:
+        return False
+    from torchvision.models import VGG16_Weights
+
+    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(VGG16_Weights.IMAGENET1K_V1.url).name).is_file()
+
+
+def measure_fps(
+    render: Callable[[Camera], object], cameras: Sequence[Camera], device_synchronise: Callable[[], None]
+) -> float:
+    """Frames per second over `cameras`, warm and synchronised: the median pass, of passes that take a second in all."""
+    _seconds_per_pass(render, cameras, device_synchronise)  # compiles, allocates and fills caches
+    seconds: list[float] = []
+    while sum(seconds) < 1 or len(seconds) < 3:
+        seconds.append(_seconds_per_pass(render, cameras, device_synchronise))
+    return len(cameras) / statistics.median(seconds)
+
+
+def peak_memory_mb(device: torch.device | None = None) -> float:
+    """Peak memory in MB (2^20 bytes) so far: tensors on a CUDA device, else the process's resident memory."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / _MEGABYTE
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _MEGABYTE
+
+
+def device_name(device: torch.device) -> str:
+    """What the numbers were measured on, e.g. "NVIDIA A100-SXM4-80GB" or "AMD EPYC 7763, 2 threads"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{_cpu_model()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _score(image: Float32Array, view: View, distance: PerceptualDistance | None) -> ViewScores:
+    return ViewScores(
+        name=view.name,
+        psnr_db=psnr_db(image, view.image),
+        ssim=ssim(image, view.image),
+        lpips=None if distance is None else distance(image, view.image),
+    )
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    known = [score for score in scores if score is not None]
+    return statistics.fmean(known) if len(known) == len(scores) else None
+
+
+def _lpips_distance() -> PerceptualDistance:
+    import lpips
+
+    with warnings.catch_warnings():  # it calls torchvision by a deprecated name
+        warnings.simplefilter("ignore")
+        network = lpips.LPIPS(net="vgg", verbose=False)
+
+    def distance(image: Float32Array, truth: Float32Array) -> float:
+        with torch.inference_mode():
+            return float(network(_as_batch(image), _as_batch(truth), normalize=True))
+
+    return distance
+
+
+def _as_batch(image: Float32Array) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+
+
+def _seconds_per_pass(
+    render: Callable[[Camera], object], cameras: Sequence[Camera], device_synchronise: Callable[[], None]
+) -> float:
+    device_synchronise()
+    start = time.perf_counter()
+    for camera in cameras:
+        render(camera)
+    device_synchronise()
+    return time.perf_counter() - start
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.processor() or f"{os.cpu_count()}-core {platform.machine()}"

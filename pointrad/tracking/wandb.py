@@ -1,0 +1,165 @@
+"""Weights & Biases: one W&B run per run folder, through kills and requeues, online or offline."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import wandb
+
+from pointrad.config import WandbTrackerConfig
+from pointrad.errors import UserError
+from pointrad.files import replacing
+from pointrad.progress import announce
+from pointrad.tracking.wandb_files import last_steps, set_aside_unreadable
+from pointrad.training.record import EpochRecord
+
+ID_FILE = "wandb_id"
+_FINISH_SECONDS = 300  # a dead network must not hold a job; what was not uploaded stays on disk
+_TAG_LENGTH = 64  # W&B's limit
+Mode = Literal["online", "offline", "disabled", "shared"]
+_log = logging.getLogger(__name__)
+
+
+class WandbTracker:
+    """Logs to the W&B run whose id is kept in the run folder; the step is the epoch.
+
+    Training metrics are `train/loss`, `train/psnr_db`, ...; the bare names are the evaluated ones of the summary. What
+    W&B raises is reported once, as a warning, and training goes on. It never asks for a login.
+    """
+
+    def __init__(
+        self,
+        config: WandbTrackerConfig,
+        run_config: Mapping[str, Any],
+        run_dir: Path,
+        name: str,
+        tags: Sequence[str],
+        history: Sequence[EpochRecord],
+    ) -> None:
+        """`run_config` is shown nested; `history` holds the epochs trained so far, logged now where W&B lacks them.
+
+        Raises UserError if the mode is online and there are no credentials.
+        """
+        self._warned = False
+        self._run_id = _stable_id(run_dir)
+        base = Path(os.environ.get("WANDB_DIR") or run_dir)
+        self._folder = base / "wandb"
+        wandb.setup(settings=wandb.Settings(silent=True))
+        set_aside_unreadable(self._folder, self._run_id)
+        self._steps_before = last_steps(self._folder, self._run_id)
+        self._first_step = 1 + max(self._steps_before.values(), default=-1)
+        self._run = self._init(
+            _mode(config.mode),
+            entity=config.entity,
+            project=config.project,
+            group=config.group,
+            job_type=config.job_type,
+            name=name,
+            tags=[tag[:_TAG_LENGTH] for tag in (*tags, *config.tags)],
+            config=dict(run_config),
+            dir=str(base),
+        )
+        self._attempt(self._prepare)
+        for record in history:
+            self.log_epoch(record)
+
+    def log_epoch(self, record: EpochRecord) -> None:
+        if record.epoch > self._steps_before.get("train/loss", -1):
+            values = {f"train/{key}": value for key, value in asdict(record).items() if key != "epoch"}
+            self._attempt(lambda run: run.log({"epoch": record.epoch, **values}, step=record.epoch))
+
+    def log_image(self, name: str, path: Path, epoch: int) -> None:
+        self._log_media(name, lambda: wandb.Image(str(path)), epoch)
+
+    def log_video(self, name: str, path: Path, epoch: int) -> None:
+        self._log_media(name, lambda: wandb.Video(str(path), format="mp4"), epoch)
+
+    def log_file(self, name: str, path: Path) -> None:
+        def log(run: wandb.Run) -> None:
+            artifact = wandb.Artifact(f"{name}-{run.id}", type=name)
+            artifact.add_file(str(path), policy="immutable", skip_cache=True)  # uploads from where it is, no copies
+            run.log_artifact(artifact)
+
+        self._attempt(log)
+
+    def summarise(self, summary: Mapping[str, object]) -> None:
+        self._attempt(lambda run: run.summary.update(dict(summary)))
+
+    def finish(self, exit_code: int) -> None:
+        self._attempt(lambda run: run.finish(exit_code=exit_code))
+        self._run = None
+
+    def _log_media(self, name: str, media: Callable[[], object], epoch: int) -> None:
+        if epoch > self._steps_before.get(name, -1):
+            # A history only grows: what belongs to an epoch that an earlier process closed goes into the next row.
+            step = max(epoch, self._first_step)
+            self._attempt(lambda run: run.log({"epoch": epoch, name: media()}, step=step))
+
+    def _init(self, mode: Mode, **arguments: Any) -> wandb.Run | None:
+        settings = wandb.Settings(silent=True, console="off", finish_timeout=_FINISH_SECONDS)
+        for attempt in dict.fromkeys((mode, "offline")):
+            try:
+                return wandb.init(
+                    id=self._run_id, resume="allow", reinit="create_new", mode=attempt, settings=settings, **arguments
+                )
+            except Exception as error:
+                self._warn(error)
+        return None
+
+    def _prepare(self, run: wandb.Run) -> None:
+        run.define_metric("epoch")
+        run.define_metric("*", step_metric="epoch")
+        run.define_metric("train/loss", step_metric="epoch", summary="min")
+        run.define_metric("train/psnr_db", step_metric="epoch", summary="max")
+        if run.offline:
+            fragments = f"{shlex.quote(str(self._folder))}/offline-run-*-{self._run_id}"
+            announce(f"W&B is offline; to upload this run: wandb sync {fragments}")
+        else:  # the server knows best what has reached it
+            self._first_step = run.starting_step
+            self._steps_before["train/loss"] = run.starting_step - 1
+            announce(f"W&B: {run.url}")
+
+    def _attempt(self, action: Callable[[wandb.Run], object]) -> None:
+        """W&B's troubles are not the training's; interrupts and exits (no `Exception`s) pass."""
+        if self._run is not None:
+            try:
+                action(self._run)
+            except Exception as error:
+                self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            _log.warning(
+                "W&B failed and may lack part of this run (%s: %s); training goes on", type(error).__name__, error
+            )
+        self._warned = True
+
+
+def _stable_id(run_dir: Path) -> str:
+    path = run_dir / ID_FILE
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_text(uuid.uuid4().hex[:12])
+    return path.read_text().strip()
+
+
+def _mode(configured: str) -> Mode:
+    """What `wandb.init` is told: the configured mode, else WANDB_MODE, else online exactly if that needs no login."""
+    mode = os.environ.get("WANDB_MODE", "auto") if configured == "auto" else configured
+    if mode not in ("auto", "online"):
+        return cast(Mode, mode)  # wandb.init checks what WANDB_MODE says
+    if wandb.login(prompt=False, verify=False):
+        return "online"
+    if mode == "auto":
+        return "offline"
+    raise UserError(
+        "tracker.mode: found online, but no W&B credentials; run `wandb login`, set WANDB_API_KEY, or give "
+        "tracker.mode=offline"
+    )
