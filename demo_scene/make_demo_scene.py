@@ -376,9 +376,7 @@ def studio_light(rows: int = 64) -> dict[str, Any]:
     theta = (np.arange(rows) + 0.5) / rows * np.pi
     phi = (np.arange(2 * rows) + 0.5) / (2 * rows) * 2 * np.pi
     phi, theta = np.meshgrid(phi, theta)
-    direction = np.stack(
-        [np.sin(theta) * np.sin(phi), np.sin(theta) * np.cos(phi), np.cos(theta)], axis=-1
-    )
+    direction = np.stack([np.sin(theta) * np.sin(phi), np.sin(theta) * np.cos(phi), np.cos(theta)], axis=-1)
     up = 0.5 + 0.5 * direction[..., 2]
     sky = mix((0.17, 0.14, 0.12), (0.30, 0.33, 0.39), up)
     boxes = [  # direction, colour, angular radius in radians

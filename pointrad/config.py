@@ -48,7 +48,9 @@ class BlenderDatasetConfig(Config):
     @classmethod
     def _root_is_set(cls, root: object) -> object:
         if root is None:
-            raise ValueError("not set; give dataset.root=FOLDER (the folder that holds the scenes) or set POINTRAD_DATA")
+            raise ValueError(
+                "not set; give dataset.root=FOLDER (the folder that holds the scenes) or set POINTRAD_DATA"
+            )
         return root
 
 

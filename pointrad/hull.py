@@ -103,7 +103,7 @@ def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, 
     counts = np.zeros((size, size, size), np.uint16)
 
     def count(corner: tuple[int, int, int]) -> None:
-        _count_root(*corner, axis, *projections.arrays, floor, counts)  # type: ignore[call-arg]
+        _count_root(*corner, axis, *projections.arrays, floor, counts)
 
     blocks = range(0, size, _ROOT)
     corners = [(i, j, k) for i in blocks for j in blocks for k in blocks]

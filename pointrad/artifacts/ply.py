@@ -43,7 +43,7 @@ def write_ply(path: Path, positions: Float32Array, base_colours: Float32Array, h
     _fill(vertices, _POSITION, positions)
     _fill(vertices, _SEEN, np.rint(255 * seen))
     _fill(vertices, _BASE, base_colours)
-    _fill(vertices, _HARMONICS, harmonics.reshape(len(positions), -1))
+    _fill(vertices, _HARMONICS, harmonics.reshape(-1, len(_HARMONICS)))
     with replacing(path) as temporary:
         PlyData([PlyElement.describe(vertices, "vertex")], text=False, byte_order="<").write(str(temporary))
 

@@ -39,7 +39,9 @@ def _device(config: RendererConfig) -> torch.device:
     except RuntimeError:
         raise UserError(f"renderer.device: found {config.device!r}; expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise UserError(f"renderer.device: found {config.device!r}; this machine has {torch.cuda.device_count()} CUDA devices")
+        raise UserError(
+            f"renderer.device: found {config.device!r}; this machine has {torch.cuda.device_count()} CUDA devices"
+        )
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"renderer.device: found {config.device!r}; expected auto, cpu, cuda or cuda:N")
     return device

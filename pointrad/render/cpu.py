@@ -77,7 +77,13 @@ class Splatting:
         )  # fmt: skip
         gathered = self._buffer("gathered", np.float32, 3 + self.channels, parameters.shape[1])
         kernels.gather(
-            parameters, self.world_to_image, np.float32(self.camera.focal), self.rank_of, self.slot_start, slots, gathered
+            parameters,
+            self.world_to_image,
+            np.float32(self.camera.focal),
+            self.rank_of,
+            self.slot_start,
+            slots,
+            gathered,
         )
         return gathered
 

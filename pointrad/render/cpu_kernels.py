@@ -3,7 +3,7 @@
 How it works, with a diagram, is in docs/renderer.md. In short, per view:
 
     project    every point: pixel coordinates and depth; points that touch no pixel are left out
-    sort       the visible points by depth, stable in their index (radix sort); their place in this order is their *rank*
+    sort       the visible points by depth, stable in their index (radix sort); a place in this order is a *rank*
     bin        a *pair* for every tile that a splat touches; a tile's pairs are in depth order
     forward    a tile at a time, front to back, a strip of 16 pixels per vector operation
     backward   a tile at a time, back to front; each pair adds to a *slot* of its own
@@ -13,7 +13,7 @@ Sorting and binning cut the points into a chunk per thread; both are stable, so 
 """
 
 # Numba compiles these functions: they are written for its type inference and for LLVM's vectoriser, not for mypy.
-# mypy: disable-error-code="no-untyped-def"
+# mypy: ignore-errors
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -81,9 +81,9 @@ def _touches(u, v, radius, column, row):
 
 @njit(**_PARALLEL)
 def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, visible):
-    """Pixel coordinates u, v and depth [N] float32 of all points; `visible` [chunks] int64 counts those that touch the image.
+    """Pixel coordinates u, v and depth [N] float32 of all points.
 
-    Points behind the camera or beside the image get depth -1. The arithmetic is spelt out term by term in float32 so
+    `visible` [chunks] int64 counts those that touch the image, per chunk of points. Points behind the camera or beside the image get depth -1. The arithmetic is spelt out term by term in float32 so
     that it equals `projection.project` to the last bit, and with it the order of the splats.
     """
     m = world_to_image
@@ -249,7 +249,7 @@ def fill_pairs(order, total, u, v, radius, columns, rows, slot_start, pairs_per_
 
 @njit(**_PARALLEL)
 def pack_colours(parameters, rank_of, u, v, eye, harmonics, splats):
-    """splats [total, 5]: u, v and the RGB of each rank, its harmonics (if on) taken at the camera-to-point direction."""
+    """splats [total, 5]: u, v and RGB of each rank, its harmonics (if on) taken at the camera-to-point direction."""
     count = rank_of.size
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
@@ -259,7 +259,9 @@ def pack_colours(parameters, rank_of, u, v, eye, harmonics, splats):
             colours[c, :size] = parameters[3 + c, start:stop]
         if harmonics:
             values = np.empty((9, BLOCK), np.float32)
-            _harmonics_of_block(parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values)
+            _harmonics_of_block(
+                parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values
+            )
             for k in range(9):
                 for c in range(3):
                     _add_product(colours[c], values[k], parameters[6 + 3 * k + c, start:stop])
@@ -421,7 +423,7 @@ def tile_kernels(channels: int) -> TileKernels:
             tile = (step * stride) % tiles
             start, stop = tile_start[tile], tile_start[tile + 1]
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            # Planes: the gradient's channels, transmittance, b, last pairs, column and row numbers, the splat's gradients.
+            # Planes: gradient's channels, transmittance, b, last pairs, column and row numbers, the splat's gradients.
             f = np.empty(s0 + np.uint64(width * PIXELS), np.float32)
             strip_last = np.full(STRIPS, -_F1, np.float32)
             tile_last = -_F1

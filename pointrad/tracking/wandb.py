@@ -17,10 +17,11 @@ from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.progress import announce
-from pointrad.tracking.wandb_files import last_steps, set_aside_unreadable
+from pointrad.tracking.wandb_files import last_steps, mend
 from pointrad.training.record import EpochRecord
 
 ID_FILE = "wandb_id"
+_INIT_SECONDS = 30  # then the run is kept offline
 _FINISH_SECONDS = 300  # a dead network must not hold a job; what was not uploaded stays on disk
 _TAG_LENGTH = 64  # W&B's limit
 Mode = Literal["online", "offline", "disabled", "shared"]
@@ -51,8 +52,9 @@ class WandbTracker:
         self._run_id = _stable_id(run_dir)
         base = Path(os.environ.get("WANDB_DIR") or run_dir)
         self._folder = base / "wandb"
+        logging.getLogger("wandb").propagate = False  # it has a debug.log of its own; keep it off our console
         wandb.setup(settings=wandb.Settings(silent=True))
-        set_aside_unreadable(self._folder, self._run_id)
+        mend(self._folder, self._run_id)
         self._steps_before = last_steps(self._folder, self._run_id)
         self._first_step = 1 + max(self._steps_before.values(), default=-1)
         self._run = self._init(
@@ -103,7 +105,9 @@ class WandbTracker:
             self._attempt(lambda run: run.log({"epoch": epoch, name: media()}, step=step))
 
     def _init(self, mode: Mode, **arguments: Any) -> wandb.Run | None:
-        settings = wandb.Settings(silent=True, console="off", finish_timeout=_FINISH_SECONDS)
+        settings = wandb.Settings(
+            silent=True, console="off", init_timeout=_INIT_SECONDS, finish_timeout=_FINISH_SECONDS
+        )
         for attempt in dict.fromkeys((mode, "offline")):
             try:
                 return wandb.init(
@@ -111,6 +115,7 @@ class WandbTracker:
                 )
             except Exception as error:
                 self._warn(error)
+                wandb.teardown()  # else W&B holds the id as in use
         return None
 
     def _prepare(self, run: wandb.Run) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pointrad.cloud import Cloud
-from pointrad.config import RunConfig, StageConfig
+from pointrad.config import Operation, RunConfig, StageConfig
 from pointrad.errors import UserError
 from pointrad.render import Renderer
 from pointrad.scene.types import Camera, View
@@ -143,7 +143,7 @@ def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> N
         step(camera, target, 1.0)
 
 
-def _apply_all(todo: tuple[operations.Operation, ...], cloud: Cloud) -> Cloud:
+def _apply_all(todo: tuple[Operation, ...], cloud: Cloud) -> Cloud:
     for operation in todo:
         cloud = operations.apply(operation, cloud)
     return cloud

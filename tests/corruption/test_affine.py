@@ -24,7 +24,7 @@ PARTS = {"rotation_degrees": 90.0, "translation": 0.5, "shrink": 0.5, "grow": 1.
 
 def affine(level: float, **parts: float) -> AffineCorruption:
     """The published jitter, or the given parts of it alone."""
-    jitter = {name: 0.0 for name in PARTS} | parts if parts else PARTS
+    jitter = dict.fromkeys(PARTS, 0.0) | parts if parts else PARTS
     return AffineCorruption(AffineCorruptionConfig(name="affine", level=level, seed=42, **jitter))
 
 
