@@ -1,0 +1,63 @@
+"""Pictures: what their pixels show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+from PIL import Image
+
+from pointrad.artifacts.curves import write_curves
+from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
+from pointrad.training.record import EpochRecord
+from tests.scenes import sphere_views
+
+LOST, ADDED = (213, 94, 0), (0, 114, 178)
+
+
+def colours_of(path: Path) -> set[tuple[int, int, int]]:
+    return {colour for _, colour in Image.open(path).convert("RGB").getcolors(1 << 24)}  # type: ignore[union-attr, misc]
+
+
+def test_a_comparison_holds_render_and_truth_pixel_for_pixel(tmp_path: Path) -> None:
+    views = sphere_views(2, 200, 200)
+    write_comparison(tmp_path / "p" / "1_base.png", lambda camera: views[0].image, views, "base")
+    sheet = imageio.imread(tmp_path / "p" / "1_base.png").astype(int)
+    truth = np.rint(255 * views[1].image).astype(int)
+    rendered = np.rint(255 * views[0].image).astype(int)
+    top, left, right = sheet.shape[0] - 10 - 200, 10, 220
+    np.testing.assert_array_equal(sheet[top : top + 200, left : left + 200], rendered)
+    np.testing.assert_array_equal(sheet[top : top + 200, right : right + 200], truth)
+
+
+def test_small_views_are_enlarged(tmp_path: Path) -> None:
+    views = sphere_views(1)
+    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views, "init")
+    assert Image.open(tmp_path / "x.png").width == 2 * 192 + 3 * 10
+
+
+def test_corrupted_masks_show_what_was_lost_and_added(tmp_path: Path) -> None:
+    clean = sphere_views(3, 200, 200)
+    corrupted = tuple(replace(view, mask=np.roll(view.mask, 20, axis=1)) for view in clean)
+    write_mask_comparison(tmp_path / "masks.png", clean, corrupted, "affine 0.2")
+    assert {LOST, ADDED} <= colours_of(tmp_path / "masks.png")
+
+
+def test_untouched_masks_differ_nowhere(tmp_path: Path) -> None:
+    clean = sphere_views(20, 200, 200)
+    write_mask_comparison(tmp_path / "masks.png", clean, clean, "none 0")
+    image = imageio.imread(tmp_path / "masks.png")
+    below_the_legend = image[-200:].reshape(-1, 3)
+    assert not {LOST, ADDED} & {tuple(map(int, colour)) for colour in np.unique(below_the_legend, axis=0)}
+    assert image.shape[1] == 8 * 210 + 10
+
+
+def test_curves_are_drawn_for_any_number_of_epochs(tmp_path: Path) -> None:
+    records = [
+        EpochRecord(n, "base" if n < 3 else "full", n, 0.1 / n, 20.0 + n, 100, 0.1, 0.1, float(n)) for n in range(1, 6)
+    ]
+    for count in (0, 1, 5):
+        write_curves(tmp_path / f"{count}.png", records[:count])
+        assert imageio.imread(tmp_path / f"{count}.png").std() > 0

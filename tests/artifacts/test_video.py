@@ -1,0 +1,58 @@
+"""The turntable: where its cameras stand and what the file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.config import TurntableConfig
+from tests.scenes import camera, look_at, ring
+
+CONFIG = TurntableConfig(frames=8, fps=10, elevation_degrees=30)
+
+
+def test_cameras_circle_the_centre_at_the_median_distance() -> None:
+    training = [camera(pose) for radius in (2.0, 3.0, 9.0) for pose in ring(2, radius)]
+    centre = np.array([0.0, 0.0, 0.0])
+    cameras = turntable_cameras(training, CONFIG)
+    assert len(cameras) == 8
+    for at in cameras:
+        assert np.linalg.norm(at.position - centre) == pytest.approx(3)
+        assert at.position[2] == pytest.approx(3 * np.sin(np.radians(30)))
+        np.testing.assert_allclose(at.camera_to_world, look_at(at.position, centre), atol=1e-12)
+        assert (at.focal, at.width, at.height) == (training[0].focal, 32, 24)
+    assert len({tuple(np.round(at.position, 6)) for at in cameras}) == 8
+
+
+def test_another_centre_is_looked_at() -> None:
+    centre = (0.5, -0.2, 0.3)
+    for at in turntable_cameras([camera(pose) for pose in ring(3)], CONFIG, centre):
+        np.testing.assert_allclose(at.camera_to_world, look_at(at.position, np.array(centre)), atol=1e-12)
+
+
+def test_the_video_has_every_frame_at_an_even_size(tmp_path: Path) -> None:
+    cameras = turntable_cameras([camera(pose, 65, 47) for pose in ring(3)], CONFIG)
+    shades = {id(at): index / 8 for index, at in enumerate(cameras)}
+    path = tmp_path / "turntable.mp4"
+    write_turntable(path, lambda at: np.full((47, 65, 3), shades[id(at)], np.float32), cameras, fps=10)
+    frames = imageio.imread(path, plugin="FFMPEG")
+    properties = imageio.immeta(path, plugin="FFMPEG")
+    assert frames.shape == (8, 48, 66, 3)
+    np.testing.assert_allclose(frames.mean(axis=(1, 2, 3)), 255 * np.arange(8) / 8, atol=3)
+    assert (properties["codec"], properties["pix_fmt"].split("(")[0], properties["fps"]) == ("h264", "yuv420p", 10)
+
+
+def test_no_frames_make_no_video(tmp_path: Path) -> None:
+    write_turntable(tmp_path / "turntable.mp4", lambda at: np.zeros((4, 4, 3), np.float32), [], fps=10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failing_render_leaves_no_file(tmp_path: Path) -> None:
+    cameras = turntable_cameras([camera(pose) for pose in ring(3)], CONFIG)
+    with pytest.raises(ZeroDivisionError):
+        write_turntable(tmp_path / "turntable.mp4", lambda at: np.full((24, 32, 3), 1 / 0), cameras, fps=10)
+    assert not list(tmp_path.iterdir())
