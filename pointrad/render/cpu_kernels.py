@@ -83,7 +83,8 @@ def _touches(u, v, radius, column, row):
 def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, visible):
     """Pixel coordinates u, v and depth [N] float32 of all points.
 
-    `visible` [chunks] int64 counts those that touch the image, per chunk of points. Points behind the camera or beside the image get depth -1. The arithmetic is spelt out term by term in float32 so
+    `visible` [chunks] int64 counts those that touch the image, per chunk of points. Points behind the camera or beside
+    the image get depth -1. The arithmetic is spelt out term by term in float32 so
     that it equals `projection.project` to the last bit, and with it the order of the splats.
     """
     m = world_to_image
