@@ -52,7 +52,6 @@ class WandbTracker:
         self._run_id = _stable_id(run_dir)
         base = Path(os.environ.get("WANDB_DIR") or run_dir)
         self._folder = base / "wandb"
-        logging.getLogger("wandb").propagate = False  # it has a debug.log of its own; keep it off our console
         wandb.setup(settings=wandb.Settings(silent=True))
         mend(self._folder, self._run_id)
         self._steps_before = last_steps(self._folder, self._run_id)
