@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,9 +27,11 @@ def main(composed: DictConfig) -> float:
         result = run(config, run_dir)
     except UserError as error:
         _remove_if_empty(run_dir)
-        # A sweep has other jobs to run, and its launcher reports this one.
-        if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            # Its launcher has other jobs and reports this one; of this class, Hydra prints the message alone.
+            raise CompactHydraException(f"Error: {error}") from None
         sys.exit(f"Error: {error}")
     except KeyboardInterrupt:
         announce(f"\nStopped. The same command with hydra.run.dir={run_dir} goes on from its last checkpoint.")

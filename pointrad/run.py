@@ -34,7 +34,7 @@ from pointrad.training.trainer import initial_state, train, warm_up
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a finished run says in `summary.json`; see docs/results-format.md for units."""
+    """What a finished run says in `summary.json`; units are in docs/configuration.md."""
 
     scene: str
     split: str

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import imageio.v2 as imageio
 import numpy as np
+from imageio_ffmpeg import count_frames_and_secs
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -42,21 +43,22 @@ def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: 
         return
     console = Console(stderr=True)
     frames = track(cameras, "turntable", console=console, transient=True, disable=not console.is_terminal)
-    with (
-        replacing(path) as temporary,
-        imageio.get_writer(
+    with replacing(path) as temporary:
+        with imageio.get_writer(
             temporary,
             fps=fps,
             codec="libx264",
             pixelformat="yuv420p",
             macro_block_size=1,  # else imageio rescales to multiples of 16
             quality=None,
-            ffmpeg_log_level="error",
+            ffmpeg_log_level="quiet",
             output_params=["-crf", "18", "-movflags", "+faststart"],
-        ) as writer,
-    ):
-        for camera in frames:
-            writer.append_data(_even_bytes(render(camera)))  # type: ignore[attr-defined]
+        ) as writer:
+            for camera in frames:
+                writer.append_data(_even_bytes(render(camera)))  # type: ignore[attr-defined]
+        written, _ = count_frames_and_secs(str(temporary))  # imageio does not say that ffmpeg failed
+        if written != len(cameras):
+            raise OSError(f"ffmpeg wrote {written} of {len(cameras)} frames")
 
 
 def _orbit(centre: tuple[float, float, float], distance: float, elevation: float, azimuth: float) -> Float64Array:
