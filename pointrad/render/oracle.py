@@ -19,7 +19,8 @@ def render(parameters: Tensor, camera: Camera, settings: SplatSettings, harmonic
     transmittance = torch.ones(camera.height, camera.width, 1, dtype=dtype)
     hits = torch.zeros(camera.height, camera.width, dtype=torch.int64)
     u, v, depth = project(parameters[POSITION], camera)
-    y, x = torch.meshgrid(torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij")
+    rows, columns = (torch.arange(size, dtype=dtype) + 0.5 for size in (camera.height, camera.width))
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
     colours = _colours(parameters, camera, settings, harmonics)
     for i in torch.argsort(depth.detach(), stable=True).tolist():
         if depth[i] <= 0:
