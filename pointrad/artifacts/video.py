@@ -8,7 +8,7 @@ from pathlib import Path
 
 import imageio.v2 as imageio
 import numpy as np
-from imageio_ffmpeg import count_frames_and_secs  # type: ignore[import-untyped]
+from imageio_ffmpeg import count_frames_and_secs
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
