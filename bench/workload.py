@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numba
@@ -44,7 +44,7 @@ def cameras(size: int = SIZE) -> list[Camera]:
     return [Camera(pose, focal, size, size) for pose in poses]
 
 
-@lru_cache(maxsize=1)
+@cache
 def cloud_parameters(count: int) -> Tensor:
     """[33, count]: points on a plate and two rolls (about hotdog's size), just below the surface, in lattice order.
 
