@@ -556,8 +556,9 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
         for c in range(3):
             for x in range(width):
                 colour = image[c, y, x] + transmittance[y, x] * background[c]
-                colour = colour if colour > _F0 else _F0
-                colour = colour if colour < _F1 else _F1
+                # Not the other way round, which would turn NaN into black and hide that training diverged.
+                colour = _F0 if colour < _F0 else colour
+                colour = _F1 if colour > _F1 else colour
                 e = colour - target[c, y, x]
                 error[c, y, x] = e
                 total += np.float64(e * e)
@@ -593,11 +594,21 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
                 gradient[c, y, x] = g
                 product += g * background[c]
             behind[y, x] = product
-    mse = squares[:, 0].sum() / pixels
+    mse = _sum_in_order(squares[:, :1]) / pixels
     loss = mse
     if shifts.size > 0:
-        loss += gradient_weight * squares[:, 1:].sum() / shifts.size
+        loss += gradient_weight * _sum_in_order(squares[:, 1:]) / shifts.size
     return loss, mse
+
+
+@njit(cache=True)
+def _sum_in_order(values):
+    """Sum of a matrix; in a parallel kernel, Numba would make .sum() a sum per thread, which rounds otherwise."""
+    total = 0.0
+    for row in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            total += values[row, column]
+    return total
 
 
 @njit(cache=True, error_model="numpy")

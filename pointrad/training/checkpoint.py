@@ -61,7 +61,7 @@ class Checkpoint:
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
             checkpoint = cls(**{**values, "progress": Progress(**values["progress"])})
-        except (RuntimeError, EOFError, KeyError, TypeError, BadZipFile, pickle.UnpicklingError) as error:
+        except (RuntimeError, OSError, EOFError, KeyError, TypeError, BadZipFile, pickle.UnpicklingError) as error:
             raise UserError(f"{path}: not a readable checkpoint ({error}); delete it to start anew") from None
         if checkpoint.identity != identity:
             raise UserError(

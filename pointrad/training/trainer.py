@@ -98,9 +98,11 @@ class _Training:
     def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[tuple[float, float]]) -> None:
         progress = self.state.progress
         loss, mse = (math.fsum(column) / len(losses) for column in zip(*losses, strict=True))
-        if not math.isfinite(loss):
+        lost = int((~torch.isfinite(cloud.parameters)).any(dim=0).sum())
+        if lost or not math.isfinite(loss):
             raise UserError(
-                f"training diverged: the loss of epoch {progress.epoch} (stage {name}) is {loss}; lower "
+                f"training diverged: after epoch {progress.epoch} (stage {name}) the loss is {loss} and {lost} of "
+                f"{len(cloud)} points have parameters that are not finite; lower "
                 f"schedule.stages.{name}.colour_lr (found {stage.colour_lr}) or position_lr (found {stage.position_lr})"
             )
         decay = stage.lr_decay ** (progress.stage_epoch - 1)

@@ -1,0 +1,85 @@
+"""Images, gradients and trained clouds are the same bits for any number of threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import numba
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pointrad.cloud import Cloud
+from pointrad.render.cpu import CpuRenderer, set_threads
+from pointrad.training.step import FusedStep
+from tests.render.clouds import cloud, settings
+from tests.runs import REPOSITORY, config
+from tests.scenes import sphere_views
+
+VIEWS = sphere_views(3, 60, 44)
+STAGES = config("schedule=report").schedule
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    yield
+    set_threads(0)
+
+
+def crowd() -> Tensor:
+    """Many points, some beyond the image, and every depth shared by two."""
+    camera = VIEWS[0].camera
+    pixels = np.random.default_rng(0).uniform([-5, -5, 2], [65, 49, 4], (3000, 3))
+    parameters = cloud(camera, pixels)
+    return torch.cat([parameters, parameters], dim=1)
+
+
+def image(view_direction: str) -> bytes:
+    with torch.no_grad():
+        return CpuRenderer(settings(0.08, 10, view_direction)).render(crowd(), VIEWS[0].camera).numpy().tobytes()
+
+
+def gradient(view_direction: str) -> bytes:
+    parameters = crowd().requires_grad_()
+    CpuRenderer(settings(0.08, 10, view_direction)).render(parameters, VIEWS[0].camera).square().sum().backward()
+    assert parameters.grad is not None
+    return parameters.grad.numpy().tobytes()
+
+
+def trained(view_direction: str, stage: str = "full") -> bytes:
+    step = FusedStep(Cloud(crowd()), settings(0.08, 10, view_direction), STAGES.stages[stage], STAGES.adam)
+    losses = [step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), 1.0) for view in VIEWS]
+    return repr(losses).encode() + step.cloud.parameters.numpy().tobytes()
+
+
+def pretrained(view_direction: str) -> bytes:
+    return trained(view_direction, "position_pretraining")
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
+@pytest.mark.parametrize("view_direction", ["point", "pixel"])
+@pytest.mark.parametrize("computed", [image, gradient, trained, pretrained])
+def test_one_thread_and_all_compute_the_same_bits(computed: Callable[[str], bytes], view_direction: str) -> None:
+    set_threads(1)
+    alone = computed(view_direction)
+    set_threads(0)
+    assert computed(view_direction) == alone
+
+
+def digest() -> str:
+    return hashlib.sha256(trained("point") + gradient("pixel")).hexdigest()
+
+
+def test_eight_threads_compute_the_same_bits_as_one() -> None:
+    script = "from tests.render import test_determinism as t; t.set_threads(8); print(t.digest())"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "NUMBA_NUM_THREADS": "8"}, cwd=REPOSITORY,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    set_threads(1)
+    assert done.stdout.split()[-1] == digest()

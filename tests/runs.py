@@ -1,0 +1,64 @@
+"""Configurations and trainings for tests."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from pointrad.cloud import Cloud
+from pointrad.config import RunConfig
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A run of the tiny scene that ends in a moment, whatever the schedule.
+QUICK = (
+    "scene.name=tiny",
+    "scene.kept_share=0.5",
+    "scene.splat_radius=0.2",
+    "dataset=blender",
+    "dataset.downscale=1",
+    "init.lattice=40",
+    "eval.lpips=false",
+    "artifacts.views=[0]",
+    "artifacts.turntable.frames=4",
+    "tracker=none",
+    "threads=2",
+)
+
+
+def composed(*overrides: str) -> Any:
+    """What Hydra makes of conf/ with these overrides, as plain values of the caller's own."""
+    return deepcopy(_compose(overrides))
+
+
+@cache
+def _compose(overrides: tuple[str, ...]) -> Any:
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+
+
+def config(*overrides: str) -> RunConfig:
+    return RunConfig.parse(composed(*overrides))
+
+
+def one_epoch_each(schedule: str) -> list[str]:
+    """Overrides that choose a schedule and cut each of its stages to one epoch."""
+    stages = composed(f"schedule={schedule}")["schedule"]["stages"]
+    return [f"schedule={schedule}", *(f"schedule.stages.{name}.epochs=1" for name in stages)]
+
+
+def random_cloud(points: int = 60, seed: int = 0) -> Cloud:
+    """Points in a ball as large as the tiny scene's sphere."""
+    generator = torch.Generator().manual_seed(seed)
+    positions = 0.35 * torch.randn(points, 3, generator=generator)
+    return Cloud.from_points(positions, torch.rand(points, 3, generator=generator), seed)
+
+
+def copy(cloud: Cloud) -> Cloud:
+    return Cloud(cloud.parameters.clone())

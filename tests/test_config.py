@@ -1,0 +1,268 @@
+"""The configuration: every composition is valid, the published constants are there, mistakes are explained."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.errors import ConfigCompositionException, MissingConfigException
+
+from pointrad.config import RunConfig, StageConfig
+from pointrad.errors import UserError
+from tests.runs import REPOSITORY, composed, config
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml"))
+
+
+GROUPS = sorted(path.name for path in (REPOSITORY / "conf").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
+def test_every_option_of_every_group_composes_and_validates(group: str, option: str) -> None:
+    assert config(f"{group}={option}", *(["dataset.root=x"] if option == "blender" else [])).identity()
+
+
+PHOTOMETRIC = {"name": "photometric", "gradient_weight": 0.03, "shifts": (1, 2, 3)}
+SILHOUETTE = {"name": "silhouette", "sharpness": 5, "ridge": 0.1}
+REMOVE = {"op": "remove_outliers", "voxel": 0.010, "neighbours": 20, "deviations": 2}
+DUPLICATE = {"op": "duplicate", "copies": 2}
+# epochs, harmonics, colour_lr, position_lr, loss, before, after
+STAGES = {
+    "position_pretraining": (7, True, 0, 4e-3, SILHOUETTE, [], [REMOVE]),
+    "colour_only": (10, True, 15e-3, 0, PHOTOMETRIC, [], []),
+    "base": (20, False, 3e-3, 8e-4, PHOTOMETRIC, [], []),
+    "full": (30, True, 22e-3, 8e-4, PHOTOMETRIC, [], []),
+    "refine_1": (30, True, 22e-3, 8e-4, PHOTOMETRIC, [REMOVE, DUPLICATE], []),
+    "refine_2": (30, True, 22e-3, 8e-4, PHOTOMETRIC, [REMOVE, DUPLICATE], []),
+}
+SCENES = {
+    "hotdog": (0.012, 0.015),
+    "lego": (0.08, 0.010),
+    "materials": (0.03, 0.010),
+    "mic": (0.15, 0.008),
+    "ficus": (0.15, 0.008),
+    "drums": (0.25, 0.008),
+    "chair": (0.06, 0.010),
+    "ship": (0.03, 0.010),
+}
+
+
+class TestPublishedConstants:
+    """Spec, sections 1 to 6."""
+
+    @pytest.mark.parametrize(
+        ("schedule", "names", "epochs"),
+        [("paper", ["base", "full", "refine_1", "refine_2"], 110), ("report", list(STAGES), 127)],
+    )
+    def test_stages_come_in_the_published_order_and_length(self, schedule: str, names: list[str], epochs: int) -> None:
+        stages = config(f"schedule={schedule}").schedule.enabled_stages
+        assert list(stages) == names
+        assert sum(stage.epochs for stage in stages.values()) == epochs
+
+    @pytest.mark.parametrize(
+        ("schedule", "stage"),
+        [("paper", name) for name in list(STAGES)[2:]] + [("report", name) for name in STAGES],
+    )
+    def test_a_stage_trains_as_published(self, schedule: str, stage: str) -> None:
+        found = config(f"schedule={schedule}").schedule.stages[stage]
+        assert self.published_part(found) == STAGES[stage]
+        assert (found.lr_decay, found.downscale) == (0.93, 1)
+
+    def published_part(self, stage: StageConfig) -> tuple[Any, ...]:
+        values = stage.model_dump()
+        lists = [list(values[key]) for key in ("before", "after")]
+        return (*(values[key] for key in ("epochs", "harmonics", "colour_lr", "position_lr", "loss")), *lists)
+
+    @pytest.mark.parametrize("schedule", ["paper", "report"])
+    def test_adam_is_torchs_default(self, schedule: str) -> None:
+        assert config(f"schedule={schedule}").schedule.adam.model_dump() == {
+            "beta1": 0.9,
+            "beta2": 0.999,
+            "epsilon": 1e-8,
+        }
+
+    @pytest.mark.parametrize("scene", list(SCENES))
+    def test_a_scene_has_its_published_share_and_radius(self, scene: str) -> None:
+        found = config(f"scene={scene}")
+        assert (found.init.kept_share, found.model.splat_radius) == SCENES[scene]
+
+    def test_the_hull_is_the_published_one(self) -> None:
+        init = config().init
+        assert (init.lattice, init.bounds, init.consistency, init.outside_margin) == (400, (-2, 2), 1, 0.05)
+
+    def test_the_corruption_is_the_published_one_at_level_0(self) -> None:
+        assert config().corruption.model_dump() == {
+            "name": "affine", "level": 0, "seed": 42, "rotation_degrees": 90, "translation": 0.5, "shrink": 0.5,
+            "grow": 1, "shear_degrees": 90,
+        }  # fmt: skip
+
+    def test_the_nearest_15_splats_are_composited(self) -> None:
+        assert config().model.points_per_pixel == 15
+
+    def test_images_are_halved_on_black(self) -> None:
+        dataset = config("dataset=blender", "dataset.root=x").dataset
+        assert (dataset.downscale, dataset.background) == (2, "black")
+
+
+def altered(key: str, value: Any) -> dict[str, Any]:
+    """The default configuration with one value set."""
+    values: Any = composed("schedule=report")
+    at = values
+    *path, last = key.split(".")
+    for part in path:
+        at = at[part]
+    at[last] = copy.deepcopy(value)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "valid"),
+    [
+        ("corruption.level", 1.5, "less than or equal to 1"),
+        ("corruption.level", -0.1, "greater than or equal to 0"),
+        ("corruption.level", float("nan"), "finite number"),
+        ("corruption.shear_degrees", 91, "less than or equal to 90"),
+        ("corruption.seed", "x", "valid integer"),
+        ("init.consistency", 1.01, "less than or equal to 1"),
+        ("init.lattice", 1, "greater than or equal to 2"),
+        ("init.lattice", 4.5, "valid integer"),
+        ("init.kept_share", 0, "greater than 0"),
+        ("scene.kept_share", 2, "less than or equal to 1"),
+        ("model.splat_radius", 0, "greater than 0"),
+        ("model.splat_radius", float("inf"), "finite number"),
+        ("model.points_per_pixel", 0, "greater than or equal to 1"),
+        ("model.view_direction", "ray", "'point' or 'pixel'"),
+        ("renderer.name", "gpu", "'auto', 'cpu' or 'pytorch3d'"),
+        ("dataset.downscale", 0, "greater than or equal to 1"),
+        ("dataset.background", "grey", "'black' or 'white'"),
+        ("dataset.name", "colmap", "'demo', 'blender'"),
+        ("schedule.adam.beta1", 1, "less than 1"),
+        ("schedule.stages.base.epochs", -1, "greater than or equal to 0"),
+        ("schedule.stages.base.epochs", "many", "valid integer"),
+        ("schedule.stages.base.colour_lr", -1e-3, "greater than or equal to 0"),
+        ("schedule.stages.base.lr_decay", 0, "greater than 0"),
+        ("schedule.stages.base.loss.gradient_weight", -1, "greater than or equal to 0"),
+        ("schedule.stages.position_pretraining.loss.ridge", -1, "greater than or equal to 0"),
+        ("schedule.stages.base.loss.name", "l1", "'photometric', 'silhouette'"),
+        ("eval.split", "all", "'train', 'val', 'test' or 'paper'"),
+        ("artifacts.turntable.fps", 0, "greater than or equal to 1"),
+        ("checkpoint.every_seconds", -1, "greater than or equal to 0"),
+        ("tracker.mode", "maybe", "'auto', 'online' or 'offline'"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("seed", None, "valid integer"),
+        ("threads", 1.5, "valid integer"),
+    ],
+)
+def test_a_bad_value_is_explained_by_its_key_itself_and_what_is_valid(key: str, value: Any, valid: str) -> None:
+    with pytest.raises(UserError) as caught:
+        RunConfig.parse(altered(key, value))
+    message = str(caught.value)
+    assert key.startswith(message.split(":")[0])  # of a wrong tag, the block that it belongs to
+    assert str(value) in message
+    assert valid in message
+
+
+@pytest.mark.parametrize(
+    "key", ["corruption.levle", "schedule.stages.base.epoch", "schedule.stages.base.loss.shift", "modle", "init.bound"]
+)
+def test_a_misspelt_key_is_named(key: str) -> None:
+    with pytest.raises(UserError, match=rf"{key}: unknown key \(value 1\)"):
+        RunConfig.parse(altered(key, 1))
+
+
+def test_a_misspelt_key_of_an_operation_is_named() -> None:
+    values = altered("schedule.stages.base.before", [{"op": "duplicate", "copys": 2}])
+    with pytest.raises(UserError, match=r"schedule\.stages\.base\.before\.0\.copies: missing; expected a value"):
+        RunConfig.parse(values)
+
+
+def test_an_unknown_operation_is_explained() -> None:
+    with pytest.raises(UserError, match=r"schedule\.stages\.base\.before\.0: .*'remove_outliers', 'duplicate'"):
+        RunConfig.parse(altered("schedule.stages.base.before", [{"op": "shuffle"}]))
+
+
+def test_a_bad_item_of_a_list_is_named_by_its_place() -> None:
+    with pytest.raises(UserError, match=r"artifacts\.views\.1: found -1; .* greater than or equal to 0"):
+        config("artifacts.views=[0,-1]")
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    values = altered("seed", -1)
+    values["corruption"]["level"] = 7
+    with pytest.raises(UserError) as caught:
+        RunConfig.parse(values)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_bounds_that_do_not_ascend_are_refused() -> None:
+    with pytest.raises(UserError, match=r"init: bounds must ascend, found \[2\.0, -2\.0\]"):
+        RunConfig.parse(altered("init.bounds", [2, -2]))
+
+
+def test_a_schedule_without_an_enabled_stage_is_refused() -> None:
+    overrides = [f"schedule.stages.{name}.enabled=false" for name in config().schedule.stages]
+    with pytest.raises(UserError, match="no stage is enabled"):
+        config(*overrides)
+
+
+def test_a_blender_scene_without_a_root_says_how_to_give_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POINTRAD_DATA", raising=False)
+    with pytest.raises(UserError, match=r"dataset\.root: not set; give dataset\.root=FOLDER"):
+        config("dataset=blender")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_unknown_choice_of_a_group_lists_the_options(group: str) -> None:
+    with pytest.raises(MissingConfigException) as caught:
+        composed(f"{group}=nonsense")
+    assert all(option in str(caught.value) for option in options(group))
+
+
+def test_an_override_of_a_key_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ConfigCompositionException, match=r"corruption\.levle"):
+        composed("corruption.levle=0.1")
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        config().seed = 3  # type: ignore[misc]
+
+
+class TestIdentity:
+    """It names what is trained, and nothing else."""
+
+    BLENDER = ("dataset=blender", "dataset.root=here")
+
+    @pytest.mark.parametrize(
+        "override",
+        [
+            "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "eval.split=val",
+            "eval.lpips=false", "artifacts.views=[]", "checkpoint.every_seconds=1",
+        ],
+    )  # fmt: skip
+    def test_what_does_not_change_training_does_not_change_it(self, override: str) -> None:
+        assert config(*self.BLENDER, override).identity() == config(*self.BLENDER).identity()
+
+    @pytest.mark.parametrize(
+        "override",
+        [
+            "seed=1", "corruption.level=0.1", "corruption.seed=1", "corruption=none", "scene=lego", "init.lattice=100",
+            "init.consistency=0.9", "model.view_direction=pixel", "renderer=pytorch3d", "schedule=paper",
+            "schedule.stages.base.epochs=5", "dataset.downscale=1", "dataset.background=white",
+        ],
+    )  # fmt: skip
+    def test_what_changes_training_changes_it(self, override: str) -> None:
+        assert config(*self.BLENDER, override).identity() != config(*self.BLENDER).identity()
+
+    def test_the_order_of_the_keys_does_not_change_it(self) -> None:
+        values = config().model_dump(mode="json")
+        assert RunConfig.parse(dict(reversed(values.items()))).identity() == config().identity()
+
+
+def test_the_recorded_configuration_is_the_configuration(tmp_path: Path) -> None:
+    found = config("dataset=blender", f"dataset.root={tmp_path}", "schedule=report")
+    assert RunConfig.parse(found.model_dump(mode="json")) == found

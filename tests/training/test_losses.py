@@ -1,0 +1,89 @@
+"""The losses, against the spec's formulas rewritten in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pointrad.config import PhotometricLossConfig, SilhouetteLossConfig
+from pointrad.render import cpu_kernels as kernels
+from pointrad.training.losses import image_loss, ridge
+
+PHOTOMETRIC = PhotometricLossConfig(name="photometric", gradient_weight=0.03, shifts=(1, 2, 3))
+SILHOUETTE = SilhouetteLossConfig(name="silhouette", sharpness=5, ridge=0.1)
+
+
+def images(height: int = 9, width: int = 14) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(height, width, 3, generator=generator), torch.rand(height, width, 3, generator=generator)
+
+
+def test_photometric_is_the_mean_square_plus_weighted_mean_absolute_differences() -> None:
+    image, target = images()
+    error = (image - target).double().numpy()
+    differences = [
+        np.abs(error[s:] - error[:-s]).mean() + np.abs(error[:, s:] - error[:, :-s]).mean() for s in (1, 2, 3)
+    ]
+    expected = (error**2).mean() + 0.03 * np.mean(differences)
+    assert float(image_loss(PHOTOMETRIC, image, target)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_photometric_without_shifts_is_the_mean_square() -> None:
+    image, target = images()
+    config = PHOTOMETRIC.model_copy(update={"shifts": ()})
+    assert float(image_loss(config, image, target)) == pytest.approx(float((image - target).square().mean()))
+
+
+def test_a_shift_as_large_as_the_image_adds_nothing() -> None:
+    image, target = images(3, 14)
+    error = (image - target).double().numpy()
+    config = PHOTOMETRIC.model_copy(update={"shifts": (3,)})
+    expected = (error**2).mean() + 0.03 * np.abs(error[:, 3:] - error[:, :-3]).mean()
+    assert float(image_loss(config, image, target)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_silhouette_compares_soft_silhouettes_of_the_brightest_channel() -> None:
+    image, target = images()
+
+    def soft(pixels: torch.Tensor) -> np.ndarray:
+        return np.tanh(5 * pixels.double().numpy().max(axis=-1))
+
+    expected = ((soft(image) - soft(target)) ** 2).mean()
+    assert float(image_loss(SILHOUETTE, image, target)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_only_the_silhouette_loss_has_a_ridge() -> None:
+    assert (ridge(PHOTOMETRIC), ridge(SILHOUETTE)) == (0.0, 0.1)
+
+
+@pytest.mark.parametrize("shifts", [(1, 2, 3), (), (1,), (5, 40)])
+@pytest.mark.parametrize("background", [(0.0, 0.0, 0.0), (0.2, 0.5, 1.0)])
+@pytest.mark.parametrize("size", [(9, 14), (16, 8), (2, 3), (1, 1)])
+def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
+    shifts: tuple[int, ...], background: tuple[float, float, float], size: tuple[int, int]
+) -> None:
+    (height, width), padded = size, (16, 16)
+    generator = torch.Generator().manual_seed(0)
+    # Some colours lie outside [0, 1], where they are clamped.
+    image = (1.4 * torch.rand(3, *padded, generator=generator) - 0.2).requires_grad_()
+    transmittance = torch.rand(*padded, generator=generator, requires_grad=True)
+    target = torch.rand(3, height, width, generator=generator)
+    config = PHOTOMETRIC.model_copy(update={"shifts": shifts})
+
+    behind = torch.tensor(background)[:, None, None]
+    colours = (image + transmittance * behind)[:, :height, :width].clamp(0, 1).permute(1, 2, 0)
+    expected = image_loss(config, colours, target.permute(1, 2, 0))
+    expected_gradients = torch.autograd.grad(expected, (image, transmittance))
+
+    error = np.empty((3, height, width), np.float32)
+    gradients = np.zeros((3, *padded), np.float32), np.zeros(padded, np.float32)
+    loss, mse = kernels.photometric(
+        image.detach().numpy(), transmittance.detach().numpy(), np.array(background, np.float32), target.numpy(),
+        config.gradient_weight, np.array(shifts, np.int64), error, *gradients,
+    )  # fmt: skip
+
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert mse == pytest.approx(float((colours.detach() - target.permute(1, 2, 0)).square().mean()), rel=1e-5)
+    for found, wanted in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-5, atol=1e-7)

@@ -1,0 +1,173 @@
+"""The training loop: stages, epochs and what listeners hear; and what a killed training goes on from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pointrad.cloud import Cloud
+from pointrad.config import RunConfig
+from pointrad.errors import UserError
+from pointrad.render import SplatSettings
+from pointrad.render.cpu import CpuRenderer
+from pointrad.training.checkpoint import FILE_NAME, Checkpoint
+from pointrad.training.record import EpochRecord
+from pointrad.training.trainer import initial_state, train, warm_up
+from tests.runs import QUICK, config, copy, random_cloud
+from tests.scenes import sphere_views
+
+VIEWS = sphere_views(4, 16, 12)
+# Two epochs of each: 6 epochs; the last begins with outlier removal and duplication.
+TWO_EACH = ["schedule=demo", *(f"schedule.stages.{name}.epochs=2" for name in ("base", "full", "refine"))]
+
+
+def training_config(*overrides: str) -> RunConfig:
+    return config(*QUICK, "dataset.root=nowhere", *TWO_EACH, "checkpoint.every_seconds=0", *overrides)
+
+
+@dataclass
+class Heard:
+    """A listener that writes down what it hears, and raises where `stop` says so."""
+
+    stop: Callable[[str], bool] = lambda _: False
+    records: list[EpochRecord] = field(default_factory=list)
+    stages: list[tuple[str, int, int]] = field(default_factory=list)
+    steps: int = 0
+
+    def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
+        self.steps += 1
+        self._hear(f"step {self.steps}")
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.records.append(record)
+        self._hear(f"epoch {record.epoch}")
+
+    def on_stage_end(self, stage: str, cloud: Cloud, epoch: int) -> None:
+        self.stages.append((stage, len(cloud), epoch))
+        self._hear(f"stage {stage}")
+
+    def _hear(self, event: str) -> None:
+        if self.stop(event):
+            raise KeyboardInterrupt(event)
+
+
+def start(run_config: RunConfig, folder: Path, cloud: Cloud | None = None) -> Checkpoint:
+    state = initial_state(copy(cloud or random_cloud()), run_config.identity(), {"mask_iou": 1.0, "hull_points": 60})
+    state.save(folder)
+    return state
+
+
+def go_on(run_config: RunConfig, folder: Path, listener: Heard) -> Cloud:
+    """Train from the checkpoint in `folder`, as a run does."""
+    state = Checkpoint.load(folder, run_config.identity())
+    assert state is not None
+    model = run_config.model
+    splats = SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, (0.0, 0.0, 0.0))
+    return train(state, VIEWS, run_config, CpuRenderer(splats), folder, listener)
+
+
+def whole(run_config: RunConfig, folder: Path) -> tuple[Cloud, Heard]:
+    start(run_config, folder)
+    heard = Heard()
+    return go_on(run_config, folder, heard), heard
+
+
+def test_every_epoch_is_reported_with_its_stage_points_and_rates(tmp_path: Path) -> None:
+    _, heard = whole(training_config(), tmp_path)
+    assert [(r.epoch, r.stage, r.stage_epoch) for r in heard.records] == [
+        (1, "base", 1), (2, "base", 2), (3, "full", 1), (4, "full", 2), (5, "refine", 1), (6, "refine", 2),
+    ]  # fmt: skip
+    assert [r.colour_lr for r in heard.records[:3]] == pytest.approx([3e-3, 3e-3 * 0.8, 22e-3])
+    assert [r.position_lr for r in heard.records[:3]] == pytest.approx([8e-4, 8e-4 * 0.8, 8e-4])
+    assert heard.records[4].points == 2 * (heard.records[4].points // 2) > heard.records[3].points
+    assert heard.steps == 6 * len(VIEWS)
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    _, heard = whole(training_config(), tmp_path)
+    assert heard.records[-1].loss < 0.9 * heard.records[0].loss
+
+
+def test_seconds_never_go_back(tmp_path: Path) -> None:
+    _, heard = whole(training_config(), tmp_path)
+    seconds = [record.seconds for record in heard.records]
+    assert seconds[0] > 0
+    assert seconds == sorted(seconds)
+
+
+def test_the_final_checkpoint_holds_the_returned_cloud_and_the_points_of_each_stage(tmp_path: Path) -> None:
+    run_config = training_config()
+    cloud, heard = whole(run_config, tmp_path)
+    state = Checkpoint.load(tmp_path, run_config.identity())
+    assert state is not None
+    assert torch.equal(state.parameters, cloud.parameters)
+    assert state.progress.points == {"init": 60, **{stage: points for stage, points, _ in heard.stages}}
+
+
+def test_a_stage_that_is_not_enabled_is_skipped(tmp_path: Path) -> None:
+    _, heard = whole(training_config("schedule.stages.full.enabled=false"), tmp_path)
+    assert [stage for stage, _, _ in heard.stages] == ["base", "refine"]
+
+
+def test_a_stage_of_no_epochs_still_operates_on_the_cloud(tmp_path: Path) -> None:
+    cloud, heard = whole(
+        training_config(*(f"schedule.stages.{s}.epochs=0" for s in ("base", "full", "refine"))), tmp_path
+    )
+    assert heard.records == []
+    assert len(cloud) > 60
+
+
+def test_another_seed_visits_the_views_in_another_order(tmp_path: Path) -> None:
+    first, _ = whole(training_config(), tmp_path / "0")
+    second, _ = whole(training_config("seed=1"), tmp_path / "1")
+    assert not torch.equal(first.parameters, second.parameters)
+
+
+def test_a_stage_trains_at_its_own_resolution(tmp_path: Path) -> None:
+    half, _ = whole(training_config("schedule.stages.base.downscale=2"), tmp_path / "half")
+    full, _ = whole(training_config(), tmp_path / "full")
+    assert not torch.equal(half.parameters, full.parameters)
+
+
+def test_a_downscale_that_does_not_divide_the_image_is_an_error(tmp_path: Path) -> None:
+    message = r"schedule\.stages\.base\.downscale: found 5, which does not divide the image size 16x12"
+    with pytest.raises(UserError, match=message):
+        whole(training_config("schedule.stages.base.downscale=5"), tmp_path)
+
+
+@pytest.mark.parametrize("row", [0, 3], ids=["position", "colour"])
+def test_a_point_that_is_not_a_number_ends_training_and_names_the_rates(row: int, tmp_path: Path) -> None:
+    run_config = training_config()
+    cloud = random_cloud()
+    cloud.parameters[row, 5] = math.nan
+    start(run_config, tmp_path, cloud)
+    message = (
+        r"training diverged: after epoch 1 \(stage base\) the loss is .* points .*schedule\.stages\.base\.colour_lr"
+    )
+    with pytest.raises(UserError, match=message):
+        go_on(run_config, tmp_path, Heard())
+
+
+def test_training_that_diverged_does_not_overwrite_its_last_checkpoint(tmp_path: Path) -> None:
+    run_config = training_config()
+    cloud = random_cloud()
+    cloud.parameters[3:] = math.nan
+    start(run_config, tmp_path, cloud)
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(UserError):
+        go_on(run_config, tmp_path, Heard())
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_warming_up_changes_nothing(tmp_path: Path) -> None:
+    run_config = training_config()
+    expected, _ = whole(run_config, tmp_path / "cold")
+    warm_up(run_config, VIEWS, CpuRenderer(SplatSettings(0.2, 15, "point", (0.0, 0.0, 0.0))))
+    found, _ = whole(run_config, tmp_path / "warm")
+    np.testing.assert_array_equal(found.parameters, expected.parameters)
