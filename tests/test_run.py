@@ -1,0 +1,125 @@
+"""A run from a configuration to a folder of results, and what ends it early."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pointrad.errors import UserError
+from pointrad.run import RunResult, run
+from pointrad.training.checkpoint import FILE_NAME
+from tests.runs import QUICK, config, one_epoch_each
+from tests.scenes import write_tiny_scene
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_scene(tmp_path_factory.mktemp("scenes"))
+
+
+def quick_run(root: Path, folder: Path, *overrides: str, schedule: str = "demo") -> RunResult:
+    return run(config(*QUICK, f"dataset.root={root}", *one_epoch_each(schedule), *overrides), folder)
+
+
+def lines(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("schedule", ["demo", "paper", "report"])
+def test_every_schedule_runs_to_its_end(schedule: str, root: Path, tmp_path: Path) -> None:
+    result = quick_run(root, tmp_path, schedule=schedule)
+    stages = list(config(f"schedule={schedule}").schedule.stages)
+    assert result.status == "done"
+    assert [line["stage"] for line in lines(tmp_path)] == stages
+    assert list(result.points_by_stage) == ["init", *stages]
+
+
+CHOICES = ("model.view_direction=pixel", "renderer=pytorch3d", "corruption=none", "dataset.background=white",
+           "eval.split=val", "schedule.stages.base.downscale=2")  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -> None:
+    assert quick_run(root, tmp_path, choice).status == "done"
+
+
+def test_both_renderers_lose_the_same(root: Path, tmp_path: Path) -> None:
+    quick_run(root, tmp_path / "cpu", "renderer=cpu")
+    quick_run(root, tmp_path / "pytorch3d", "renderer=pytorch3d")
+    losses = [[line["loss"] for line in lines(tmp_path / name)] for name in ("cpu", "pytorch3d")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_one_thread_and_two_train_the_same_cloud(root: Path, tmp_path: Path) -> None:
+    for threads in ("1", "2"):
+        quick_run(root, tmp_path / threads, f"threads={threads}")
+    clouds = [torch.load(tmp_path / threads / FILE_NAME)["parameters"] for threads in ("1", "2")]
+    assert torch.equal(*clouds)
+
+
+def test_a_finished_run_run_again_says_the_same(root: Path, tmp_path: Path) -> None:
+    first = quick_run(root, tmp_path)
+    again = quick_run(root, tmp_path)
+    assert (again.psnr_db, again.points_by_stage, again.train_seconds, again.mask_iou) == (
+        first.psnr_db, first.points_by_stage, first.train_seconds, first.mask_iou,
+    )  # fmt: skip
+    assert len(lines(tmp_path)) == 3
+
+
+def test_wrong_masks_lower_the_iou_and_the_hull(root: Path, tmp_path: Path) -> None:
+    clean = quick_run(root, tmp_path / "clean")
+    wrong = quick_run(root, tmp_path / "wrong", "corruption.level=0.12", "init.consistency=0.6")
+    assert (clean.mask_iou, clean.level) == (1.0, 0.0)
+    assert (wrong.mask_iou < 1, wrong.level, wrong.consistency) == (True, 0.12, 0.6)
+
+
+class TestBadInput:
+    """One message that names the file or key, and a run folder without results."""
+
+    def refused(self, root: Path, folder: Path, *overrides: str) -> str:
+        with pytest.raises(UserError) as caught:
+            quick_run(root, folder, *overrides)
+        assert not folder.exists() or not any(folder.iterdir())
+        return str(caught.value)
+
+    def test_a_root_that_is_not_there(self, tmp_path: Path) -> None:
+        assert f"{tmp_path / 'gone' / 'tiny'}: no such folder" in self.refused(tmp_path / "gone", tmp_path / "run")
+
+    def test_a_scene_that_is_not_there(self, root: Path, tmp_path: Path) -> None:
+        assert f"{root / 'tinny'}: no such folder" in self.refused(root, tmp_path / "run", "scene.name=tinny")
+
+    def test_a_split_that_is_not_there(self, tiny_scene_root: Path, tmp_path: Path) -> None:
+        path = tiny_scene_root / "tiny" / "transforms_test.json"
+        path.unlink()
+        assert f"{path}: no such file; the splits that exist there: train, val" in self.refused(
+            tiny_scene_root, tmp_path / "run"
+        )
+
+    def test_too_few_views_for_the_paper_split(self, root: Path, tmp_path: Path) -> None:
+        assert "found 3 frames; expected at least 38" in self.refused(root, tmp_path / "run", "eval.split=paper")
+
+    def test_a_truncated_picture(self, tiny_scene_root: Path, tmp_path: Path) -> None:
+        path = tiny_scene_root / "tiny" / "train" / "r_2.png"
+        path.write_bytes(path.read_bytes()[:200])
+        assert f"{path}: found an image that cannot be read" in self.refused(tiny_scene_root, tmp_path / "run")
+
+    def test_an_empty_hull(self, root: Path, tmp_path: Path) -> None:
+        message = self.refused(root, tmp_path / "run", "init.bounds=[5,6]")
+        assert "init." in message
+
+    def test_a_picture_of_a_view_that_is_not_there(self, root: Path, tmp_path: Path) -> None:
+        message = self.refused(root, tmp_path / "run", "artifacts.views=[0,3]")
+        assert "artifacts.views: found 3; the test split of tiny has 3 views, expected 0 to 2" in message
+
+    def test_a_downscale_that_does_not_divide_the_pictures(self, root: Path, tmp_path: Path) -> None:
+        assert "dataset.downscale: found 5" in self.refused(root, tmp_path / "run", "dataset.downscale=5")
+
+    def test_the_checkpoint_of_another_configuration_is_left_as_it_is(self, root: Path, tmp_path: Path) -> None:
+        quick_run(root, tmp_path)
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        with pytest.raises(UserError, match="belongs to another configuration"):
+            quick_run(root, tmp_path, "seed=1")
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
