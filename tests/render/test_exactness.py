@@ -59,7 +59,8 @@ def assert_agree(render: Render, reference: Render, case: Case) -> None:
     torch.testing.assert_close(image, expected, rtol=0, atol=1e-5)
     for rows in (slice(0, 3), slice(3, 6), slice(6, 33)):
         error = float((gradient[rows] - expected_gradient[rows]).norm())
-        assert error <= 1e-4 * float(expected_gradient[rows].norm()) + 1e-6, f"rows {rows}"
+        # Beside the 1e-4: where all splats are centred on pixels, the gradient is 0 but for float32's coordinates.
+        assert error <= 1e-4 * float(expected_gradient[rows].norm()) + 1e-4, f"rows {rows}"
 
 
 @many

@@ -1,0 +1,181 @@
+"""`python train.py`, as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from pointrad.run import run
+from pointrad.training.checkpoint import FILE_NAME
+from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
+from tests.scenes import write_tiny_scene
+
+PUBLISHED_LINES = (
+    r"Training time: \d+\.\d\d s\n"
+    r"Rendering quality: \d+\.\d\d dB\n"
+    r"Rendering speed: \d+\.\d\d fps\n"
+    r"Model size: \d+\.\d\d MB\n"
+)
+QUICK_DEMO = [*QUICK, *one_epoch_each("demo")]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left."""
+
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_scene(tmp_path_factory.mktemp("scenes"))
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+    environment.pop("HYDRA_FULL_ERROR", None)
+    return subprocess.Popen(
+        [sys.executable, "train.py", *arguments], cwd=REPOSITORY, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
+    out, err = process.communicate(timeout=240)
+    return Ended(folder, process.returncode, out, err)
+
+
+def train(folder: Path, *arguments: str) -> Ended:
+    return ended(started(*arguments, f"hydra.run.dir={folder}"), folder)
+
+
+@pytest.fixture(scope="module")
+def finished(self, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return train(folder, *QUICK_DEMO, f"dataset.root={root}", "tracker=wandb")
+
+
+class TestAFinishedRun:
+    def test_it_exits_with_0(self, finished: Ended) -> None:
+        assert finished.code == 0, finished.err
+
+    def test_it_ends_with_the_four_published_lines_and_where_its_pictures_are(self, finished: Ended) -> None:
+        expected = PUBLISHED_LINES + f"Pictures: {re.escape(str(finished.folder / 'pictures'))}\n"
+        assert re.search(expected + r"\Z", finished.out)
+
+    def test_its_folder_holds_the_results(self, finished: Ended) -> None:
+        found = {str(path.relative_to(finished.folder)) for path in finished.folder.rglob("*") if path.is_file()}
+        pictures = ("masks", "0_init", "1_base", "2_full", "3_refine", "curves")
+        expected = {"config.yaml", "provenance.json", "metrics.jsonl", "summary.json", "evaluation.json", "cloud.ply"}
+        expected |= {"turntable.mp4", "checkpoint.pt"} | {f"pictures/{name}.png" for name in pictures}
+        assert {path for path in found if not path.startswith("wandb")} == expected
+
+    def test_its_summary_has_the_promised_keys(self, finished: Ended) -> None:
+        summary = json.loads((finished.folder / "summary.json").read_text())
+        promised = "scene split seed corruption level consistency psnr_db ssim train_seconds render_fps model_mb points"
+        assert {*promised.split(), "initial_points", "hull_points", "status"} <= set(summary)
+
+    def test_its_printed_quality_is_the_summarys(self, finished: Ended) -> None:
+        summary = json.loads((finished.folder / "summary.json").read_text())
+        assert f"Rendering quality: {summary['psnr_db']:.2f} dB" in finished.out
+
+    def test_its_weights_and_biases_run_is_kept_offline(self, finished: Ended) -> None:
+        assert list(finished.folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+SLOW = ("schedule.stages.base.epochs=100", "checkpoint.every_seconds=0")
+
+
+def signalled(arguments: tuple[str, ...], folder: Path, epochs: int, number: signal.Signals) -> Ended:
+    process = started(*arguments)
+    metrics = folder / "metrics.jsonl"
+    while process.poll() is None and not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= epochs):
+        time.sleep(0.005)
+    process.send_signal(number)
+    return ended(process, folder)
+
+
+@pytest.fixture(scope="module")
+def ends(self, root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Ended]:
+    folder = tmp_path_factory.mktemp("interrupted")
+    arguments = (*QUICK_DEMO, f"dataset.root={root}", *SLOW, f"hydra.run.dir={folder}")
+    stopped = signalled(arguments, folder, 3, signal.SIGINT)
+    killed = signalled(arguments, folder, 10, signal.SIGKILL)
+    return [stopped, killed, ended(started(*arguments), folder)]
+
+
+class TestAnInterruptedRun:
+    """Stopped with Ctrl-C, started again, killed with -9, started again."""
+
+    def test_ctrl_c_exits_with_130_and_says_how_to_resume(self, ends: list[Ended]) -> None:
+        stopped = ends[0]
+        assert stopped.code == 130, stopped.err
+        assert f"The same command with hydra.run.dir={stopped.folder} goes on from its last checkpoint" in stopped.err
+        assert "Traceback" not in stopped.err
+
+    def test_the_same_command_goes_on(self, ends: list[Ended]) -> None:
+        assert ends[1].code == -signal.SIGKILL
+        assert ends[2].code == 0, ends[2].err
+        assert re.search(r"Resuming after epoch \d+: ", ends[2].err)
+
+    def test_every_epoch_is_in_the_metrics_once(self, ends: list[Ended]) -> None:
+        epochs = [json.loads(line)["epoch"] for line in (ends[2].folder / "metrics.jsonl").read_text().splitlines()]
+        assert epochs == list(range(1, 103))
+
+    def test_it_ends_bit_for_bit_as_if_uninterrupted(self, ends: list[Ended], root: Path, tmp_path: Path) -> None:
+        run(config(*QUICK_DEMO, f"dataset.root={root}", *SLOW), tmp_path)
+        found, expected = (torch.load(folder / FILE_NAME) for folder in (ends[2].folder, tmp_path))
+        assert torch.equal(found["parameters"], expected["parameters"])
+        assert (ends[2].folder / "cloud.ply").read_bytes() == (tmp_path / "cloud.ply").read_bytes()
+
+
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow, id="joblib")])
+def test_a_multirun_gives_each_job_its_own_folder(launcher: str, root: Path, tmp_path: Path) -> None:
+    arguments = (*QUICK_DEMO, f"dataset.root={root}", "corruption.level=0,0.05", "init.consistency=0.5")
+    swept = ended(started("-m", *arguments, f"hydra.sweep.dir={tmp_path}", f"hydra/launcher={launcher}"), tmp_path)
+    assert swept.code == 0, swept.err
+    levels = [json.loads((tmp_path / job / "summary.json").read_text())["level"] for job in ("0", "1")]
+    assert levels == [0, 0.05]
+
+
+class TestBadInput:
+    """One message, no traceback, exit code not 0, no folder left."""
+
+    def refused(self, folder: Path, *arguments: str) -> str:
+        result = train(folder, *QUICK_DEMO, *arguments)
+        assert result.code not in (0, None)
+        assert "Traceback" not in result.out + result.err
+        assert not folder.exists()
+        return result.err
+
+    def test_a_root_that_is_not_there(self, tmp_path: Path) -> None:
+        message = self.refused(tmp_path / "run", f"dataset.root={tmp_path / 'gone'}")
+        assert message.strip().startswith(f"Error: {tmp_path / 'gone' / 'tiny'}: no such folder")
+        assert len(message.strip().splitlines()) == 1
+
+    def test_a_value_out_of_range(self, root: Path, tmp_path: Path) -> None:
+        message = self.refused(tmp_path / "run", f"dataset.root={root}", "corruption.level=2")
+        assert message.strip() == "Error: corruption.level: found 2; input should be less than or equal to 1"
+
+    def test_a_misspelt_key(self, root: Path, tmp_path: Path) -> None:
+        assert "corruption.levle" in self.refused(tmp_path / "run", f"dataset.root={root}", "corruption.levle=0.1")
+
+
+def test_help_shows_the_groups_and_how_to_change_a_value() -> None:
+    shown = ended(started("--help"), REPOSITORY)
+    assert shown.code == 0
+    for expected in ("schedule: ", "corruption: ", "GROUP=OPTION", "KEY=VALUE", "consistency: 1.0"):
+        assert expected in shown.out
