@@ -29,7 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         return
     results = report.results()
     report.print_table(results)
-    if exitstatus == 0 and report.is_complete():
+    if exitstatus == 0 and not terminalreporter.stats.get("deselected"):
         report.write(results)
         terminalreporter.write_line(f"Written: {RESULTS}")
     else:
