@@ -63,7 +63,7 @@ def train(folder: Path, *arguments: str) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def finished(self, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder = tmp_path_factory.mktemp("finished") / "run"
     return train(folder, *QUICK_DEMO, f"dataset.root={root}", "tracker=wandb")
 
@@ -109,7 +109,7 @@ def signalled(arguments: tuple[str, ...], folder: Path, epochs: int, number: sig
 
 
 @pytest.fixture(scope="module")
-def ends(self, root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Ended]:
+def ends(root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Ended]:
     folder = tmp_path_factory.mktemp("interrupted")
     arguments = (*QUICK_DEMO, f"dataset.root={root}", *SLOW, f"hydra.run.dir={folder}")
     stopped = signalled(arguments, folder, 3, signal.SIGINT)
