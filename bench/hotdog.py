@@ -1,7 +1,7 @@
 """Train the real hotdog on a schedule and put its time into results.json; takes minutes, needs POINTRAD_DATA.
 
     POINTRAD_DATA=FOLDER python -m bench.hotdog paper
-    POINTRAD_DATA=FOLDER python -m bench.hotdog fast dataset.downscale=1    # images that are 400x400 already
+    POINTRAD_DATA=FOLDER python -m bench.hotdog paper dataset.downscale=1   # images that are 400x400 already
 
 FOLDER holds hotdog/ of the NeRF-synthetic scenes. Masks are clean and the 23 views of the published split are scored.
 `hotdog_train_seconds` is the paper schedule's; further arguments go to train.py.

@@ -12,6 +12,7 @@ import torch
 from pointrad.evaluation import device_name
 
 _PACKAGES = ("pointrad", "torch", "pytorch3d", "numba", "numpy", "hydra-core", "omegaconf", "wandb")
+_OTHER_NAMES = {"pytorch3d": "easypytorch3d"}  # of distributions that provide the same package
 
 
 def provenance(device: torch.device | None = None) -> dict[str, object]:
@@ -28,7 +29,7 @@ def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return None
+        return _version(_OTHER_NAMES[package]) if package in _OTHER_NAMES else None
 
 
 def _git_state() -> dict[str, object] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -150,7 +151,7 @@ class Splatting:
 
     def _buffer(self, name: str, dtype: type, *shape: int) -> NDArray[Any]:
         """A contiguous array of this shape, reused between calls; its contents are left over."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         held = self._buffers.get(name)
         if held is None or held.size < size:
             held = self._buffers[name] = np.empty(size + size // 4, dtype)
