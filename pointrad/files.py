@@ -24,6 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
     UserError that names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{path.stem}.????????{path.suffix}"):  # of a process killed while writing
+        leftover.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         with _full_disk_is_users(path):

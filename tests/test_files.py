@@ -70,3 +70,10 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
     assert done.returncode == -9
     assert path.read_text() == "old"
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".checkpoint.0a1b2c3d.pt").write_bytes(b"half")
+    with replacing(tmp_path / "checkpoint.pt") as temporary:
+        temporary.write_bytes(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
