@@ -280,5 +280,9 @@ def _explain(problem: Any) -> str:
             return f"{key}: unknown key (value {problem['input']!r}); see `python train.py --help` for the valid ones"
         case "value_error":
             return f"{key}: {message}"
+        case "union_tag_invalid":
+            context = problem["ctx"]
+            tag = context["discriminator"].strip("'")
+            return f"{key}.{tag}: found {context['tag']!r}; expected one of {context['expected_tags']}"
         case _:
             return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"

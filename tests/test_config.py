@@ -181,7 +181,7 @@ def test_a_misspelt_key_of_an_operation_is_named() -> None:
 
 
 def test_an_unknown_operation_is_explained() -> None:
-    with pytest.raises(UserError, match=r"schedule\.stages\.base\.before\.0: .*'remove_outliers', 'duplicate'"):
+    with pytest.raises(UserError, match=r"before\.0\.op: found 'shuffle'; .*'remove_outliers', 'duplicate'"):
         RunConfig.parse(altered("schedule.stages.base.before", [{"op": "shuffle"}]))
 
 
