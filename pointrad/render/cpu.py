@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.cloud import ROWS
+from pointrad.cloud import BASE, HARMONICS, POSITION, ROWS
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
-from pointrad.render.projection import pixel_directions
+from pointrad.render.projection import pixel_directions, point_directions
 from pointrad.scene.types import Camera, Float32Array
 
 # The place of a pair in its tile is kept in float32, which counts exactly up to here.
@@ -177,9 +177,8 @@ class _Splat(torch.autograd.Function):
         full = torch.zeros(ROWS, values.shape[1])
         full[: len(gathered)] = torch.from_numpy(gathered)
         if ctx.harmonics and len(gathered) == 6:
-            eye = torch.from_numpy(splatting.camera.position.astype(np.float32))
-            directions = torch.nn.functional.normalize(torch.from_numpy(values[:3]) - eye[:, None], dim=0)
-            full[6:] = (sh.basis(directions)[:, None] * full[3:6]).flatten(0, 1)
+            directions = point_directions(torch.from_numpy(values[POSITION]), splatting.camera)
+            full[HARMONICS] = (sh.basis(directions)[:, None] * full[BASE]).flatten(0, 1)
         return full, None, None, None
 
 
