@@ -40,9 +40,7 @@ def pixel_directions(camera: Camera, device: torch.device, dtype: torch.dtype = 
     return torch.nn.functional.normalize(torch.einsum("ij,jhw->ihw", rotation, local), dim=0)
 
 
-def features(
-    parameters: Tensor, camera: Camera, view_direction: Literal["point", "pixel"], harmonics: bool
-) -> Tensor:
+def features(parameters: Tensor, camera: Camera, view_direction: Literal["point", "pixel"], harmonics: bool) -> Tensor:
     """[C, N], what is composited of a cloud [33, N]: RGB towards the camera, or all 30 coefficients along pixels."""
     if not harmonics:
         return parameters[BASE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,12 @@ def _tiles_along(centre: Tensor, radius: float, tiles: int) -> tuple[Tensor, Ten
     return first.long(), (last - first + 1).clamp(min=0).long()
 
 
+def _current(tensor: Tensor) -> AbstractContextManager[None]:
+    """Makes the tensor's device the current one, on which Triton launches; does nothing for a tensor on the CPU."""
+    context: AbstractContextManager[None] = torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]
+    return context
+
+
 class _Composite(torch.autograd.Function):
     """(pixels [2, N], channels [C, N]) to (image [C, H, W] without background, transmittance [H, W])."""
 
@@ -93,7 +100,7 @@ class _Composite(torch.autograd.Function):
         transmittance = splats.new_empty(shape)
         last = torch.empty(shape, dtype=torch.int32, device=splats.device)
         radius = settings.radius_in_pixels(camera)
-        with torch.cuda.device_of(splats):  # Triton launches on the current device
+        with _current(splats):
             kernels.forward[bins.tiles, count // kernels.CHANNELS](
                 splats, bins.pair_point, bins.tile_start, image, transmittance, last, bins.columns, *shape, count,
                 radius, settings.points_per_pixel, num_warps=kernels.WARPS,
@@ -111,7 +118,7 @@ class _Composite(torch.autograd.Function):
         chunks = count // kernels.CHANNELS
         # Zeros: the kernel leaves out the pairs that lie behind all that a tile's pixels took.
         slots = splats.new_zeros(len(bins.pair_slot), chunks, kernels.SLOT)
-        with torch.cuda.device_of(splats):
+        with _current(splats):
             kernels.backward[bins.tiles, chunks](
                 splats, bins.pair_point, bins.pair_slot, bins.tile_start, gradient, behind, transmittance, last, slots,
                 bins.columns, *transmittance.shape, count, ctx.radius, num_warps=kernels.WARPS,

@@ -17,7 +17,7 @@ from pointrad.config import Operation, RunConfig, StageConfig
 from pointrad.errors import UserError
 from pointrad.render import Renderer
 from pointrad.scene.types import Camera, View
-from pointrad.training import operations
+from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.record import EpochRecord
 from pointrad.training.step import Step, build_step
@@ -68,24 +68,37 @@ class _Training:
         started = time.perf_counter()
         if progress.stage_epoch == 0:
             cloud = _apply_all(stage.before, cloud)
-        training = _training_views(self.views, stage, name, self.renderer.device)
-        step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
-        self._restore(step)
-        while progress.stage_epoch < stage.epochs:
-            losses = [self._step(step, name, *training[i], stage) for i in self._order(len(training))]
-            progress.epoch += 1
-            progress.stage_epoch += 1
-            progress.seconds += time.perf_counter() - started
-            started = time.perf_counter()
-            self._report(name, stage, cloud, losses)
-            if time.monotonic() - self.saved_at >= self.config.checkpoint.every_seconds:
-                self._save(cloud, step)
-                started = time.perf_counter()
+        camera = _stage_camera(self.views[0].camera, stage, name)
+        need = memory.estimate(len(self.views), camera, len(cloud), self.renderer.settings)
+        with memory.within(need, self.renderer.device, name):
+            training = _training_views(self.views, stage, name, self.renderer.device)
+            step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
+            self._restore(step)
+            started = self._run_epochs(step, training, name, stage, started)
         cloud = _apply_all(stage.after, cloud)
         progress.seconds += time.perf_counter() - started
         return cloud
 
-    def _step(self, step: Step, name: str, camera: Camera, target: Tensor, stage: StageConfig) -> tuple[float, float]:
+    def _run_epochs(
+        self, step: Step, training: list[tuple[Camera, Tensor]], name: str, stage: StageConfig, started: float
+    ) -> float:
+        """The stage's remaining epochs; `started` is when training time was last added up, returned as it is then."""
+        progress = self.state.progress
+        while progress.stage_epoch < stage.epochs:
+            # Read once an epoch: a step on a GPU goes on while the next one is prepared.
+            losses = [self._step(step, name, *training[i], stage) for i in self._order(len(training))]
+            values = torch.stack(losses).tolist()
+            progress.epoch += 1
+            progress.stage_epoch += 1
+            progress.seconds += time.perf_counter() - started
+            started = time.perf_counter()
+            self._report(name, stage, step.cloud, values)
+            if time.monotonic() - self.saved_at >= self.config.checkpoint.every_seconds:
+                self._save(step.cloud, step)
+                started = time.perf_counter()
+        return started
+
+    def _step(self, step: Step, name: str, camera: Camera, target: Tensor, stage: StageConfig) -> Tensor:
         stage_epoch = self.state.progress.stage_epoch
         losses = step(camera, target, stage.lr_decay**stage_epoch)
         self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
@@ -95,7 +108,7 @@ class _Training:
         seed = np.random.SeedSequence([self.config.seed, self.state.progress.epoch])
         return iter(np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist())
 
-    def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[tuple[float, float]]) -> None:
+    def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[list[float]]) -> None:
         progress = self.state.progress
         loss, mse = (math.fsum(column) / len(losses) for column in zip(*losses, strict=True))
         lost = int((~torch.isfinite(cloud.parameters)).any(dim=0).sum())
@@ -156,18 +169,25 @@ def _training_views(
 ) -> list[tuple[Camera, Tensor]]:
     """Each view's camera and its image as [3, H, W] float32, at the stage's resolution."""
     factor = stage.downscale
-    camera = views[0].camera
+    targets = (torch.from_numpy(view.image).permute(2, 0, 1) for view in views)
+    return [
+        (
+            _stage_camera(view.camera, stage, name),
+            torch.nn.functional.avg_pool2d(target, factor).contiguous().to(device),
+        )
+        for view, target in zip(views, targets, strict=True)
+    ]
+
+
+def _stage_camera(camera: Camera, stage: StageConfig, name: str) -> Camera:
+    """The camera at the stage's resolution."""
+    factor = stage.downscale
     if camera.width % factor or camera.height % factor:
         raise UserError(
             f"schedule.stages.{name}.downscale: found {factor}, which does not divide the image size "
             f"{camera.width}x{camera.height}"
         )
-    width, height = camera.width // factor, camera.height // factor
-    targets = (torch.from_numpy(view.image).permute(2, 0, 1) for view in views)
-    return [
-        (view.camera.resized(width, height), torch.nn.functional.avg_pool2d(target, factor).contiguous().to(device))
-        for view, target in zip(views, targets, strict=True)
-    ]
+    return camera.resized(camera.width // factor, camera.height // factor)
 
 
 def initial_state(cloud: Cloud, identity: str, facts: dict[str, float]) -> Checkpoint:
