@@ -34,15 +34,17 @@ def problem(device: torch.device) -> str | None:
 
 
 def _try_out(device: torch.device) -> None:
-    """Render a point and its gradient."""
+    """Render a white point and its gradient; raises whatever goes wrong."""
     from pointrad.render.triton import TritonRenderer
 
     renderer = TritonRenderer(SplatSettings(0.5, 1, "point", (0.0, 0.0, 0.0)), device)
     camera = Camera(np.eye(4), 8.0, 8, 8)
     parameters = torch.zeros(ROWS, 1, device=device)
-    parameters[2] = -1
-    renderer.render(parameters.requires_grad_(), camera, harmonics=False).sum().backward()  # type: ignore[no-untyped-call]
-    renderer.synchronise()
+    parameters[2], parameters[3:6] = -1, 1
+    image = renderer.render(parameters.requires_grad_(), camera, harmonics=False)
+    image.sum().backward()  # type: ignore[no-untyped-call]
+    if not image.any():
+        raise RuntimeError("a white point was rendered black")
 
 
 def _dotted(capability: tuple[int, int]) -> str:
