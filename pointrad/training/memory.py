@@ -14,7 +14,7 @@ from pointrad.render import SplatSettings
 from pointrad.scene.types import Camera
 
 _FLOAT = 4
-_TILE = 8  # pixels
+_TILE = 8  # pixels, as in `triton_kernels`, which cannot be imported everywhere
 # Parameters, gradient, Adam's two moments and what autograd and Adam hold in between.
 _CLOUDS = 8
 _PAIR_BYTES = 100  # of a pair of splat and tile: sorting keys and places, both ways of composition

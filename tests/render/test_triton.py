@@ -86,7 +86,7 @@ def test_it_computes_the_same_bits_again() -> None:
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
 
 
-def test_equal_points_share_nothing_but_their_place_in_line() -> None:
+def test_of_equal_points_beyond_k_the_last_gets_no_gradient() -> None:
     camera = front_camera()
     case = Case(cloud(camera, [[16.5, 14.5, 2]] * 3), camera, settings(0.25, 2), False)
     gradient = image_and_gradient(triton, case)[1]
