@@ -62,18 +62,27 @@ class SceneConfig(Config):
     splat_radius: Positive
 
 
-class NoCorruptionConfig(Config):
+class CorruptionConfig(Config):
+    """What every model of wrong masks has: how bad, its seed, and what the wrong masks touch.
+
+    targets: "clean" leaves the training images as they are, as the published study does; "masked" sets what lies
+    outside the corrupted mask to the background, as a pipeline does that has no other mask.
+    """
+
+    level: Share
+    seed: Annotated[int, Field(ge=0)]
+    targets: Literal["clean", "masked"]
+
+
+class NoCorruptionConfig(CorruptionConfig):
     name: Literal["none"]
     level: Literal[0]
-    seed: int
 
 
-class AffineCorruptionConfig(Config):
+class AffineCorruptionConfig(CorruptionConfig):
     """The jitter at level 1; `level` scales every part (spec, section 2)."""
 
     name: Literal["affine"]
-    level: Share
-    seed: int
     rotation_degrees: NonNegative
     translation: NonNegative
     shrink: Share
@@ -252,14 +261,37 @@ class RunConfig(Config):
             raise UserError("\n".join(_explain(problem) for problem in error.errors())) from None
 
     def identity(self) -> str:
-        """16 hex digits that name what is trained: equal for two runs exactly when their training is the same.
+        """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
+        same. Studies compute each identity once."""
+        return _digest(self._trained() | {"eval": self.eval.model_dump(mode="json")})
 
-        Device, threads, folders, evaluation, pictures, checkpoints and trackers do not change the trained cloud.
+    def training_identity(self) -> str:
+        """16 hex digits that name the trained cloud, whatever it is evaluated on; a checkpoint belongs to one."""
+        return _digest(self._trained())
+
+    def _trained(self) -> dict[str, Any]:
+        """What decides the trained cloud, as plain values.
+
+        Left out: device, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which act through
+        `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
-        values = self.model_dump(mode="json", exclude={"eval", "artifacts", "checkpoint", "tracker", "threads"})
+        excluded = {"eval", "artifacts", "checkpoint", "tracker", "threads"}
+        values = self.model_dump(mode="json", exclude=excluded)
+        values["scene"] = self.scene.name
         values["dataset"].pop("root", None)
         values["renderer"].pop("device")
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        values["schedule"]["stages"] = [
+            [name, stage.model_dump(mode="json", exclude={"enabled"})]
+            for name, stage in self.schedule.enabled_stages.items()
+        ]
+        del values["schedule"]["name"]
+        if self.corruption.level == 0:
+            values["corruption"] = {"level": 0}
+        return values
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 # Pydantic puts the tag of a discriminated union into an error's location; it is no part of the config's key.
