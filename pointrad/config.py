@@ -258,7 +258,7 @@ class RunConfig(Config):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise UserError("\n".join(_explain(problem) for problem in error.errors())) from None
+            raise UserError("\n".join(explain(problem) for problem in error.errors())) from None
 
     def identity(self) -> str:
         """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
@@ -301,7 +301,8 @@ _UNION_TAGS = frozenset(
 )
 
 
-def _explain(problem: Any) -> str:
+def explain(problem: Any) -> str:
+    """One of pydantic's problems as a line: the key, what was found and what is expected."""
     location = problem["loc"]
     key = ".".join(str(part) for i, part in enumerate(location) if not (i > 0 and part in _UNION_TAGS))
     message = problem["msg"].removeprefix("Value error, ")
@@ -309,7 +310,7 @@ def _explain(problem: Any) -> str:
         case "missing":
             return f"{key}: missing; expected a value"
         case "extra_forbidden":
-            return f"{key}: unknown key (value {problem['input']!r}); see `python train.py --help` for the valid ones"
+            return f"{key}: unknown key (value {problem['input']!r}); see --help for the valid ones"
         case "value_error":
             return f"{key}: {message}"
         case "union_tag_invalid":
