@@ -26,6 +26,7 @@ from pointrad.render import Renderer, SplatSettings, build_renderer
 from pointrad.render.cpu import set_threads
 from pointrad.scene.loading import load_scene
 from pointrad.scene.types import Camera, Float32Array, Scene, View
+from pointrad.status import SUMMARY_FILE, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.record import EpochRecord
@@ -73,8 +74,14 @@ class RunResult:
 def run(config: RunConfig, run_dir: Path) -> RunResult:
     """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
 
-    Raises UserError for what the user can mend; KeyboardInterrupt leaves a run that the same call resumes.
+    What becomes of it is kept in the folder (`pointrad.status`). Raises UserError for what the user can mend, and if
+    another process is computing this run; KeyboardInterrupt leaves a run that the same call resumes.
     """
+    with recording(run_dir):
+        return _run(config, run_dir)
+
+
+def _run(config: RunConfig, run_dir: Path) -> RunResult:
     set_threads(config.threads)
     state = Checkpoint.load(run_dir, config.training_identity())
     scene = load_scene(config.dataset, config.scene.name, config.eval.split)
@@ -135,7 +142,7 @@ def _train_and_evaluate(
     write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
     _write_artifacts(config, scene, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
     result = _summarise(config, scene, renderer, cloud, evaluation, state)
-    write_json(run_dir / "summary.json", asdict(result))
+    write_json(run_dir / SUMMARY_FILE, asdict(result))
     tracker.summarise(asdict(result))
     return result
 

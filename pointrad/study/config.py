@@ -90,7 +90,7 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _every_key_is_set_once(self) -> StudyConfig:
-        owners = {key: "fixed" for key in self.fixed} | {"scene": "scenes"}
+        owners = dict.fromkeys(self.fixed, "fixed") | {"scene": "scenes"}
         for place, together in [("seeds", self.seeds), *((f"axes.{name}", axis) for name, axis in self.axes.items())]:
             for key in together.keys() - {LABEL}:
                 if key in owners:

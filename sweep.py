@@ -1,0 +1,29 @@
+"""Run a study: `python sweep.py study=smoke`. What there is to a study: docs/studies.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hydra_plugins.pointrad.study_sweeper import run_config
+
+ACTIONS = ("run", "status", "collect", "report")
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="sweep")
+def main(composed: DictConfig) -> float | None:
+    """One run of the study, called by the launcher; returns its PSNR in dB, None where it failed."""
+    from pointrad.study.job import STOP_FILE, compute
+
+    stop = Path(composed.study.dir) / STOP_FILE if composed.fail_fast else None
+    return compute(run_config(composed), Path(HydraConfig.get().runtime.output_dir), stop)
+
+
+if __name__ == "__main__":
+    # `python sweep.py status study=smoke` reads better than `action=status`.
+    sys.argv = [f"action={word}" if word in ACTIONS else word for word in sys.argv]
+    main()
