@@ -9,7 +9,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hydra_plugins.pointrad.study_sweeper import run_config
+from launcher.study import run_config
 
 ACTIONS = ("run", "status", "collect", "report")
 
@@ -17,7 +17,8 @@ ACTIONS = ("run", "status", "collect", "report")
 @hydra.main(version_base="1.3", config_path="conf", config_name="sweep")
 def main(composed: DictConfig) -> float | None:
     """One run of the study, called by the launcher; returns its PSNR in dB, None where it failed."""
-    from pointrad.study.job import STOP_FILE, compute
+    from pointrad.study.job import compute
+    from pointrad.study.plan import STOP_FILE
 
     stop = Path(composed.study.dir) / STOP_FILE if composed.fail_fast else None
     return compute(run_config(composed), Path(HydraConfig.get().runtime.output_dir), stop)

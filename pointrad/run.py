@@ -13,18 +13,18 @@ from pointrad.artifacts.curves import write_curves
 from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
 from pointrad.artifacts.ply import write_ply
 from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.cache import Cache
 from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
 from pointrad.files import replacing, write_json
-from pointrad.hull import initialise
+from pointrad.hull import hull_votes, initialise
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import provenance
 from pointrad.render import Renderer, SplatSettings, build_renderer
 from pointrad.render.cpu import set_threads
-from pointrad.scene.loading import load_scene
 from pointrad.scene.types import Camera, Float32Array, Scene, View
 from pointrad.status import SUMMARY_FILE, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
@@ -84,7 +84,8 @@ def run(config: RunConfig, run_dir: Path) -> RunResult:
 def _run(config: RunConfig, run_dir: Path) -> RunResult:
     set_threads(config.threads)
     state = Checkpoint.load(run_dir, config.training_identity())
-    scene = load_scene(config.dataset, config.scene.name, config.eval.split)
+    cache = Cache(config.cache.dir)
+    scene = cache.scene(config.dataset, config.scene.name, config.eval.split)
     _check_picture_views(config, scene)
     settings = SplatSettings(
         config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
@@ -92,7 +93,7 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
     renderer = build_renderer(config.renderer, settings)
     corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
     if state is None:
-        state = _prepare(config, scene, corrupted, run_dir)
+        state = _prepare(config, scene, corrupted, cache, run_dir)
     else:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
     if config.corruption.targets == "masked":
@@ -110,9 +111,10 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
     return result
 
 
-def _prepare(config: RunConfig, scene: Scene, corrupted: tuple[View, ...], run_dir: Path) -> Checkpoint:
+def _prepare(config: RunConfig, scene: Scene, corrupted: tuple[View, ...], cache: Cache, run_dir: Path) -> Checkpoint:
     """From corrupted views to the initial cloud, kept as the first checkpoint."""
-    points = initialise(corrupted, config.init, config.seed)
+    votes = cache.votes(config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
+    points = initialise(corrupted, config.init, config.seed, votes)
     iou = mask_iou(corrupted, scene.train)
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)

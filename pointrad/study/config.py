@@ -46,7 +46,7 @@ class PublishedConfig(Config):
 class StudyConfig(Config):
     """One study.
 
-    fixed: settings of every run, by config key or group. axes: crossed with each other; the keys of one axis go
+    What all its runs share is set beside it, in the same file. axes: lists of values by config key or group, crossed with each other; the keys of one axis go
     together, and `label` names its values (else the first key's values do). seeds: the repeats that are averaged over,
     written like an axis. scenes: names, or "all" for every scene in `dataset.root`. dir: where all of it is kept.
     """
@@ -54,7 +54,6 @@ class StudyConfig(Config):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     question: str
     dir: Path
-    fixed: dict[str, Value]
     scenes: Literal["all"] | tuple[str, ...]
     axes: dict[str, Together]
     seeds: Together
@@ -90,7 +89,7 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _every_key_is_set_once(self) -> StudyConfig:
-        owners = dict.fromkeys(self.fixed, "fixed") | {"scene": "scenes"}
+        owners = {"scene": "scenes"}
         for place, together in [("seeds", self.seeds), *((f"axes.{name}", axis) for name, axis in self.axes.items())]:
             for key in together.keys() - {LABEL}:
                 if key in owners:

@@ -10,7 +10,6 @@ from pointrad.run import run
 from pointrad.status import RunningElsewhereError
 
 LOG_FILE = "run.log"
-STOP_FILE = "stopped_by_failure"
 
 
 def compute(config: RunConfig, run_dir: Path, stop: Path | None) -> float | None:
@@ -22,13 +21,13 @@ def compute(config: RunConfig, run_dir: Path, stop: Path | None) -> float | None
     if stop is not None and stop.exists():
         return None
     run_dir.mkdir(parents=True, exist_ok=True)
-    with (run_dir / LOG_FILE).open("a", buffering=1, encoding="utf-8") as log:
-        with redirect_stdout(log), redirect_stderr(log):
-            try:
-                return run(config, run_dir).psnr_db
-            except RunningElsewhereError:
-                return None
-            except Exception:
-                if stop is not None:
-                    stop.touch()
-                return None
+    log = (run_dir / LOG_FILE).open("a", buffering=1, encoding="utf-8")
+    with log, redirect_stdout(log), redirect_stderr(log):
+        try:
+            return run(config, run_dir).psnr_db
+        except RunningElsewhereError:
+            return None
+        except Exception:
+            if stop is not None:
+                stop.touch()
+            return None

@@ -17,6 +17,7 @@ from pointrad.study.config import LABEL, StudyConfig, Together, Value
 
 PLAN_FILE = "plan.json"
 RUNS_FOLDER = "runs"
+STOP_FILE = "stopped_by_failure"  # there after the first failure of a study that is to fail fast
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Variant:
     """One combination of a study's values.
 
     labels: the value of each axis, as tables and plots name it. repeat: which of the study's seeds, from 0.
-    settings: what the study sets by config key, `fixed` included.
+    settings: what the study varies, by config key.
     """
 
     scene: str
@@ -110,7 +111,7 @@ def expand(study: StudyConfig, scenes: Sequence[str]) -> list[Variant]:
             scene=scene,
             labels=dict(zip(study.axes, (label for label, _ in steps), strict=True)),
             repeat=repeat,
-            settings=_merged([study.fixed, {"scene": scene}, *(settings for _, settings in steps), repeated]),
+            settings=_merged([{"scene": scene}, *(settings for _, settings in steps), repeated]),
         )
         for scene in scenes
         for repeat, repeated in enumerate(repeats)

@@ -29,7 +29,9 @@ class StudyBar:
 
     def __init__(self, plan: Plan, runs: list[PlannedRun]) -> None:
         self._plan, self._runs = plan, runs
-        self._epochs = {run.identity: sum(s.epochs for s in run.config.schedule.enabled_stages.values()) for run in runs}
+        self._epochs = {
+            run.identity: sum(s.epochs for s in run.config.schedule.enabled_stages.values()) for run in runs
+        }
         self._reported: set[str] = set()
         self._console = Console(file=sys.stderr, highlight=False)
         self._progress = Progress(
@@ -46,7 +48,9 @@ class StudyBar:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._thread.join()
         self._look()
@@ -64,7 +68,9 @@ class StudyBar:
                 self._reported.add(run.identity)
                 self._report(run, status)
         counts = Counter(status.state for status in states.values())
-        shown = [f"{counts[state]} {state}" for state in (RunState.DONE, RunState.RUNNING, RunState.FAILED) if counts[state]]
+        shown = [
+            f"{counts[state]} {state}" for state in (RunState.DONE, RunState.RUNNING, RunState.FAILED) if counts[state]
+        ]
         done = sum(self._epochs_done(run, states[run.identity]) for run in self._runs)
         self._progress.update(self._task, completed=done, description=f"{self._plan.study.name}: {', '.join(shown)}")
 
