@@ -89,9 +89,9 @@ def _write_views(entry: Path, views: Sequence[View]) -> None:
         np.save(temporary / "images.npy", np.stack([view.image for view in views]))
         np.save(temporary / "masks.npy", np.stack([view.mask for view in views]))
         (temporary / "views.json").write_text(json.dumps([_described(view) for view in views]), encoding="utf-8")
-        if not entry.exists():
-            temporary.rename(entry)
-    except OSError:  # a full disk, or another process that was first: the run goes on without the entry
+        shutil.rmtree(entry, ignore_errors=True)  # could not be read, or another process was as quick
+        temporary.rename(entry)
+    except OSError:  # a full disk: the run goes on without the entry
         pass
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -108,7 +108,7 @@ def _read_views(entry: Path) -> tuple[View, ...] | None:
         # Copy on write: runs side by side share the pages, and torch wants arrays that look writable.
         images = np.load(entry / "images.npy", mmap_mode="c")
         masks = np.load(entry / "masks.npy", mmap_mode="c")
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return tuple(
         View(one["name"], Split(one["split"]), _camera(**one["camera"]), image, mask)

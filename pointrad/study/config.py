@@ -46,9 +46,10 @@ class PublishedConfig(Config):
 class StudyConfig(Config):
     """One study.
 
-    What all its runs share is set beside it, in the same file. axes: lists of values by config key or group, crossed with each other; the keys of one axis go
-    together, and `label` names its values (else the first key's values do). seeds: the repeats that are averaged over,
-    written like an axis. scenes: names, or "all" for every scene in `dataset.root`. dir: where all of it is kept.
+    What all its runs share is set beside it, in the same file. axes: lists of values by config key or group, crossed
+    with each other; the keys of one axis go together, and `label` names its values (else the first key's values do).
+    seeds: the repeats that are averaged over, written like an axis. scenes: names, or "all" for every scene in
+    `dataset.root`. dir: where all of it is kept.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
