@@ -41,9 +41,7 @@ class Sweep:
         Raises UserError before anything is launched if the study or the configuration of any of its runs is wrong.
         """
         if self._config.action != "run":
-            plan = Plan.read(self._study.dir)
-            print_states(plan)
-            return self._conclude(plan)
+            return self._conclude(Plan.read(self._study.dir))
         chosen = _Chosen.on_command_line(arguments, self._study)
         plan = self._plan(chosen)
         if self._config.dry_run:
@@ -51,8 +49,10 @@ class Sweep:
             return 0
         plan.write()
         take_over(plan, self._config.reuse)
-        print_states(plan)
-        self._launch(plan, _to_launch(plan, self._config.retry == "failed"), chosen)
+        runs = _to_launch(plan, self._config.retry == "failed")
+        if runs:
+            print_states(plan)
+            self._launch(plan, runs, chosen)
         return self._conclude(plan)
 
     def _plan(self, chosen: _Chosen) -> Plan:
@@ -75,8 +75,6 @@ class Sweep:
 
     def _launch(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
         (plan.study.dir / STOP_FILE).unlink(missing_ok=True)
-        if not runs:
-            return
         jobs = [[*chosen.overrides(run.variant.settings), override("hydra.sweep.subdir", run.folder)] for run in runs]
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task_function, config=self._composed
@@ -85,8 +83,10 @@ class Sweep:
             launcher.launch(jobs, initial_job_idx=0)
 
     def _conclude(self, plan: Plan) -> int:
-        """Bring table and report up to date."""
+        """Show what has become of the runs, and bring tables and report up to date."""
         from pointrad.study.results import collect
+
+        print_states(plan)
 
         results = collect(plan)
         return 1 if len(results.failed) else 0
