@@ -54,6 +54,9 @@ class BlenderDatasetConfig(Config):
         return root
 
 
+DatasetConfig = DemoDatasetConfig | BlenderDatasetConfig
+
+
 class SceneConfig(Config):
     """What the published code sets per scene: the share of hull points kept and the splat radius (NDC)."""
 
@@ -62,18 +65,27 @@ class SceneConfig(Config):
     splat_radius: Positive
 
 
-class NoCorruptionConfig(Config):
+class CorruptionConfig(Config):
+    """What every model of wrong masks has: how bad, its seed, and what the wrong masks touch.
+
+    targets: "clean" leaves the training images as they are, as the published study does; "masked" sets what lies
+    outside the corrupted mask to the background, as a pipeline does that has no other mask.
+    """
+
+    level: Share
+    seed: Annotated[int, Field(ge=0)]
+    targets: Literal["clean", "masked"]
+
+
+class NoCorruptionConfig(CorruptionConfig):
     name: Literal["none"]
     level: Literal[0]
-    seed: int
 
 
-class AffineCorruptionConfig(Config):
+class AffineCorruptionConfig(CorruptionConfig):
     """The jitter at level 1; `level` scales every part (spec, section 2)."""
 
     name: Literal["affine"]
-    level: Share
-    seed: int
     rotation_degrees: NonNegative
     translation: NonNegative
     shrink: Share
@@ -205,6 +217,12 @@ class ArtifactsConfig(Config):
     turntable: TurntableConfig
 
 
+class CacheConfig(Config):
+    """Where preparation that runs share is kept; None keeps none."""
+
+    dir: Path | None
+
+
 class CheckpointConfig(Config):
     every_seconds: NonNegative
 
@@ -226,7 +244,7 @@ class WandbTrackerConfig(Config):
 class RunConfig(Config):
     """All of one run."""
 
-    dataset: Annotated[DemoDatasetConfig | BlenderDatasetConfig, Field(discriminator="name")]
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
     corruption: Annotated[NoCorruptionConfig | AffineCorruptionConfig, Field(discriminator="name")]
     init: InitConfig
@@ -236,6 +254,7 @@ class RunConfig(Config):
     eval: EvalConfig
     artifacts: ArtifactsConfig
     checkpoint: CheckpointConfig
+    cache: CacheConfig
     tracker: Annotated[NoTrackerConfig | WandbTrackerConfig, Field(discriminator="name")]
     seed: Annotated[int, Field(ge=0)]
     threads: Annotated[int, Field(ge=0)]
@@ -249,17 +268,40 @@ class RunConfig(Config):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise UserError("\n".join(_explain(problem) for problem in error.errors())) from None
+            raise UserError("\n".join(explain(problem) for problem in error.errors())) from None
 
     def identity(self) -> str:
-        """16 hex digits that name what is trained: equal for two runs exactly when their training is the same.
+        """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
+        same. Studies compute each identity once."""
+        return _digest(self._trained() | {"eval": self.eval.model_dump(mode="json")})
 
-        Device, threads, folders, evaluation, pictures, checkpoints and trackers do not change the trained cloud.
+    def training_identity(self) -> str:
+        """16 hex digits that name the trained cloud, whatever it is evaluated on; a checkpoint belongs to one."""
+        return _digest(self._trained())
+
+    def _trained(self) -> dict[str, Any]:
+        """What decides the trained cloud, as plain values.
+
+        Left out: device, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which act through
+        `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
-        values = self.model_dump(mode="json", exclude={"eval", "artifacts", "checkpoint", "tracker", "threads"})
+        excluded = {"eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
+        values = self.model_dump(mode="json", exclude=excluded)
+        values["scene"] = self.scene.name
         values["dataset"].pop("root", None)
         values["renderer"].pop("device")
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        values["schedule"]["stages"] = [
+            [name, stage.model_dump(mode="json", exclude={"enabled"})]
+            for name, stage in self.schedule.enabled_stages.items()
+        ]
+        del values["schedule"]["name"]
+        if self.corruption.level == 0:
+            values["corruption"] = {"level": 0}
+        return values
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 # Pydantic puts the tag of a discriminated union into an error's location; it is no part of the config's key.
@@ -269,7 +311,8 @@ _UNION_TAGS = frozenset(
 )
 
 
-def _explain(problem: Any) -> str:
+def explain(problem: Any) -> str:
+    """One of pydantic's problems as a line: the key, what was found and what is expected."""
     location = problem["loc"]
     key = ".".join(str(part) for i, part in enumerate(location) if not (i > 0 and part in _UNION_TAGS))
     message = problem["msg"].removeprefix("Value error, ")
@@ -277,7 +320,7 @@ def _explain(problem: Any) -> str:
         case "missing":
             return f"{key}: missing; expected a value"
         case "extra_forbidden":
-            return f"{key}: unknown key (value {problem['input']!r}); see `python train.py --help` for the valid ones"
+            return f"{key}: unknown key (value {problem['input']!r}); see --help for the valid ones"
         case "value_error":
             return f"{key}: {message}"
         case "union_tag_invalid":

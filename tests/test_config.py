@@ -96,8 +96,8 @@ class TestPublishedConstants:
 
     def test_the_corruption_is_the_published_one_at_level_0(self) -> None:
         assert config().corruption.model_dump() == {
-            "name": "affine", "level": 0, "seed": 42, "rotation_degrees": 90, "translation": 0.5, "shrink": 0.5,
-            "grow": 1, "shear_degrees": 90,
+            "name": "affine", "level": 0, "seed": 42, "targets": "clean", "rotation_degrees": 90,
+            "translation": 0.5, "shrink": 0.5, "grow": 1, "shear_degrees": 90,
         }  # fmt: skip
 
     def test_the_nearest_15_splats_are_composited(self) -> None:
@@ -233,30 +233,45 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 
 class TestIdentity:
-    """It names what is trained, and nothing else."""
+    """It names the result, and nothing else; the training's identity leaves the evaluation out as well."""
 
     BLENDER = ("dataset=blender", "dataset.root=here")
+    LEVEL = "corruption.level=0.1"
 
     @pytest.mark.parametrize(
         "override",
         [
-            "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "eval.split=val",
-            "eval.lpips=false", "artifacts.views=[]", "checkpoint.every_seconds=1",
+            "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "artifacts.views=[]",
+            "checkpoint.every_seconds=1", "cache.dir=here", "schedule.name=mine",
+            "scene.kept_share=0.5 init.kept_share=0.035",
+            "corruption.seed=1", "corruption=none", "corruption.targets=masked",
         ],
     )  # fmt: skip
-    def test_what_does_not_change_training_does_not_change_it(self, override: str) -> None:
-        assert config(*self.BLENDER, override).identity() == config(*self.BLENDER).identity()
+    def test_what_does_not_change_the_result_does_not_change_it(self, override: str) -> None:
+        assert config(*self.BLENDER, *override.split()).identity() == config(*self.BLENDER).identity()
+
+    @pytest.mark.parametrize("override", ["eval.split=val", "eval.lpips=false"])
+    def test_evaluation_changes_it_but_not_the_trainings(self, override: str) -> None:
+        assert config(override).identity() != config().identity()
+        assert config(override).training_identity() == config().training_identity()
+
+    def test_a_stage_that_is_not_enabled_does_not_change_it(self) -> None:
+        stages = ("schedule.stages.position_pretraining.enabled=false", "schedule.stages.colour_only.enabled=false")
+        assert config("schedule=report", *stages).identity() == config("schedule=paper").identity()
 
     @pytest.mark.parametrize(
         "override",
         [
-            "seed=1", "corruption.level=0.1", "corruption.seed=1", "corruption=none", "scene=lego", "init.lattice=100",
+            "seed=1", "corruption.level=0.2", "corruption.seed=1", "corruption=none", "scene=lego", "init.lattice=100",
+            "corruption.targets=masked",
             "init.consistency=0.9", "model.view_direction=pixel", "renderer=pytorch3d", "schedule=paper",
             "schedule.stages.base.epochs=5", "dataset.downscale=1", "dataset.background=white",
         ],
     )  # fmt: skip
     def test_what_changes_training_changes_it(self, override: str) -> None:
-        assert config(*self.BLENDER, override).identity() != config(*self.BLENDER).identity()
+        base = (*self.BLENDER, self.LEVEL)
+        changed = (*self.BLENDER, override) if override == "corruption=none" else (*base, override)
+        assert config(*changed).training_identity() != config(*base).training_identity()
 
     def test_the_order_of_the_keys_does_not_change_it(self) -> None:
         values = config().model_dump(mode="json")

@@ -46,6 +46,18 @@ def test_every_choice_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -
     assert quick_run(root, tmp_path, choice).status == "done"
 
 
+@pytest.mark.parametrize("background", ["black", "white"])
+def test_masked_targets_train_on_background_outside_the_wrong_masks(
+    background: str, root: Path, tmp_path: Path
+) -> None:
+    found = {}
+    for targets in ("clean", "masked"):
+        wrong = ("corruption.level=1", "init.consistency=0", f"corruption.targets={targets}")
+        quick_run(root, tmp_path / targets, *wrong, f"dataset.background={background}")
+        found[targets] = [line["loss"] for line in lines(tmp_path / targets)]
+    assert found["masked"] != found["clean"]
+
+
 def test_both_renderers_lose_the_same(root: Path, tmp_path: Path) -> None:
     quick_run(root, tmp_path / "cpu", "renderer=cpu")
     quick_run(root, tmp_path / "pytorch3d", "renderer=pytorch3d")

@@ -33,7 +33,7 @@ class Progress:
 
 @dataclass
 class Checkpoint:
-    """identity: `RunConfig.identity` of the run. steps, first, second: Adam's, absent between stages.
+    """identity: `RunConfig.training_identity` of the run. steps, first, second: Adam's, absent between stages.
 
     facts: what the summary tells of the run's preparation (hull points, mask IoU, ...).
     """

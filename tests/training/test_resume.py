@@ -79,7 +79,7 @@ def test_where_there_is_no_checkpoint_there_is_nothing_to_resume(tmp_path: Path)
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     start(EVERY_EPOCH, tmp_path)
     with pytest.raises(UserError, match=r"checkpoint\.pt: belongs to another configuration \(found \w{16}, expected"):
-        Checkpoint.load(tmp_path, training_config("seed=1").identity())
+        Checkpoint.load(tmp_path, training_config("seed=1").training_identity())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.95])
@@ -89,11 +89,11 @@ def test_a_truncated_checkpoint_is_refused(share: float, tmp_path: Path) -> None
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match=r"checkpoint\.pt: not a readable checkpoint .*delete it to start anew"):
-        Checkpoint.load(tmp_path, EVERY_EPOCH.identity())
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"identity": "x"}, {"progress": {"stage": 1, "surprise": 2}}, 3.5])
 def test_a_file_that_holds_something_else_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / FILE_NAME)
     with pytest.raises(UserError, match=r"checkpoint\.pt: not a readable checkpoint"):
-        Checkpoint.load(tmp_path, EVERY_EPOCH.identity())
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
