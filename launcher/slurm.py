@@ -23,6 +23,7 @@ from pointrad.errors import UserError
 from pointrad.files import append_line
 from pointrad.status import RunState, read_status
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun
+from pointrad.study.watch import QUEUED
 
 JOBS_FILE, LOGS_FOLDER = "jobs.jsonl", "jobs"
 _REPOSITORY = Path(__file__).resolve().parents[1]
@@ -63,7 +64,7 @@ class QueueState:
 
     @property
     def in_queue(self) -> bool:
-        return self.state in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED", "STOPPED")
+        return self.state in QUEUED
 
 
 class RunsJob:
