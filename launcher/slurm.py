@@ -71,7 +71,7 @@ class RunsJob:
     """What a job does: computes its runs; interrupted, it goes on with those that are left."""
 
     def __init__(self, study_dir: Path, folders: Sequence[str], stop: Path | None) -> None:
-        self._study_dir, self._folders, self._stop = study_dir, tuple(folders), stop
+        self._study_dir, self._left, self._stop = study_dir, list(folders), stop
 
     def __call__(self) -> None:
         preemptible(self._compute)
@@ -84,10 +84,11 @@ class RunsJob:
         from pointrad.study.job import compute
 
         runs = {run.folder: run for run in Plan.read(self._study_dir).runs}
-        for folder in self._folders:
-            run_dir = self._study_dir / folder
+        while self._left:
+            run_dir = self._study_dir / self._left[0]
             if read_status(run_dir).state is not RunState.DONE:
-                compute(runs[folder].config, run_dir, self._stop)
+                compute(runs[self._left[0]].config, run_dir, self._stop)
+            del self._left[0]
 
 
 class ConcludingJob:
@@ -100,7 +101,8 @@ class ConcludingJob:
         from pointrad.study.results import collect
 
         plan = Plan.read(self._study_dir)
-        left = [run for run in plan.distinct() if _is_left(plan, run)]
+        queued = {folder for folder, state in queue_states(self._study_dir).items() if state.in_queue}
+        left = [run for run in plan.distinct() if _is_left(plan, run) and run.folder not in queued]
         stopped = self._submission.fail_fast and (self._study_dir / STOP_FILE).exists()
         if left and self._submission.rounds > 1 and not stopped:
             submit(plan, left, Submission(**(asdict(self._submission) | {"rounds": self._submission.rounds - 1})))
@@ -116,18 +118,25 @@ def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> li
     chunks = [[run.folder for run in runs[i : i + size]] for i in range(0, len(runs), size)]
     study_dir = plan.study.dir.resolve()
     stop = study_dir / STOP_FILE if submission.fail_fast else None
-    jobs = []
-    for array in _split(chunks, _largest_array()):
-        executor = _executor(study_dir, submission.parameters)
-        submitted = _submitted(executor, [RunsJob(study_dir, folders, stop) for folders in array])
-        jobs += [_note(study_dir, job, folders) for job, folders in zip(submitted, array, strict=True)]
-    arrays = sorted({job.job.split("_")[0] for job in jobs})
+    jobs: list[Job] = []
+    try:
+        for array in _split(chunks, _largest_array()):
+            executor = _executor(study_dir, submission.parameters)
+            submitted = _submitted(executor, [RunsJob(study_dir, folders, stop) for folders in array])
+            jobs += [_note(study_dir, job, folders) for job, folders in zip(submitted, array, strict=True)]
+        return [*jobs, _submit_conclusion(study_dir, submission, _arrays(jobs))]
+    except UserError:
+        if jobs:  # all or nothing: what was accepted before would never be concluded
+            _slurm("scancel", *_arrays(jobs))
+        raise
+
+
+def _submit_conclusion(study_dir: Path, submission: Submission, after: Sequence[str]) -> Job:
     executor = _executor(study_dir, submission.parameters | {"timeout_min": 30, "array_parallelism": 1})
-    afterwards = {"dependency": f"afterany:{':'.join(arrays)}"}
     others = dict(submission.parameters.get("additional_parameters") or {})
-    executor.update_parameters(additional_parameters=others | afterwards)
-    concluding = _submitted(executor, [ConcludingJob(study_dir, submission)])
-    return [*jobs, *(_note(study_dir, job, ()) for job in concluding)]
+    executor.update_parameters(additional_parameters=others | {"dependency": f"afterany:{':'.join(after)}"})
+    (job,) = _submitted(executor, [ConcludingJob(study_dir, submission)])
+    return _note(study_dir, job, ())
 
 
 def read_jobs(study_dir: Path) -> list[Job]:
@@ -155,12 +164,27 @@ def queue_states(study_dir: Path) -> dict[str, QueueState]:
     return states
 
 
+def lost_runs(plan: Plan, states: Mapping[str, QueueState]) -> list[PlannedRun]:
+    """The runs whose jobs have ended without finishing them, and which nothing in the queue will look after.
+
+    states: of `queue_states`.
+    """
+    if any(state.in_queue for state in states.values()):
+        return []
+    return [run for run in plan.distinct() if run.folder in states and _is_left(plan, run)]
+
+
 def cancel(study_dir: Path) -> list[str]:
     """Cancel the study's jobs that are still in the queue; returns their ids."""
     queued = sorted(_squeue(read_jobs(study_dir)))
     if queued:
         _slurm("scancel", *queued)
     return queued
+
+
+def _arrays(jobs: Sequence[Job]) -> list[str]:
+    """The ids of whole arrays, of plain jobs their own."""
+    return sorted({job.job.split("_")[0] for job in jobs})
 
 
 def _is_left(plan: Plan, run: PlannedRun) -> bool:
@@ -216,9 +240,8 @@ def _sacct(jobs: Sequence[Job]) -> dict[str, str]:
     """State of each job that has ended, where SLURM keeps accounts."""
     if not jobs or shutil.which("sacct") is None:
         return {}
-    ids = ",".join(sorted({job.job.split("_")[0] for job in jobs}))
     try:
-        text = _slurm("sacct", "--noheader", "--parsable2", "--format=JobID,State", "--jobs", ids)
+        text = _slurm("sacct", "--noheader", "--parsable2", "--format=JobID,State", "--jobs", ",".join(_arrays(jobs)))
     except UserError:
         return {}  # no accounting; the run folders still tell what matters
     rows = (line.split("|")[:2] for line in text.splitlines() if "|" in line)

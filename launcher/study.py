@@ -130,11 +130,12 @@ class Sweep:
 
     def _conclude(self, plan: Plan) -> int:
         """Show what has become of the runs, and bring tables and report up to date."""
+        from launcher.slurm import lost_runs, queue_states
         from pointrad.study.results import collect
 
         self._show(plan)
         results = collect(plan)
-        return 1 if len(results.failed) else 0
+        return 1 if len(results.failed) or lost_runs(plan, queue_states(plan.study.dir)) else 0
 
 
 @dataclass(frozen=True)
