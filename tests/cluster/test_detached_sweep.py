@@ -45,7 +45,6 @@ class Survived:
 
     study: Study
     here: Study
-    first_jobs: int
     again: Ended
     victims: dict[str, str]
     spoilt: Path
@@ -63,8 +62,7 @@ def survived(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest
     wait_for(lambda: len(read_jobs(study.folder)) == 25, "24 jobs and one that concludes")
     submitter.kill()
     submitter.communicate()
-    again = study(SLURM, "detach=true")
-    first_jobs = len(read_jobs(study.folder))
+    again = study.start(SLURM, "detach=true")
     victims: dict[str, str] = {}
     with releasing(local_slurm):
         for name, fault in FAULTS.items():
@@ -73,7 +71,7 @@ def survived(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest
             fault(victim, local_slurm)
         wait_for(lambda: not queued(local_slurm), f"the end of all jobs: {queued(local_slurm)}", 400)
     assert ended(undisturbed).code == 0
-    return Survived(study, here, first_jobs, again, victims, spoilt)
+    return Survived(study, here, ended(again), victims, spoilt)
 
 
 class TestAnArrayToWhichEverythingHappens:
@@ -111,7 +109,91 @@ class TestAnArrayToWhichEverythingHappens:
         assert "checkpoint.pt" in told.out
         assert "UserError" in (survived.spoilt / "traceback.txt").read_text()
 
-    def test_submitting_again_while_it_was_queued_submitted_nothing(self, survived: Survived) -> None:
+    def test_a_second_call_while_it_was_queued_submitted_nothing_and_the_killed_run_was_submitted_again(
+        self, survived: Survived
+    ) -> None:
         assert survived.again.code == 0, survived.again.err
         assert "Submitted" not in survived.again.out
-        assert survived.first_jobs == 25
+        resubmitted = [job for job in read_jobs(survived.study.folder)[25:] if job.folders]
+        killed = survived.victims["kill -9"]
+        assert [job.folders for job in resubmitted] == [(f"runs/{killed}",)]
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A study submitted twice and cancelled, all while its jobs were queued."""
+
+    study: Study
+    first: Ended
+    second: Ended
+    jobs: int
+    cancelled: Ended
+
+
+@pytest.fixture(scope="module")
+def cancelled(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Cancelled:
+    study = Study(tmp_path_factory.mktemp("cancelled"), scenes, RUNS_4, local_slurm)
+    held = (SLURM, "detach=true", "hydra.launcher.additional_parameters={hold:true}")
+    first, second = study(*held), study(*held)
+    return Cancelled(study, first, second, len(read_jobs(study.folder)), study.ask("cancel"))
+
+
+class TestWhileJobsAreQueued:
+    def test_submitting_returns_at_once_and_says_what_was_submitted(self, cancelled: Cancelled) -> None:
+        assert cancelled.first.code == 0, cancelled.first.err
+        assert "Submitted 4 runs as 4 jobs" in cancelled.first.out
+
+    def test_submitting_again_submits_nothing_and_shows_them_as_queued(self, cancelled: Cancelled) -> None:
+        assert cancelled.second.code == 0, cancelled.second.err
+        assert "Submitted" not in cancelled.second.out
+        assert cancelled.second.out.count("queued (pending)") == 4
+        assert cancelled.jobs == 5
+
+    def test_cancel_leaves_nothing_queued_and_says_what_was(
+        self, cancelled: Cancelled, local_slurm: dict[str, str]
+    ) -> None:
+        assert cancelled.cancelled.code == 0, cancelled.cancelled.err
+        jobs = {job.job for job in read_jobs(cancelled.study.folder)}
+        assert set(cancelled.cancelled.out.split()) >= jobs
+        assert not [line for line in queued(local_slurm) if line.split()[0] in jobs]
+
+    def test_the_runs_are_then_shown_as_cancelled_and_the_exit_code_is_1(self, cancelled: Cancelled) -> None:
+        told = cancelled.study.ask("status")
+        assert told.code == 1
+        assert told.out.count("its job has ended: cancelled") == 4
+
+
+def test_an_attached_sweep_of_packed_runs_ends_with_1_if_one_failed(
+    local_slurm: dict[str, str], scenes: Path, tmp_path: Path
+) -> None:
+    study = Study(tmp_path, scenes, RUNS_4, local_slurm)
+    assert study("dry_run=true").code == 0
+    planned = study("dry_run=true").out
+    spoilt = next(word for word in planned.split() if word.startswith("runs/"))
+    study.spoil(tmp_path / spoilt)
+    told = study(SLURM, "runs_per_job=4")
+    assert told.code == 1, told.err
+    assert "Submitted 4 runs as 1 jobs" in told.out
+    assert "3 done, 1 failed" in told.out
+    assert len(read_jobs(tmp_path)) == 2
+
+
+def test_a_bad_environment_is_told_with_the_log(local_slurm: dict[str, str], scenes: Path, tmp_path: Path) -> None:
+    study = Study(tmp_path, scenes, RUNS_4, local_slurm)
+    told = study(SLURM, "hydra.launcher.setup=['echo no such environment >&2; exit 3']")
+    assert told.code == 1
+    assert told.out.count("its job has ended: failed, see") == 4
+    for job in read_jobs(tmp_path):
+        assert job.log in told.out.replace("\n", "") or not job.folders
+        assert "no such environment" in Path(job.log).read_text()
+
+
+def test_a_wrong_partition_is_one_message_and_leaves_no_job(
+    local_slurm: dict[str, str], scenes: Path, tmp_path: Path
+) -> None:
+    study = Study(tmp_path, scenes, RUNS_4, local_slurm)
+    told = study(SLURM, "detach=true", "hydra.launcher.partition=gpu")
+    assert told.code == 1
+    assert "invalid partition specified: gpu" in told.err
+    assert "Traceback" not in told.out + told.err
+    assert read_jobs(tmp_path) == []
