@@ -16,7 +16,7 @@ from pointrad.files import replacing
 from pointrad.scene.types import Float64Array, View
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
-_KEPT, _MISSED, _FALSE = "0.75", "#D55E00", "#0072B2"
+_KEPT, _MISSED, _FALSE = "0.6", "#D55E00", "#0072B2"
 _TINT = 0.75  # of a colour, over the photograph
 _CELL = 1.45  # inches
 
@@ -36,7 +36,7 @@ def write_contact_sheet(
 
     clean: the view with its true mask. rows: by model, one cell per level.
     """
-    height = _CELL * clean.camera.height / clean.camera.width
+    height = _CELL * clean.camera.height / clean.camera.width + 0.05  # with the IoU below
     # One more column is as wide as the models' names need; heading, title and legend take 1.1 inches.
     figure = Figure(figsize=(_CELL * len(levels) + 1, height * len(rows) + 1.1), dpi=200, layout="constrained")
     grid = figure.subplots(len(rows), len(levels), squeeze=False)
@@ -46,7 +46,7 @@ def write_contact_sheet(
         line[0].set_ylabel(name, fontsize=10, rotation=0, ha="right", va="center")
         for axes, cell in zip(line, cells, strict=True):
             _draw(axes, clean, cell)
-    keys = [Patch(facecolor=colour, edgecolor="0.2", linewidth=0.6) for colour in (_KEPT, _MISSED, _FALSE)]
+    keys = [Patch(facecolor=(colour, _TINT), edgecolor="0.2", linewidth=0.6) for colour in (_KEPT, _MISSED, _FALSE)]
     figure.legend(keys, ("kept", "missed", "false"), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=10)
     with replacing(path) as temporary:
@@ -61,10 +61,7 @@ def _draw(axes: Axes, clean: View, cell: Cell) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set(color="0.7", linewidth=0.6)
-    axes.text(
-        0.97, 0.04, f"IoU {cell.iou:.2f}", transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.2},
-    )  # fmt: skip
+    axes.set_xlabel(f"IoU {cell.iou:.2f}", fontsize=8, labelpad=2)
 
 
 def _overlay(clean: View, corrupted: View) -> Float64Array:

@@ -20,7 +20,7 @@ def corrupted_at(config: AnyCorruptionConfig, views: tuple[View, ...], level: fl
 
 def matching_level(config: AnyCorruptionConfig, views: tuple[View, ...], iou: float) -> float | None:
     """The level, to within LEVEL_TOLERANCE, at which the model's mean IoU over the views is `iou`; None if even
-    level 1 leaves it higher. Where the IoU falls in steps, as with `dropout`, the level at which it steps past `iou`.
+    level 1 leaves it higher. Where the IoU falls in steps, as with `dropout`, a level next to the step past `iou`.
     """
 
     def excess(level: float) -> float:

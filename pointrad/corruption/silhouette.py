@@ -35,8 +35,8 @@ def signed_distance(silhouette: Silhouette) -> Float64Array:
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], correlation: float) -> Float64Array:
-    """Gaussian noise of mean 0 and standard deviation about 1, smoothed over `correlation` pixels. Its statistics are
-    the same everywhere in the image (it is periodic)."""
+    """Gaussian noise of mean 0, smoothed over `correlation` pixels and of standard deviation about 1 if the image is
+    several of these wide. Its statistics are the same everywhere in the image (it is periodic)."""
     white = rng.standard_normal(shape)
     smooth: Float64Array = ndimage.gaussian_filter(white, correlation, mode="wrap")
     return smooth * max(1.0, 2 * math.sqrt(math.pi) * correlation)  # averaging white noise took this factor away

@@ -185,7 +185,7 @@ def test_masks_agree_less_the_higher_the_level() -> None:
 
 def test_a_config_says_which_model_it_is() -> None:
     assert build_corruption(NoCorruptionConfig(name="none", level=0, seed=1, targets="clean")).level == 0
-    config = AffineCorruptionConfig(name="affine", level=0.3, seed=1, **PARTS)
+    config = AffineCorruptionConfig(name="affine", level=0.3, seed=1, targets="clean", **PARTS)
     assert build_corruption(config) == AffineCorruption(config)
     views = sphere_views(1)
     assert (
