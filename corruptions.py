@@ -45,7 +45,7 @@ def _draw(config: CorruptionsConfig, views: tuple[View, ...]) -> None:
             rows[name].append(Cell(corrupted[config.view], mask_iou(corrupted, views)))
             print(f"{name} {level:g} {rows[name][-1].iou:.4f}", flush=True)
     view = views[config.view]
-    title = f"{config.scene.name}, {view.name}; mean IoU of {len(views)} views"
+    title = f"{config.scene.name}, {view.name}; IoU: mean over {len(views)} views"
     write_contact_sheet(config.picture, view, rows, config.levels, title)
     print(f"Picture: {config.picture}")
 

@@ -38,7 +38,7 @@ def write_contact_sheet(
     """
     height = _CELL * clean.camera.height / clean.camera.width + 0.05  # with the IoU below
     # One more column is as wide as the models' names need; heading, title and legend take 1.1 inches.
-    figure = Figure(figsize=(_CELL * len(levels) + 1, height * len(rows) + 1.1), dpi=200, layout="constrained")
+    figure = Figure(figsize=(_CELL * len(levels) + 1, height * len(rows) + 1.1), dpi=150, layout="constrained")
     grid = figure.subplots(len(rows), len(levels), squeeze=False)
     for axes, level in zip(grid[0], levels, strict=True):
         axes.set_title(f"level {level:g}", fontsize=9)
