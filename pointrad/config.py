@@ -66,7 +66,7 @@ class BlenderDatasetConfig(Config):
         return root
 
 
-DatasetConfig = Annotated[DemoDatasetConfig | BlenderDatasetConfig, Field(discriminator="name")]
+DatasetConfig = DemoDatasetConfig | BlenderDatasetConfig
 
 
 class SceneConfig(Config):
@@ -150,6 +150,10 @@ class CorruptionConfig(MaskErrorConfig):
     seed: Annotated[int, Field(ge=0)]
     targets: Literal["clean", "masked"]
 
+    def decisive(self) -> dict[str, Any]:
+        """What decides the corrupted masks, as plain values; level 0 of all models is the same."""
+        return self.model_dump(mode="json", exclude={"targets"}) if self.level else {"level": 0}
+
 
 class NoCorruptionConfig(CorruptionConfig):
     name: Literal["none"]
@@ -188,6 +192,13 @@ class MixedCorruptionConfig(CorruptionConfig):
 
     name: Literal["mixed"]
     parts: Annotated[dict[str, MaskError], Field(min_length=1)]
+
+    def decisive(self) -> dict[str, Any]:
+        """As of any model; the parts by their order, not by their names."""
+        values = super().decisive()
+        if self.level:
+            values["parts"] = list(values["parts"].values())
+        return values
 
 
 AnyCorruptionConfig = Annotated[
@@ -327,6 +338,12 @@ class ArtifactsConfig(Config):
     turntable: TurntableConfig
 
 
+class CacheConfig(Config):
+    """Where preparation that runs share is kept; None keeps none."""
+
+    dir: Path | None
+
+
 class CheckpointConfig(Config):
     every_seconds: NonNegative
 
@@ -348,7 +365,7 @@ class WandbTrackerConfig(Config):
 class RunConfig(Config):
     """All of one run."""
 
-    dataset: DatasetConfig
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
     corruption: AnyCorruptionConfig
     init: InitConfig
@@ -358,6 +375,7 @@ class RunConfig(Config):
     eval: EvalConfig
     artifacts: ArtifactsConfig
     checkpoint: CheckpointConfig
+    cache: CacheConfig
     tracker: Annotated[NoTrackerConfig | WandbTrackerConfig, Field(discriminator="name")]
     seed: Annotated[int, Field(ge=0)]
     threads: Annotated[int, Field(ge=0)]
@@ -377,7 +395,7 @@ class RunConfig(Config):
         Left out: device, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which act through
         `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
-        excluded = {"eval", "artifacts", "checkpoint", "tracker", "threads"}
+        excluded = {"eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
         values = self.model_dump(mode="json", exclude=excluded)
         values["scene"] = self.scene.name
         values["dataset"].pop("root", None)
@@ -387,17 +405,16 @@ class RunConfig(Config):
             for name, stage in self.schedule.enabled_stages.items()
         ]
         del values["schedule"]["name"]
-        if self.corruption.level == 0:
-            values["corruption"] = {"level": 0}
-        elif isinstance(self.corruption, MixedCorruptionConfig):
-            values["corruption"]["parts"] = list(values["corruption"]["parts"].values())  # their order counts
+        values["corruption"] = self.corruption.decisive()
+        if self.corruption.level:
+            values["corruption"]["targets"] = self.corruption.targets
         return values
 
 
 class CorruptionsConfig(Config):
     """What `corruptions.py` draws or matches: the models, each at every level, on the training views of a scene."""
 
-    dataset: DatasetConfig
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
     models: Annotated[dict[str, AnyCorruptionConfig], Field(min_length=1)]
     levels: Annotated[tuple[Share, ...], Field(min_length=1)]
@@ -413,27 +430,27 @@ def _digest(values: dict[str, Any]) -> str:
 def _key(problem: Any, values: Any) -> str:
     """The key that a problem is about, as one writes it on the command line.
 
-    Pydantic puts the tag of a discriminated union into an error's location; there, the values have no such key.
+    Pydantic's location of an error also names the members of unions on the way; `values` has no such keys.
     """
-    *path, last = problem["loc"] or ("",)
     key, at = [], values
-    for part in path:
-        if not isinstance(at, dict) or part in at:
+    for place, part in enumerate(problem["loc"], 1):
+        if (isinstance(at, dict) and part in at) or (isinstance(at, list | tuple) and part in range(len(at))):
             key.append(part)
             at = at[part]
-    if not isinstance(at, dict) or last in at or problem["type"] == "missing":
-        key.append(last)
+        elif problem["type"] == "missing" and place == len(problem["loc"]):
+            key.append(part)
     return ".".join(map(str, key))
 
 
 def _explain(problem: Any, values: object) -> str:
+    """One of pydantic's problems as a line: the key, what was found and what is expected."""
     key = _key(problem, values)
     message = problem["msg"].removeprefix("Value error, ")
     match problem["type"]:
         case "missing":
             return f"{key}: missing; expected a value"
         case "extra_forbidden":
-            return f"{key}: unknown key (value {problem['input']!r}); --help lists the valid ones"
+            return f"{key}: unknown key (value {problem['input']!r}); see --help for the valid ones"
         case "value_error":
             return f"{key}: {message}"
         case "union_tag_invalid":
