@@ -54,6 +54,9 @@ class BlenderDatasetConfig(Config):
         return root
 
 
+DatasetConfig = DemoDatasetConfig | BlenderDatasetConfig
+
+
 class SceneConfig(Config):
     """What the published code sets per scene: the share of hull points kept and the splat radius (NDC)."""
 
@@ -214,6 +217,12 @@ class ArtifactsConfig(Config):
     turntable: TurntableConfig
 
 
+class CacheConfig(Config):
+    """Where preparation that runs share is kept; None keeps none."""
+
+    dir: Path | None
+
+
 class CheckpointConfig(Config):
     every_seconds: NonNegative
 
@@ -235,7 +244,7 @@ class WandbTrackerConfig(Config):
 class RunConfig(Config):
     """All of one run."""
 
-    dataset: Annotated[DemoDatasetConfig | BlenderDatasetConfig, Field(discriminator="name")]
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
     corruption: Annotated[NoCorruptionConfig | AffineCorruptionConfig, Field(discriminator="name")]
     init: InitConfig
@@ -245,6 +254,7 @@ class RunConfig(Config):
     eval: EvalConfig
     artifacts: ArtifactsConfig
     checkpoint: CheckpointConfig
+    cache: CacheConfig
     tracker: Annotated[NoTrackerConfig | WandbTrackerConfig, Field(discriminator="name")]
     seed: Annotated[int, Field(ge=0)]
     threads: Annotated[int, Field(ge=0)]
@@ -275,7 +285,7 @@ class RunConfig(Config):
         Left out: device, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which act through
         `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
-        excluded = {"eval", "artifacts", "checkpoint", "tracker", "threads"}
+        excluded = {"eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
         values = self.model_dump(mode="json", exclude=excluded)
         values["scene"] = self.scene.name
         values["dataset"].pop("root", None)

@@ -97,7 +97,7 @@ def read_status(run_dir: Path) -> RunStatus:
 
 def discard_if_empty(run_dir: Path) -> None:
     """Remove a folder that holds nothing but a status: the run ended before its first result."""
-    if run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= _OWN_FILES:
+    if run_dir.is_dir() and not _is_locked(run_dir) and {path.name for path in run_dir.iterdir()} <= _OWN_FILES:
         for path in run_dir.iterdir():
             path.unlink()
         run_dir.rmdir()

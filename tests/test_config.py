@@ -242,7 +242,8 @@ class TestIdentity:
         "override",
         [
             "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "artifacts.views=[]",
-            "checkpoint.every_seconds=1", "schedule.name=mine", "scene.kept_share=0.5 init.kept_share=0.035",
+            "checkpoint.every_seconds=1", "cache.dir=here", "schedule.name=mine",
+            "scene.kept_share=0.5 init.kept_share=0.035",
             "corruption.seed=1", "corruption=none", "corruption.targets=masked",
         ],
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from pointrad.config import Config, explain
+from pointrad.config import Config, Count, explain
 from pointrad.errors import UserError
 
 # A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
@@ -46,15 +46,15 @@ class PublishedConfig(Config):
 class StudyConfig(Config):
     """One study.
 
-    fixed: settings of every run, by config key or group. axes: crossed with each other; the keys of one axis go
-    together, and `label` names its values (else the first key's values do). seeds: the repeats that are averaged over,
-    written like an axis. scenes: names, or "all" for every scene in `dataset.root`. dir: where all of it is kept.
+    What all its runs share is set beside it, in the same file. axes: lists of values by config key or group, crossed
+    with each other; the keys of one axis go together, and `label` names its values (else the first key's values do).
+    seeds: the repeats that are averaged over, written like an axis. scenes: names, or "all" for every scene in
+    `dataset.root`. dir: where all of it is kept.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     question: str
     dir: Path
-    fixed: dict[str, Value]
     scenes: Literal["all"] | tuple[str, ...]
     axes: dict[str, Together]
     seeds: Together
@@ -90,7 +90,7 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _every_key_is_set_once(self) -> StudyConfig:
-        owners = {key: "fixed" for key in self.fixed} | {"scene": "scenes"}
+        owners = {"scene": "scenes"}
         for place, together in [("seeds", self.seeds), *((f"axes.{name}", axis) for name, axis in self.axes.items())]:
             for key in together.keys() - {LABEL}:
                 if key in owners:
@@ -112,14 +112,20 @@ class SweepConfig(Config):
 
     reuse: folders whose finished runs are taken over instead of computed again. retry: whether runs that failed (or
     whose folders are broken) run again. fail_fast: whether the first failure stops the rest. dry_run: show only.
+
+    On SLURM only: detach: return once the jobs are submitted. runs_per_job: runs that one job computes one after
+    another. rounds: how often, in all, jobs are submitted for runs that neither finished nor failed.
     """
 
     study: StudyConfig
-    action: Literal["run", "status", "collect", "report"]
+    action: Literal["run", "status", "collect", "report", "cancel"]
     retry: Literal["none", "failed"]
     fail_fast: bool
     dry_run: bool
     reuse: tuple[Path, ...]
+    detach: bool
+    runs_per_job: Count
+    rounds: Count
 
     @classmethod
     def parse(cls, values: object) -> SweepConfig:

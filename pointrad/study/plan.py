@@ -17,6 +17,7 @@ from pointrad.study.config import LABEL, StudyConfig, Together, Value
 
 PLAN_FILE = "plan.json"
 RUNS_FOLDER = "runs"
+STOP_FILE = "stopped_by_failure"  # there after the first failure of a study that is to fail fast
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Variant:
     """One combination of a study's values.
 
     labels: the value of each axis, as tables and plots name it. repeat: which of the study's seeds, from 0.
-    settings: what the study sets by config key, `fixed` included.
+    settings: what the study varies, by config key.
     """
 
     scene: str
@@ -35,8 +36,7 @@ class Variant:
     @property
     def title(self) -> str:
         """In a few words, for people."""
-        axes = " ".join(f"{name}={label}" for name, label in self.labels.items())
-        return f"{self.scene} {axes} repeat={self.repeat}".replace("  ", " ")
+        return " ".join([self.scene, *(f"{name}={label}" for name, label in self.labels.items()), f"#{self.repeat}"])
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,19 @@ def _planned(entry: Mapping[str, Any]) -> PlannedRun:
 
 
 def expand(study: StudyConfig, scenes: Sequence[str]) -> list[Variant]:
-    """Every combination of scene, axis values and repeat; the last axis changes fastest but for the repeats."""
+    """Every combination of scene, repeat and axis values, in this order: the first repeat is complete first."""
     axes = [_choices(axis) for axis in study.axes.values()]
     repeats = [settings for _, settings in _choices(study.seeds)]
     return [
         Variant(
             scene=scene,
-            labels=dict(zip(study.axes, (label for label, _ in values), strict=True)),
+            labels=dict(zip(study.axes, (label for label, _ in steps), strict=True)),
             repeat=repeat,
-            settings=_merged([study.fixed, {"scene": scene}, *(settings for _, settings in values), repeats[repeat]]),
+            settings=_merged([{"scene": scene}, *(settings for _, settings in steps), repeated]),
         )
-        for scene, repeat, *values in itertools.product(scenes, range(len(repeats)), *axes)
+        for scene in scenes
+        for repeat, repeated in enumerate(repeats)
+        for steps in itertools.product(*axes)
     ]
 
 
