@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_told = threading.Event()
+_told: list[signal.Signals] = []
 
 
 class Preempted(BaseException):
-    """The run was told to stop. Its checkpoint is written, and the same call goes on from there.
+    """The signal `number` told the run to stop. Its checkpoint is written, and the same call goes on from there.
 
     Not an Exception, since it is no failure: what catches those must let it pass.
     """
+
+    def __init__(self, number: signal.Signals = signal.SIGTERM) -> None:
+        super().__init__(f"told to stop by {signal.Signals(number).name}")
+        self.number = number
 
 
 @contextmanager
@@ -36,9 +40,9 @@ def heeding(*numbers: signal.Signals) -> Iterator[None]:
 
 def raise_if_told() -> None:
     """Raise Preempted if a heeded signal came."""
-    if _told.is_set():
-        raise Preempted
+    if _told:
+        raise Preempted(_told[0])
 
 
 def _tell(number: int, frame: FrameType | None) -> None:
-    _told.set()
+    _told.append(signal.Signals(number))

@@ -20,7 +20,8 @@ STUDY: dict[str, Any] = {
     "plot": {"x": "level", "lines": None, "metrics": ["psnr_db"]},
     "published": [],
 }
-SWEEP = {"action": "run", "retry": "none", "fail_fast": False, "dry_run": False, "reuse": []}
+SWEEP = {"action": "run", "retry": "none", "fail_fast": False, "dry_run": False, "reuse": [], "detach": False,
+         "runs_per_job": 1, "rounds": 3}  # fmt: skip
 
 
 def sweep(**changes: Any) -> SweepConfig:

@@ -58,7 +58,7 @@ def test_told_to_stop_at_any_step_training_goes_on_at_the_next(
 ) -> None:
     start(EVERY_STAGE, tmp_path)
     with pytest.raises(Preempted):
-        go_on(EVERY_STAGE, tmp_path, Heard(stop=event.__eq__, error=Preempted))
+        go_on(EVERY_STAGE, tmp_path, Heard(stop=event.__eq__, error=lambda _: Preempted()))
     heard = Heard()
     cloud = go_on(EVERY_STAGE, tmp_path, heard)
     assert heard.steps == 24 - int(event.split()[1])

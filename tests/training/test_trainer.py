@@ -36,7 +36,7 @@ class Heard:
     """A listener that writes down what it hears, and raises where `stop` says so."""
 
     stop: Callable[[str], bool] = lambda _: False
-    error: type[BaseException] = KeyboardInterrupt
+    error: Callable[[str], BaseException] = KeyboardInterrupt
     records: list[EpochRecord] = field(default_factory=list)
     stages: list[tuple[str, int, int]] = field(default_factory=list)
     steps: int = 0
