@@ -11,14 +11,14 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from pointrad.config import RunConfig, StageConfig
 from pointrad.errors import UserError
-from tests.runs import REPOSITORY, composed, config
+from tests.runs import REPOSITORY, composed, config, groups
 
 
 def options(group: str) -> list[str]:
     return sorted(path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml"))
 
 
-GROUPS = sorted(path.name for path in (REPOSITORY / "conf").iterdir() if path.is_dir())
+GROUPS = groups()
 
 
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])

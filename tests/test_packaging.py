@@ -16,6 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from pointrad.config import CorruptionsConfig, RunConfig
+from tests.runs import groups
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED_OPTIONS = (
@@ -121,14 +122,8 @@ def test_the_table_of_options_is_complete() -> None:
 def test_configuration_document_lists_every_choice() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE))
-    choices = {
-        folder.name: {path.stem for path in folder.glob("*.yaml")}
-        for folder in (ROOT / "conf").iterdir()
-        if folder.is_dir()
-    }
-    assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == {
-        group: stems for group, stems in choices.items() if stems
-    }
+    choices = {group: {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} for group in groups()}
+    assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == choices
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
