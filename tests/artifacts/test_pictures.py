@@ -44,9 +44,10 @@ def test_a_comparison_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_another_make_is_no_comparison(tmp_path: Path) -> None:
-    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views := sphere_views(2), "base")
-    with pytest.raises(ValueError, match="no sheet of 3 views"):
-        read_comparison(tmp_path / "x.png", 3)
+    views = sphere_views(2)
+    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views, "base")
+    with pytest.raises(ValueError, match="no sheet of 7 views"):
+        read_comparison(tmp_path / "x.png", 7)
 
 
 def test_small_views_are_enlarged(tmp_path: Path) -> None:

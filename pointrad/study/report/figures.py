@@ -114,9 +114,8 @@ def _plot(axes: Axes, line: Line, chart: Chart, index: int, count: int) -> None:
 def _name_points(axes: Axes, points: list[Point]) -> None:
     for point in points:
         axes.annotate(
-            point.short, (point.x, point.y), (5, -2), textcoords="offset points", fontsize=5.5,
-            color="0.35",
-        )  # fmt: skip
+            point.short, (point.x, point.y), (0, 4), textcoords="offset points", fontsize=5.5, color="0.35", ha="center"
+        )
 
 
 def _look(line: Line, joined: bool) -> dict[str, Any]:

@@ -68,7 +68,7 @@
     const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img",
       "aria-label": `${chart.title}, ${panel.title}: the numbers are in the tables below` });
     svg.append(element("text", { class: "panel-title", x: left, y: 12 }, panel.title));
-    for (const value of ticks(...limits.y, 5)) {
+    for (const value of ticks(...limits.y, 6)) {
       svg.append(element("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
       svg.append(element("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString("en")));
     }
@@ -113,7 +113,7 @@
       const drawn = marker(line, x(point.x), y(point.y));
       drawn.setAttribute("class", "point");
       svg.append(drawn);
-      if (named) svg.append(element("text", { class: "short", x: x(point.x) + 8, y: y(point.y) + 4 }, point.short));
+      if (named) svg.append(element("text", { class: "short", x: x(point.x), y: y(point.y) - 8, "text-anchor": "middle" }, point.short));
       targets.push({ line, point, x: x(point.x), y: y(point.y) });
     }
   }
