@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.scene.blender import find_scenes
 from pointrad.status import RunState, read_status
+from pointrad.study.conclude import bring_report_up_to_date, report, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
@@ -70,7 +73,8 @@ class Sweep:
 
     def _plan(self, chosen: _Chosen) -> Plan:
         variants = expand(self._study, self._scenes(chosen))
-        return make_plan(self._study, variants, lambda variant: run_config(self._compose(variant.settings, chosen)))
+        command = shlex.join(["python", *sys.argv])
+        return make_plan(self._study, variants, lambda v: run_config(self._compose(v.settings, chosen)), command)
 
     def _scenes(self, chosen: _Chosen) -> Sequence[str]:
         if self._study.scenes != "all":
@@ -129,12 +133,18 @@ class Sweep:
         print_states(plan, {folder: (s.state, s.log) for folder, s in queue_states(plan.study.dir).items()})
 
     def _conclude(self, plan: Plan) -> int:
-        """Show what has become of the runs, and bring tables and report up to date."""
-        from pointrad.study.results import collect
-
+        """Show what has become of the runs, and write what was asked for."""
         self._show(plan)
-        results = collect(plan)
-        return 1 if len(results.failed) else 0
+        match self._config.action:
+            case "run":
+                page = bring_report_up_to_date(plan)
+                print(f"Report: {page}" if page else "Report: none before the first run is done")
+            case "collect":
+                print(f"Table: {table(plan)}")
+            case "report":
+                print(f"Report: {report(plan)}")
+        states = {read_status(plan.run_dir(run)).state for run in plan.distinct()}
+        return 1 if states & {RunState.FAILED, RunState.BROKEN} else 0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pointrad.status import SUMMARY_FILE, TRACEBACK_FILE, RunState, RunStatus, r
 from pointrad.study.plan import Plan, PlannedRun
 
 _COLOURS = {RunState.DONE: "green", RunState.FAILED: "red", RunState.BROKEN: "red", RunState.RUNNING: "cyan"}
+QUEUED = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")  # of SLURM's states
 _ENDED = (RunState.DONE, RunState.FAILED, RunState.BROKEN)
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -122,9 +123,11 @@ def _described(status: RunStatus, job: str, log: str) -> str:
     parts = [str(status.state)]
     if status.attempts > 1:
         parts.append(f"attempt {status.attempts}")
+    if status.error:
+        parts[-1] += f": {status.error}"
     if job and status.state in (RunState.MISSING, RunState.STOPPED):
-        parts.append(f"its job is {job} ({log})")
-    return ", ".join(parts) + (f": {status.error}" if status.error else "")
+        parts.append(f"queued ({job.lower()})" if job in QUEUED else f"its job has ended: {job.lower()}, see {log}")
+    return ", ".join(parts)
 
 
 def _coloured(text: str, state: RunState) -> str:

@@ -27,7 +27,7 @@ from pointrad.study.report.tables import (
 )
 from pointrad.study.results import StudyResults
 
-REPORT_FOLDER, PAGE_FILE = "report", "report.html"
+REPORT_FOLDER, PAGE_FILE, TABLE_FILE = "report", "report.html", "runs.csv"
 
 
 def write_report(results: StudyResults, command: str) -> Path:
@@ -67,11 +67,18 @@ def write_report(results: StudyResults, command: str) -> Path:
     )
     folder = study.dir / REPORT_FOLDER
     _write_figures(folder / "figures", charts)
-    write_csv(folder / "runs.csv", results)
+    write_tables(results)
     write_markdown(folder / "table.md", study.name, (study.question, *notes), (means, *published))
     with replacing(folder / PAGE_FILE) as temporary:
         temporary.write_text(page.html(), encoding="utf-8")
     return folder / PAGE_FILE
+
+
+def write_tables(results: StudyResults) -> Path:
+    """Write the table of all runs alone, whatever has become of them, and return it."""
+    path = results.study.dir / REPORT_FOLDER / TABLE_FILE
+    write_csv(path, results)
+    return path
 
 
 def _write_figures(folder: Path, charts: Sequence[Chart]) -> None:
