@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.status import RunState
 from pointrad.study.config import StudyConfig
-from pointrad.study.report.cells import Run, read_axes, read_runs
-from pointrad.study.report.charts import Chart, Layout, choose_layout, make_charts
+from pointrad.study.report.cells import Axis, Run, average_over_scenes, read_axes, read_runs
+from pointrad.study.report.charts import Chart, choose_layout, make_charts
 from pointrad.study.report.figures import SUFFIXES, write_figure
 from pointrad.study.report.labels import quantity
 from pointrad.study.report.origins import read_origins
@@ -47,13 +47,13 @@ def write_report(results: StudyResults, command: str) -> Path:
     layout = choose_layout(study, axes, runs)
     charts = make_charts(study, layout, runs)
     metrics = shown_metrics(study, runs)
-    notes = _notes(study, layout, charts, runs, states)
-    means = means_table(axes, runs, metrics)
+    notes = _notes(study, axes, charts, runs, states)
+    means = means_table(axes, (*runs, *average_over_scenes(runs)), metrics)
     published = published_tables(study, layout.x_quantity)
     page = Page(
         title=study.name,
         question=study.question,
-        states=tuple((state, states[state]) for state in RunState if states[state]),
+        states=tuple((state, states[state]) for state in sorted(RunState, key=_done_first) if states[state]),
         notes=notes,
         charts=charts,
         scenes=make_strips(study.dir, layout, runs),
@@ -92,13 +92,17 @@ def _write_figures(folder: Path, charts: Sequence[Chart]) -> None:
 
 
 def _notes(
-    study: StudyConfig, layout: Layout, charts: Sequence[Chart], runs: Sequence[Run], states: Counter[RunState]
+    study: StudyConfig,
+    axes: Mapping[str, Axis],
+    charts: Sequence[Chart],
+    runs: Sequence[Run],
+    states: Counter[RunState],
 ) -> tuple[str, ...]:
     """What a reader must know of what is not there."""
     notes = []
-    if states[RunState.DONE] < len(runs):
+    if open_states := states - Counter({RunState.DONE: len(runs)}):
         notes.append(
-            f"{states[RunState.DONE]} of {len(runs)} runs are done ({_said(states)}): the numbers are not final."
+            f"{states[RunState.DONE]} of {len(runs)} runs are done ({_said(open_states)}): the numbers are not final."
         )
     had = {key for run in runs for key in run.numbers}
     for metric in study.plot.metrics:
@@ -109,14 +113,22 @@ def _notes(
             notes.append(
                 f"{lacking} of {states[RunState.DONE]} finished runs have no value of {quantity(metric).name}."
             )
+    for axis in axes.values():
+        if axis.besides:
+            others = ", ".join(other.label for other in axis.besides)
+            notes.append(f"Along {axis.quantity.name} there changes as well: {others}.")
     scenes = {run.scene for run in runs}
     for entry in study.published:
         drawn = any(line.name == entry.source for chart in charts for panel in chart.panels for line in panel.lines)
         if entry.scene not in scenes or not drawn:
             notes.append(f"The published values of {entry.source} for {entry.scene} have no place in these figures.")
-    if len(scenes) > 1 and not any("mean over scenes" in chart.title for chart in charts):
+    if len(scenes) > 1 and not average_over_scenes(runs):
         notes.append("No setting is done in every scene yet: there is no mean over scenes.")
     return tuple(notes)
+
+
+def _done_first(state: RunState) -> bool:
+    return state is not RunState.DONE
 
 
 def _said(states: Counter[RunState]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,16 @@ _PREFIX = "run_"  # of summary keys that have an axis' name
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis of the study: what it is called, and the texts of its values in the study's order."""
+    """An axis of the study: what it is called, and the texts of its values in the study's order.
+
+    besides: what changes along it too, unsaid in those texts.
+    """
 
     name: str
     quantity: Quantity
     texts: tuple[str, ...]
     numeric: bool
+    besides: tuple[Quantity, ...]
 
     def text(self, value: Value) -> str:
         """A value as figures and tables show it, without the unit; equal values have equal texts."""
@@ -41,9 +46,13 @@ class Axis:
         """Where a value lies along the axis: the number that its text shows, or its rank."""
         return float(text) if self.numeric else float(self.texts.index(text))
 
+    def with_unit(self, text: str) -> str:
+        """A value such as "12 %"."""
+        return f"{text} {self.quantity.unit}" if self.quantity.unit else text
+
     def named(self, text: str) -> str:
-        """A value with name and unit, such as "corruption level 12 %"."""
-        return f"{self.quantity.name} {text}{f' {self.quantity.unit}' if self.quantity.unit else ''}"
+        """A value such as "corruption level 12 %"."""
+        return f"{self.quantity.name} {self.with_unit(text)}"
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def read_axes(study: StudyConfig) -> dict[str, Axis]:
 
 def read_runs(results: StudyResults, axes: Mapping[str, Axis]) -> tuple[Run, ...]:
     """Every row of the results' table."""
-    return tuple(_run(row, axes) for row in results.table.to_dict("records"))
+    return tuple(_run(row, axes, results.study.dir) for row in results.table.to_dict("records"))
 
 
 def gather(runs: Iterable[Run]) -> tuple[Cell, ...]:
@@ -122,9 +131,12 @@ def gather(runs: Iterable[Run]) -> tuple[Cell, ...]:
 def average_over_scenes(runs: Sequence[Run]) -> tuple[Run, ...]:
     """A run for each setting and repeat that is done in every scene, with the means of the numbers that all have.
 
-    Settings that lack a scene are left out, for a mean over fewer scenes does not compare with the others.
+    Settings that lack a scene are left out, for a mean over fewer scenes does not compare with the others; of a single
+    scene there is none.
     """
     scenes = {run.scene for run in runs}
+    if len(scenes) < 2:
+        return ()
     settings: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         if run.state is RunState.DONE:
@@ -147,12 +159,13 @@ def _axis(name: str, together: Together) -> Axis:
     key = name if LABEL in together else next(key for key in together if key != LABEL)
     # Labels are shown as they were written: they have no scale, whatever the axis is called.
     shown = quantity(key) if is_known(key) and LABEL not in together else Quantity(name.replace("_", " "))
-    unnumbered = Axis(name, shown, (), all(_is_number(value) for value in values))
-    texts = tuple(dict.fromkeys(unnumbered.text(value) for value in values))
-    return Axis(name, shown, texts, unnumbered.numeric)
+    besides = () if LABEL in together else tuple(quantity(other) for other in list(together)[1:])
+    untold = Axis(name, shown, (), all(_is_number(value) for value in values), besides)
+    texts = tuple(dict.fromkeys(untold.text(value) for value in values))
+    return replace(untold, texts=texts)
 
 
-def _run(row: Mapping[Any, Any], axes: Mapping[str, Axis]) -> Run:
+def _run(row: Mapping[Any, Any], axes: Mapping[str, Axis], study_dir: Path) -> Run:
     others = {column: value for column, value in row.items() if column not in _OWN_COLUMNS and column not in axes}
     numbers = {
         str(column).removeprefix(_PREFIX) if str(column).removeprefix(_PREFIX) in axes else str(column): float(value)
@@ -164,7 +177,8 @@ def _run(row: Mapping[Any, Any], axes: Mapping[str, Axis]) -> Run:
         labels={name: axis.text(row[name]) for name, axis in axes.items()},
         repeat=int(row["repeat"]),
         state=RunState(row["state"]),
-        error=row["error"] if isinstance(row["error"], str) else "",
+        # Errors name files: from the study's folder on, for the report travels with it.
+        error=row["error"].replace(f"{study_dir}/", "") if isinstance(row["error"], str) else "",
         folder=str(row["folder"]),
         numbers=numbers,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pointrad.errors import UserError
@@ -15,9 +16,11 @@ from pointrad.study.report.labels import Quantity, quantity
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness, without the yellow that print loses.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted", "plus", "cross", "star")
+OURS = "this study"  # the only line's name
 PUBLISHED_COLOUR, PUBLISHED_MARKER = "#777777", "circle"
 
 SIZE_QUALITY = "size_quality"
+_NARROWEST_GAP = 0.08  # between ticks, of the axis
 _SIZE, _QUALITY, _TIME = "model_mb", "psnr_db", "train_seconds"
 
 
@@ -25,7 +28,7 @@ _SIZE, _QUALITY, _TIME = "model_mb", "psnr_db", "train_seconds"
 class Point:
     """The repeats of one setting: their mean with its spread (a sample standard deviation, None for one repeat).
 
-    repeats: x and y of each. name: the setting along x. text: the value, for people.
+    repeats: x and y of each. name, short: the setting along x in full and in brief. text: the value, for people.
     """
 
     x: float
@@ -33,6 +36,7 @@ class Point:
     spread: float | None
     repeats: tuple[tuple[float, float], ...]
     name: str
+    short: str
     text: str
 
 
@@ -59,8 +63,8 @@ class Panel:
 class Chart:
     """A figure: one panel, or small multiples with common axes.
 
-    name: stem of its files. categories: what the whole numbers along x stand for; None for a numeric x. joined: whether
-    lines connect the points.
+    name: stem of its files. categories: what the whole numbers along x stand for; None for a numeric x. ticks: where
+    along a numeric x to put numbers; None for where it suits. joined: whether lines connect the points.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Chart:
     x_label: str
     y_label: str
     categories: tuple[str, ...] | None
+    ticks: tuple[float, ...] | None
     joined: bool
     legend_title: str
     panels: tuple[Panel, ...]
@@ -91,6 +96,8 @@ class Layout:
         return self.lines[0].quantity.label if len(self.lines) == 1 else ""
 
     def line_name(self, labels: Mapping[str, str]) -> str:
+        if not self.lines:
+            return OURS
         if len(self.lines) == 1:
             return labels[self.lines[0].name]
         return self.line_title(labels)
@@ -101,6 +108,9 @@ class Layout:
 
     def point_name(self, labels: Mapping[str, str]) -> str:
         return ", ".join(axis.named(labels[axis.name]) for axis in self.points)
+
+    def point_short(self, labels: Mapping[str, str]) -> str:
+        return ", ".join(axis.with_unit(labels[axis.name]) for axis in self.points)
 
 
 def choose_layout(study: StudyConfig, axes: Mapping[str, Axis], runs: Sequence[Run]) -> Layout:
@@ -130,7 +140,7 @@ def make_charts(study: StudyConfig, layout: Layout, runs: Sequence[Run]) -> tupl
     metrics = list(dict.fromkeys([*study.plot.metrics, _TIME]))
     maker = _Maker(study, layout, gather(runs), gather(average_over_scenes(runs)))
     charts = [chart for metric in metrics if metric != study.plot.x for chart in maker.over_x(metric)]
-    return (*charts, *maker.size_quality())
+    return tuple(sorted([*charts, *maker.size_quality()], key=lambda chart: len(chart.panels) > 1))
 
 
 @dataclass(frozen=True)
@@ -143,11 +153,11 @@ class _Maker:
     def over_x(self, metric: str) -> list[Chart]:
         x = self.layout.x
         categories = None if isinstance(x, str) or x.numeric else x.texts
-        title = f"{quantity(metric).name} over {self.layout.x_quantity.name}"
+        title = f"{_capital(quantity(metric).name)} over {self.layout.x_quantity.name}"
         return self._charts(metric, title, x, metric, categories)
 
     def size_quality(self) -> list[Chart]:
-        title = f"{quantity(_QUALITY).name} over {quantity(_SIZE).name}"
+        title = f"{_capital(quantity(_QUALITY).name)} over {quantity(_SIZE).name}"
         return self._charts(SIZE_QUALITY, title, _SIZE, _QUALITY, None)
 
     def _charts(self, name: str, title: str, x: Axis | str, y: str, categories: tuple[str, ...] | None) -> list[Chart]:
@@ -156,11 +166,12 @@ class _Maker:
         groups = [(name, title, scenes)]
         if len(scenes) > 1:
             mean = [self._panel(scene, x, y) for scene in dict.fromkeys(cell.scene for cell in self.averages)]
-            groups = [(name, f"{title}, mean over scenes", mean), (f"{name}_scenes", f"{title}, by scene", scenes)]
+            groups = [(name, title, mean), (f"{name}_scenes", f"{title}, by scene", scenes)]
         x_label = quantity(x).label if isinstance(x, str) else x.quantity.label
+        ticks = None if isinstance(x, str) or categories else _ticks(x)
         joined = categories is None and name != SIZE_QUALITY
         return [
-            Chart(stem, heading, _caption(panels), x_label, quantity(y).label, categories, joined,
+            Chart(stem, heading, _caption(panels), x_label, quantity(y).label, categories, ticks, joined,
                   self.layout.legend_title, tuple(panels))
             for stem, heading, panels in groups
             if any(not line.published for panel in panels for line in panel.lines)
@@ -196,11 +207,12 @@ class _Maker:
             return None
         across, up = (Measured(tuple(values)) for values in zip(*repeats, strict=True))
         text = f"{up.text(quantity(y))} (n = {up.n})"
-        return Point(across.mean, up.mean, up.spread, tuple(repeats), self.layout.point_name(cell.labels), text)
+        name, short = self.layout.point_name(cell.labels), self.layout.point_short(cell.labels)
+        return Point(across.mean, up.mean, up.spread, tuple(repeats), name, short, text)
 
     def _published(self, entry: PublishedConfig, x: Axis | str, y: str) -> Line:
         points = [
-            Point(across, up, None, (), self._published_name(entry.x[index]), quantity(y).text(up))
+            Point(across, up, None, (), self._published_name(entry.x[index]), "", quantity(y).text(up))
             for index in range(len(entry.x))
             if (across := self._published_x(entry, index, x)) is not None
             and (up := _published_value(entry, index, y)) is not None
@@ -226,6 +238,10 @@ def _published_value(entry: PublishedConfig, index: int, metric: str) -> float |
     return None if value is None else value * quantity(metric).scale
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _caption(panels: Sequence[Panel]) -> str:
     """What dots and bars stand for, and how many repeats are behind them."""
     counts = {len(point.repeats) for panel in panels for line in panel.lines for point in line.points} - {0}
@@ -233,6 +249,13 @@ def _caption(panels: Sequence[Panel]) -> str:
         return "One run per point (n = 1)."
     n = f"n = {max(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
     return f"Points: mean over repeats; bars: ± one sample standard deviation; faint dots: single repeats ({n})."
+
+
+def _ticks(axis: Axis) -> tuple[float, ...] | None:
+    """The values of an axis, unless some are too close to be told apart by their numbers."""
+    values = sorted(axis.position(text) for text in axis.texts)
+    gaps = [(after - before) / (values[-1] - values[0]) for before, after in pairwise(values)]
+    return tuple(values) if not gaps or min(gaps) > _NARROWEST_GAP else None
 
 
 def _moves(axis: Axis, key: str, runs: Sequence[Run]) -> bool:

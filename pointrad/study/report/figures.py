@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import RcKeyType
+from numpy.typing import NDArray
 
 from pointrad.files import replacing
 from pointrad.study.report.charts import Chart, Line, Point
@@ -27,11 +31,12 @@ _MARKERS = {
     "cross": "X",
     "star": "*",
 }
-_STYLE: dict[str, Any] = {
+_STYLE: dict[RcKeyType, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "legend.fontsize": 7,
+    "legend.handlelength": 3,
     "legend.title_fontsize": 7,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
@@ -61,18 +66,29 @@ def _draw(chart: Chart) -> Figure:
     rows = -(-len(chart.panels) // columns)
     single = len(chart.panels) == 1
     figure = Figure(figsize=(_COLUMN, 2.6) if single else (_PAGE, 0.5 + 1.8 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    for axes, panel in zip(grid, chart.panels, strict=False):
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, panel in zip(grid.flat, chart.panels, strict=False):
         axes.set_title(panel.title)
         for index, line in enumerate(panel.lines):
             _plot(axes, line, chart, index, len(panel.lines))
         _dress(axes, chart)
-    for axes in list(grid)[len(chart.panels) :]:
-        axes.set_visible(False)
-    figure.supxlabel(chart.x_label, fontsize=8)
-    figure.supylabel(chart.y_label, fontsize=8)
+    _label(figure, grid, chart)
     _add_legend(figure, chart, single)
     return figure
+
+
+def _label(figure: Figure, grid: NDArray[np.object_], chart: Chart) -> None:
+    for axes in grid[:, 0]:
+        axes.set_ylabel(chart.y_label)
+    if len(chart.panels) == 1:
+        grid[0, 0].set_xlabel(chart.x_label)
+    else:
+        figure.supxlabel(chart.x_label, fontsize=8)
+    count, columns = len(chart.panels), grid.shape[1]
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    for axes in grid.flat[max(0, count - columns) : count]:  # a hidden panel below shows no values along x
+        axes.tick_params(labelbottom=True)
 
 
 def _plot(axes: Axes, line: Line, chart: Chart, index: int, count: int) -> None:
@@ -98,9 +114,8 @@ def _plot(axes: Axes, line: Line, chart: Chart, index: int, count: int) -> None:
 def _name_points(axes: Axes, points: list[Point]) -> None:
     for point in points:
         axes.annotate(
-            point.name.rpartition(", ")[2], (point.x, point.y), (4, -7), textcoords="offset points", fontsize=5,
-            color="0.35",
-        )  # fmt: skip
+            point.short, (point.x, point.y), (0, 4), textcoords="offset points", fontsize=5.5, color="0.35", ha="center"
+        )
 
 
 def _look(line: Line, joined: bool) -> dict[str, Any]:
@@ -117,13 +132,19 @@ def _dress(axes: Axes, chart: Chart) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    if chart.categories is None:
+    if chart.ticks is not None:
+        axes.set_xticks(chart.ticks, [f"{value:.10g}" for value in chart.ticks])
+    elif chart.categories is None:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
-        return
-    crowded = sum(map(len, chart.categories)) > 36 // len(chart.panels[:4])
-    axes.set_xticks(range(len(chart.categories)), chart.categories, rotation=30 if crowded else 0,
-                    ha="right" if crowded else "center", rotation_mode="anchor" if crowded else None)  # fmt: skip
-    axes.set_xlim(-0.5, len(chart.categories) - 0.5)
+    else:
+        _name_categories(axes, chart.categories, len(chart.panels))
+
+
+def _name_categories(axes: Axes, categories: Sequence[str], panels: int) -> None:
+    crowded = sum(map(len, categories)) > 36 // min(panels, 4)
+    slant: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    axes.set_xticks(range(len(categories)), categories, **slant)
+    axes.set_xlim(-0.5, len(categories) - 0.5)
 
 
 def _add_legend(figure: Figure, chart: Chart, single: bool) -> None:
@@ -133,6 +154,6 @@ def _add_legend(figure: Figure, chart: Chart, single: bool) -> None:
     handles = [Line2D([], [], label=name, **_look(line, chart.joined)) for name, line in lines.items()]
     widest = max(map(len, lines))
     figure.legend(
-        handles=handles, loc="outside lower center", frameon=False, title=chart.legend_title or None,
+        handles=handles, loc="outside upper center", frameon=False, title=chart.legend_title or None,
         ncols=max(1, min(len(lines), (60 if single else 130) // (widest + 8))),
     )  # fmt: skip

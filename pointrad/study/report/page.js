@@ -68,13 +68,13 @@
     const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img",
       "aria-label": `${chart.title}, ${panel.title}: the numbers are in the tables below` });
     svg.append(element("text", { class: "panel-title", x: left, y: 12 }, panel.title));
-    for (const value of ticks(...limits.y, 5)) {
+    for (const value of ticks(...limits.y, 6)) {
       svg.append(element("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
       svg.append(element("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString("en")));
     }
     svg.append(element("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }));
     const places = chart.categories ? chart.categories.map((name, index) => [index, name])
-      : ticks(...limits.x, Math.min(8, width / 60)).map((value) => [value, value.toLocaleString("en")]);
+      : (chart.ticks ?? ticks(...limits.x, Math.min(8, width / 60))).map((value) => [value, value.toLocaleString("en")]);
     for (const [value, name] of places) {
       const slant = wordy ? { transform: `rotate(-30 ${x(value)} ${height - bottom + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
       svg.append(element("line", { class: "axis", x1: x(value), x2: x(value), y1: height - bottom, y2: height - bottom + 4 }));
@@ -108,10 +108,12 @@
       const path = line.points.map((point) => `${x(point.x)} ${y(point.y)}`).join("L");
       svg.append(element("path", { d: `M${path}`, stroke, fill: "none", "stroke-width": 1.8, "stroke-dasharray": line.published ? "5 4" : "none" }));
     }
+    const named = !chart.joined && !chart.categories && line.points.length <= 14;
     for (const point of line.points) {
       const drawn = marker(line, x(point.x), y(point.y));
       drawn.setAttribute("class", "point");
       svg.append(drawn);
+      if (named) svg.append(element("text", { class: "short", x: x(point.x), y: y(point.y) - 8, "text-anchor": "middle" }, point.short));
       targets.push({ line, point, x: x(point.x), y: y(point.y) });
     }
   }
@@ -176,7 +178,7 @@
   function makeSortable(table) {
     const body = table.tBodies[0];
     const headings = [...table.tHead.rows[0].cells];
-    headings.forEach((heading, column) => heading.querySelector("button").addEventListener("click", () => {
+    headings.forEach((heading, column) => heading.querySelector("button")?.addEventListener("click", () => {
       const down = heading.getAttribute("aria-sort") === "ascending";
       headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", down ? "descending" : "ascending");

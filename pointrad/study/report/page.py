@@ -58,7 +58,9 @@ class Page:
             autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
         )
         # The study's folder is where the page lies, and nobody else's business.
-        definition = yaml.safe_dump(self.study.model_dump(mode="json", exclude={"dir"}), sort_keys=False, width=100)
+        definition = yaml.safe_dump(
+            self.study.model_dump(mode="json", exclude={"dir"}), sort_keys=False, default_flow_style=None, width=100
+        )
         return environment.from_string(_resource("page.html")).render(
             page=self,
             style=Markup(_resource("page.css")),

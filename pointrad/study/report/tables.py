@@ -33,10 +33,13 @@ class Table:
     headings: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
 
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold numbers."""
+        return tuple(any(row[column].order is not None for row in self.rows) for column in range(len(self.headings)))
+
     def markdown(self) -> str:
-        widths = len(self.headings)
-        numeric = [any(row[column].order is not None for row in self.rows) for column in range(widths)]
-        rule = ["---:" if right else "---" for right in numeric]
+        rule = ["---:" if numeric else "---" for numeric in self.numeric]
         lines = [self.headings, rule, *([entry.text for entry in row] for row in self.rows)]
         return "".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |\n" for line in lines)
 
