@@ -43,7 +43,7 @@ PUBLISHED_OPTIONS = (
     "shAlone",
     "only_genpc",
 )
-DOCUMENTS = ("README.md", "docs/configuration.md", "docs/options.md")
+DOCUMENTS = ("README.md", "docs/configuration.md", "docs/options.md", "docs/cluster.md", "docs/wandb.md")
 
 
 def _requirements(name: str) -> list[str]:

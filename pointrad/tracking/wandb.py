@@ -112,7 +112,7 @@ class WandbTracker:
         if preempted:
             self._attempt(lambda run: run.mark_preempting())
         self._attempt(lambda run: run.finish(exit_code=exit_code))
-        if self._run is not None and self._run.offline and not self._run.disabled:
+        if self._run is not None and self._run.offline:
             fragments = f"{shlex.quote(str(self._folder))}/offline-run-*-{self._run_id}"
             announce(f"W&B is offline; to upload this run: wandb sync {fragments}")
         self._run = None
@@ -142,7 +142,7 @@ class WandbTracker:
         run.define_metric("*", step_metric="epoch")
         for metric, best in _BETTER.items():
             run.define_metric(metric, step_metric="epoch", summary=best)
-        if not run.offline:
+        if not (run.offline or run.disabled):
             self._go_on_from_server(run)
             announce(f"W&B: {run.url}")
 
