@@ -9,9 +9,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from launcher.requeue import preemptible
 from launcher.study import run_config
 
-ACTIONS = ("run", "status", "collect", "report")
+ACTIONS = ("run", "status", "collect", "report", "cancel")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="sweep")
@@ -21,7 +22,8 @@ def main(composed: DictConfig) -> float | None:
     from pointrad.study.plan import STOP_FILE
 
     stop = Path(composed.study.dir) / STOP_FILE if composed.fail_fast else None
-    return compute(run_config(composed), Path(HydraConfig.get().runtime.output_dir), stop)
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    return preemptible(lambda: compute(run_config(composed), run_dir, stop))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from launcher.requeue import preemptible
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.progress import announce
@@ -25,7 +26,7 @@ def main(composed: DictConfig) -> float:
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     try:
         config = RunConfig.parse(OmegaConf.to_container(composed, resolve=True))
-        result = run(config, run_dir)
+        result = preemptible(lambda: run(config, run_dir))
     except UserError as error:
         discard_if_empty(run_dir)
         if os.environ.get("HYDRA_FULL_ERROR") == "1":

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +21,13 @@ from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.scene.blender import find_scenes
 from pointrad.status import RunState, read_status
+from pointrad.study.conclude import bring_report_up_to_date, report, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
+
+_SECONDS_BETWEEN_LOOKS = 5  # at the queue; SLURM's controllers dislike more
 
 
 class Sweep:
@@ -40,24 +46,35 @@ class Sweep:
 
         Raises UserError before anything is launched if the study or the configuration of any of its runs is wrong.
         """
+        if self._config.action == "cancel":
+            return self._cancel()
         if self._config.action != "run":
-            plan = Plan.read(self._study.dir)
-            print_states(plan)
-            return self._conclude(plan)
+            return self._conclude(Plan.read(self._study.dir))
         chosen = _Chosen.on_command_line(arguments, self._study)
         plan = self._plan(chosen)
         if self._config.dry_run:
-            print_states(plan)
+            self._show(plan)
             return 0
         plan.write()
         take_over(plan, self._config.reuse)
-        print_states(plan)
-        self._launch(plan, _to_launch(plan, self._config.retry == "failed"), chosen)
-        return self._conclude(plan)
+        runs = _to_launch(plan, self._config.retry == "failed")
+        if runs:
+            self._show(plan)
+            (plan.study.dir / STOP_FILE).unlink(missing_ok=True)
+            self._launch(plan, runs, chosen)
+        return 0 if self._config.detach else self._conclude(plan)
+
+    def _cancel(self) -> int:
+        from launcher.slurm import cancel
+
+        cancelled = cancel(self._study.dir)
+        print(f"Cancelled: {' '.join(cancelled) or 'nothing was queued'}")
+        return 0
 
     def _plan(self, chosen: _Chosen) -> Plan:
         variants = expand(self._study, self._scenes(chosen))
-        return make_plan(self._study, variants, lambda variant: run_config(self._compose(variant.settings, chosen)))
+        command = shlex.join(["python", *sys.argv])
+        return make_plan(self._study, variants, lambda v: run_config(self._compose(v.settings, chosen)), command)
 
     def _scenes(self, chosen: _Chosen) -> Sequence[str]:
         if self._study.scenes != "all":
@@ -74,9 +91,15 @@ class Sweep:
             raise UserError(str(error)) from None
 
     def _launch(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
-        (plan.study.dir / STOP_FILE).unlink(missing_ok=True)
-        if not runs:
-            return
+        if self._composed.hydra.launcher._target_.endswith("SlurmLauncher"):
+            self._submit(plan, runs)
+        elif self._config.detach:
+            name = self._composed.hydra.runtime.choices["hydra/launcher"]
+            raise UserError(f"detach: found true with hydra/launcher={name}; expected a launcher that submits to SLURM")
+        else:
+            self._launch_through_hydra(plan, runs, chosen)
+
+    def _launch_through_hydra(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
         jobs = [[*chosen.overrides(run.variant.settings), override("hydra.sweep.subdir", run.folder)] for run in runs]
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task_function, config=self._composed
@@ -84,12 +107,44 @@ class Sweep:
         with StudyBar(plan, runs):
             launcher.launch(jobs, initial_job_idx=0)
 
-    def _conclude(self, plan: Plan) -> int:
-        """Bring table and report up to date."""
-        from pointrad.study.results import collect
+    def _submit(self, plan: Plan, runs: list[PlannedRun]) -> None:
+        """Not through Hydra's launcher, which gives up on all jobs when one dies, and whose jobs die with it."""
+        from launcher.slurm import Submission, queue_states, submit
 
-        results = collect(plan)
-        return 1 if len(results.failed) else 0
+        parameters: Any = OmegaConf.to_container(self._composed.hydra.launcher, resolve=False)
+        del parameters["submitit_folder"]  # refers to the sweep's folder; ours is the study's
+        queued = {folder for folder, state in queue_states(plan.study.dir).items() if state.in_queue}
+        new = [run for run in runs if run.folder not in queued]
+        if new:
+            submission = Submission(parameters, self._config.runs_per_job, self._config.rounds, self._config.fail_fast)
+            jobs = submit(plan, new, submission)
+            arrays = " ".join(sorted({job.job.split("_")[0] for job in jobs[:-1]}))
+            print(f"Submitted {len(new)} runs as {len(jobs) - 1} jobs: {arrays}. Logs: {Path(jobs[0].log).parent}")
+        command = f"python sweep.py status study={plan.study.name} study.dir={plan.study.dir}"
+        print(f"Their state: {command} (also: collect, report, cancel)")
+        if not self._config.detach:
+            with StudyBar(plan, runs):
+                while any(state.in_queue for state in queue_states(plan.study.dir).values()):
+                    time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _show(self, plan: Plan) -> None:
+        from launcher.slurm import queue_states
+
+        print_states(plan, {folder: (s.state, s.log) for folder, s in queue_states(plan.study.dir).items()})
+
+    def _conclude(self, plan: Plan) -> int:
+        """Show what has become of the runs, and write what was asked for."""
+        self._show(plan)
+        match self._config.action:
+            case "run":
+                page = bring_report_up_to_date(plan)
+                print(f"Report: {page}" if page else "Report: none before the first run is done")
+            case "collect":
+                print(f"Table: {table(plan)}")
+            case "report":
+                print(f"Report: {report(plan)}")
+        states = {read_status(plan.run_dir(run)).state for run in plan.distinct()}
+        return 1 if states & {RunState.FAILED, RunState.BROKEN} else 0
 
 
 @dataclass(frozen=True)
@@ -105,8 +160,9 @@ class _Chosen:
 
         owners = {key: f"study.axes.{name}" for name, axis in study.axes.items() for key in axis if key != LABEL}
         owners |= dict.fromkeys(study.seeds, "study.seeds") | {"scene": "study.scenes"}
-        of_study, of_runs = [], []
-        for parsed, argument in zip(OverridesParser.create().parse_overrides(arguments), arguments, strict=True):
+        of_study: list[str] = []
+        of_runs: list[str] = []
+        for parsed, argument in zip(OverridesParser.create().parse_overrides(list(arguments)), arguments, strict=True):
             key = parsed.key_or_group
             if parsed.is_sweep_override():
                 raise UserError(f"{key}: found several values ({argument}); expected one, or an axis of the study")
@@ -128,7 +184,7 @@ def run_config(composed: DictConfig) -> RunConfig:
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:
-    job = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     values: Any = OmegaConf.to_container(job, resolve=True)
     return dict(values)
 

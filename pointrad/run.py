@@ -21,6 +21,7 @@ from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
 from pointrad.files import replacing, write_json
 from pointrad.hull import hull_votes, initialise
+from pointrad.preemption import raise_if_told
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import provenance
 from pointrad.render import Renderer, SplatSettings, build_renderer
@@ -159,6 +160,7 @@ class _Reporter:
 
     def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
         self.bar.step(stage, stage_epoch, points)
+        raise_if_told()
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.metrics.append(record)

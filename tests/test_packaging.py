@@ -15,7 +15,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from pointrad.config import RunConfig
+from pointrad.config import CorruptionsConfig, RunConfig
+from tests.runs import groups
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED_OPTIONS = (
@@ -43,7 +44,14 @@ PUBLISHED_OPTIONS = (
     "shAlone",
     "only_genpc",
 )
-DOCUMENTS = ("README.md", "docs/configuration.md", "docs/options.md", "docs/cluster.md", "docs/wandb.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/configuration.md",
+    "docs/corruption.md",
+    "docs/options.md",
+    "docs/cluster.md",
+    "docs/wandb.md",
+)
 
 
 def _requirements(name: str) -> list[str]:
@@ -67,10 +75,10 @@ def _config_keys() -> set[str]:
     return keys
 
 
-def _commands(document: str) -> list[list[str]]:
-    """The arguments of each `python train.py` line in a document's indented blocks."""
+def _commands(document: str, script: str = "train") -> list[list[str]]:
+    """The arguments of each `python train.py` line, or of another script, in a document's indented blocks."""
     text = (ROOT / document).read_text().replace("\\\n", " ")
-    lines = re.findall(r"^    python train\.py\b(.*)$", text, re.MULTILINE)
+    lines = re.findall(rf"^    python {script}\.py\b(.*)$", text, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -121,14 +129,8 @@ def test_the_table_of_options_is_complete() -> None:
 def test_configuration_document_lists_every_choice() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE))
-    choices = {
-        folder.name: {path.stem for path in folder.glob("*.yaml")}
-        for folder in (ROOT / "conf").iterdir()
-        if folder.is_dir()
-    }
-    assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == {
-        group: stems for group, stems in choices.items() if stems
-    }
+    choices = {group: {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} for group in groups()}
+    assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == choices
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -141,6 +143,21 @@ def test_documented_commands_are_valid(document: str) -> None:
             if "-m" in words:
                 overrides = [word.split(",")[0] for word in overrides]
             RunConfig.parse(OmegaConf.to_container(compose("train", overrides), resolve=True))
+
+
+def test_documented_commands_of_the_corruptions_are_valid() -> None:
+    commands = _commands("docs/corruption.md", "corruptions")
+    assert commands
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for overrides in commands:
+            CorruptionsConfig.parse(OmegaConf.to_container(compose("corruptions", overrides), resolve=True))
+
+
+@pytest.mark.parametrize("model", sorted(path.stem for path in (ROOT / "conf" / "corruption").glob("*.yaml")))
+def test_every_corruption_is_described_and_on_the_sheet(model: str) -> None:
+    if model != "none":
+        assert f"\n| `{model}` | " in (ROOT / "docs" / "corruption.md").read_text()
+        assert f"corruption@models.{model}: {model}" in (ROOT / "conf" / "corruptions.yaml").read_text()
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, "docs/conventions.md", "CHANGELOG.md"])

@@ -38,12 +38,13 @@ def test_every_schedule_runs_to_its_end(schedule: str, root: Path, tmp_path: Pat
 
 
 CHOICES = ("model.view_direction=pixel", "renderer=pytorch3d", "corruption=none", "dataset.background=white",
-           "eval.split=val", "schedule.stages.base.downscale=2")  # fmt: skip
+           "eval.split=val", "schedule.stages.base.downscale=2", "corruption=holes corruption.level=0.3",
+           "corruption=mixed corruption.level=0.2")  # fmt: skip
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -> None:
-    assert quick_run(root, tmp_path, choice).status == "done"
+    assert quick_run(root, tmp_path, *choice.split(), "init.consistency=0.5").status == "done"
 
 
 @pytest.mark.parametrize("background", ["black", "white"])

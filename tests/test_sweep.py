@@ -55,7 +55,12 @@ def sweep(*arguments: str) -> Ended:
 
 
 def study(root: Path, folder: Path, *more: str) -> tuple[str, ...]:
-    places = (f"dataset.root={root}", f"study.dir={folder}", f"cache.dir={folder / 'cache'}", f"reuse=[{folder.parent}]")
+    places = (
+        f"dataset.root={root}",
+        f"study.dir={folder}",
+        f"cache.dir={folder / 'cache'}",
+        f"reuse=[{folder.parent}]",
+    )
     return (*TINY_SMOKE, *places, *more)
 
 
@@ -135,22 +140,27 @@ class TestAStudyThatIsKilled:
             assert json.loads(path.read_text())["psnr_db"] == json.loads(twin.read_text())["psnr_db"]
 
 
+def spoil_the_first_run(root: Path, folder: Path) -> None:
+    """Put a checkpoint that nobody can read where the study's first run will look for one."""
+    shown = sweep(*study(root, folder, "dry_run=true"))
+    assert not folder.exists()
+    name = next(word for word in shown.out.split() if word.startswith("runs/"))
+    (folder / name).mkdir(parents=True)
+    (folder / name / "checkpoint.pt").write_bytes(b"no checkpoint")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("failing") / "smoke"
+
+
+@pytest.fixture(scope="module")
+def first(root: Path, folder: Path) -> Ended:
+    spoil_the_first_run(root, folder)
+    return sweep(*study(root, folder))
+
+
 class TestAStudyWithAFailingRun:
-    """One of the eight finds a checkpoint that nobody can read."""
-
-    @pytest.fixture(scope="class")
-    def folder(self, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return tmp_path_factory.mktemp("failing") / "smoke"
-
-    @pytest.fixture(scope="class")
-    def first(self, root: Path, folder: Path) -> Ended:
-        shown = sweep(*study(root, folder, "dry_run=true"))
-        assert not folder.exists()
-        name = next(word for word in shown.out.split() if word.startswith("runs/"))
-        (folder / name).mkdir(parents=True)
-        (folder / name / "checkpoint.pt").write_bytes(b"no checkpoint")
-        return sweep(*study(root, folder))
-
     def test_the_others_finish_and_it_is_listed_with_its_error(self, first: Ended, folder: Path) -> None:
         assert first.code == 1
         assert len(finished(folder)) == 7
@@ -177,13 +187,11 @@ class TestAStudyWithAFailingRun:
 
 
 def test_fail_fast_stops_at_the_first_failure(root: Path, tmp_path: Path) -> None:
-    shown = sweep(*study(root, tmp_path, "dry_run=true"))
-    name = next(word for word in shown.out.split() if word.startswith("runs/"))
-    (tmp_path / name).mkdir(parents=True)
-    (tmp_path / name / "checkpoint.pt").write_bytes(b"no checkpoint")
-    result = sweep(*study(root, tmp_path, "fail_fast=true"))
+    folder = tmp_path / "study"
+    spoil_the_first_run(root, folder)
+    result = sweep(*study(root, folder, "fail_fast=true"))
     assert result.code == 1
-    assert finished(tmp_path) == []
+    assert finished(folder) == []
 
 
 def test_status_collect_and_report_work_from_the_folder_alone(killed: Killed, root: Path) -> None:

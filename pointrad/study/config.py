@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pointrad.config import Config, explain
-from pointrad.errors import UserError
+from pointrad.config import Config, Count
 
 # A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
 Value = Any
@@ -112,22 +111,20 @@ class SweepConfig(Config):
 
     reuse: folders whose finished runs are taken over instead of computed again. retry: whether runs that failed (or
     whose folders are broken) run again. fail_fast: whether the first failure stops the rest. dry_run: show only.
+
+    On SLURM only: detach: return once the jobs are submitted. runs_per_job: runs that one job computes one after
+    another. rounds: how often, in all, jobs are submitted for runs that neither finished nor failed.
     """
 
     study: StudyConfig
-    action: Literal["run", "status", "collect", "report"]
+    action: Literal["run", "status", "collect", "report", "cancel"]
     retry: Literal["none", "failed"]
     fail_fast: bool
     dry_run: bool
     reuse: tuple[Path, ...]
-
-    @classmethod
-    def parse(cls, values: object) -> SweepConfig:
-        """Check the study part of a composed configuration. Raises UserError naming each wrong key."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise UserError("\n".join(explain(problem) for problem in error.errors())) from None
+    detach: bool
+    runs_per_job: Count
+    rounds: Count
 
 
 def _check_together(name: str, together: Together) -> None:

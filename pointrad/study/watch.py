@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -17,6 +18,7 @@ from pointrad.status import SUMMARY_FILE, TRACEBACK_FILE, RunState, RunStatus, r
 from pointrad.study.plan import Plan, PlannedRun
 
 _COLOURS = {RunState.DONE: "green", RunState.FAILED: "red", RunState.BROKEN: "red", RunState.RUNNING: "cyan"}
+QUEUED = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")  # of SLURM's states
 _ENDED = (RunState.DONE, RunState.FAILED, RunState.BROKEN)
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -92,15 +94,18 @@ class StudyBar:
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def print_states(plan: Plan) -> None:
-    """Print a table of the plan's runs and their states to standard output."""
+def print_states(plan: Plan, jobs: Mapping[str, tuple[str, str]]) -> None:
+    """Print a table of the plan's runs and their states to standard output.
+
+    jobs: a cluster's word for the state of a run folder's job, and the job's log, where there is one.
+    """
     table = Table(title=f"{plan.study.name}: {plan.study.question}", title_justify="left")
     for column in ("run", "state", "PSNR (dB)", "size (MB)", "folder"):
         table.add_column(column, justify="right" if column.endswith(")") else "left", overflow="fold")
     for run in plan.runs:
         run_dir = plan.run_dir(run)
         status = read_status(run_dir)
-        state = f"{status.state}: {status.error}" if status.error else str(status.state)
+        state = _described(status, *jobs.get(run.folder, ("", "")))
         table.add_row(run.variant.title, _coloured(state, status.state), *_scores(run_dir, status.state), run.folder)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
@@ -112,6 +117,17 @@ def state_counts(plan: Plan) -> str:
     """How many distinct runs are in each state, in words."""
     counts = Counter(read_status(plan.run_dir(run)).state for run in plan.distinct())
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+def _described(status: RunStatus, job: str, log: str) -> str:
+    parts = [str(status.state)]
+    if status.attempts > 1:
+        parts.append(f"attempt {status.attempts}")
+    if status.error:
+        parts[-1] += f": {status.error}"
+    if job and status.state in (RunState.MISSING, RunState.STOPPED):
+        parts.append(f"queued ({job.lower()})" if job in QUEUED else f"its job has ended: {job.lower()}, see {log}")
+    return ", ".join(parts)
 
 
 def _coloured(text: str, state: RunState) -> str:

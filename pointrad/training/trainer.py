@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from pointrad.cloud import Cloud
 from pointrad.config import Operation, RunConfig, StageConfig
 from pointrad.errors import UserError
+from pointrad.preemption import Preempted
 from pointrad.render import Renderer
 from pointrad.scene.types import Camera, View
 from pointrad.training import operations
@@ -38,7 +38,8 @@ def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, rendere
     """Train from `state` to the end of the schedule and return the cloud; `state` is saved to `run_dir` as it goes.
 
     Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
-    nothing. Listeners hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
+    nothing. A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
+    hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
     """
     return _Training(state, views, config, renderer, run_dir, listener).run()
 
@@ -66,13 +67,18 @@ class _Training:
     def _run_stage(self, cloud: Cloud, name: str, stage: StageConfig) -> Cloud:
         progress = self.state.progress
         started = time.perf_counter()
-        if progress.stage_epoch == 0:
+        if progress.stage_epoch == 0 and not self.state.losses:
             cloud = _apply_all(stage.before, cloud)
         training = _training_views(self.views, stage, name, self.renderer.device)
         step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
         self._restore(step)
         while progress.stage_epoch < stage.epochs:
-            losses = [self._step(step, name, *training[i], stage) for i in self._order(len(training))]
+            try:
+                losses = self._epoch(step, name, training, stage)
+            except Preempted:
+                progress.seconds += time.perf_counter() - started
+                self._save(cloud, step)
+                raise
             progress.epoch += 1
             progress.stage_epoch += 1
             progress.seconds += time.perf_counter() - started
@@ -85,15 +91,23 @@ class _Training:
         progress.seconds += time.perf_counter() - started
         return cloud
 
-    def _step(self, step: Step, name: str, camera: Camera, target: Tensor, stage: StageConfig) -> tuple[float, float]:
+    def _epoch(
+        self, step: Step, name: str, training: list[tuple[Camera, Tensor]], stage: StageConfig
+    ) -> list[tuple[float, float]]:
+        """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
+        losses = self.state.losses
         stage_epoch = self.state.progress.stage_epoch
-        losses = step(camera, target, stage.lr_decay**stage_epoch)
-        self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
+        for index in self._order(len(training))[len(losses) :]:
+            camera, target = training[index]
+            losses.append(step(camera, target, stage.lr_decay**stage_epoch))
+            self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
+        self.state.losses = []
         return losses
 
-    def _order(self, views: int) -> Iterator[int]:
+    def _order(self, views: int) -> list[int]:
         seed = np.random.SeedSequence([self.config.seed, self.state.progress.epoch])
-        return iter(np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist())
+        order: list[int] = np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist()
+        return order
 
     def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[tuple[float, float]]) -> None:
         progress = self.state.progress
@@ -129,7 +143,7 @@ class _Training:
         self.saved_at = time.monotonic()
 
     def _restore(self, step: Step) -> None:
-        if self.state.progress.stage_epoch > 0 and self.state.first is not None and self.state.second is not None:
+        if self.state.first is not None and self.state.second is not None:
             step.steps = self.state.steps
             step.first.copy_(self.state.first)
             step.second.copy_(self.state.second)

@@ -20,7 +20,8 @@ STUDY: dict[str, Any] = {
     "plot": {"x": "level", "lines": None, "metrics": ["psnr_db"]},
     "published": [],
 }
-SWEEP = {"action": "run", "retry": "none", "fail_fast": False, "dry_run": False, "reuse": []}
+SWEEP = {"action": "run", "retry": "none", "fail_fast": False, "dry_run": False, "reuse": [], "detach": False,
+         "runs_per_job": 1, "rounds": 3}  # fmt: skip
 
 
 def sweep(**changes: Any) -> SweepConfig:
@@ -36,4 +37,4 @@ def plan(study_dir: Path, root: Path, **changes: Any) -> Plan:
         return config(*QUICK, *one_epoch_each("demo"), f"dataset.root={root}", *settings)
 
     study = sweep(dir=str(study_dir), **changes).study
-    return make_plan(study, expand(study, ["tiny"]), compose)
+    return make_plan(study, expand(study, ["tiny"]), compose, "python sweep.py study=tiny")

@@ -10,6 +10,7 @@ import torch
 from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
+from pointrad.preemption import Preempted
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
 from tests.training.test_trainer import Heard, go_on, start, training_config, whole
 
@@ -49,6 +50,21 @@ def test_killed_at_any_event_training_ends_the_same(
 ) -> None:
     cloud, _ = killed_at(run_config, tmp_path, event)
     assert torch.equal(cloud.parameters, uninterrupted[0].parameters)
+
+
+@pytest.mark.parametrize("event", ["step 1", "step 7", "step 8", "step 9", "step 24"])
+def test_told_to_stop_at_any_step_training_goes_on_at_the_next(
+    event: str, tmp_path: Path, uninterrupted: tuple[Cloud, Heard]
+) -> None:
+    start(EVERY_STAGE, tmp_path)
+    with pytest.raises(Preempted):
+        go_on(EVERY_STAGE, tmp_path, Heard(stop=event.__eq__, error=lambda _: Preempted()))
+    heard = Heard()
+    cloud = go_on(EVERY_STAGE, tmp_path, heard)
+    assert heard.steps == 24 - int(event.split()[1])
+    assert torch.equal(cloud.parameters, uninterrupted[0].parameters)
+    told = {record.epoch: record.loss for record in uninterrupted[1].records}
+    assert all(record.loss == told[record.epoch] for record in heard.records)
 
 
 def test_killed_again_and_again_training_ends_the_same(tmp_path: Path, uninterrupted: tuple[Cloud, Heard]) -> None:

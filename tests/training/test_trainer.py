@@ -36,6 +36,7 @@ class Heard:
     """A listener that writes down what it hears, and raises where `stop` says so."""
 
     stop: Callable[[str], bool] = lambda _: False
+    error: Callable[[str], BaseException] = KeyboardInterrupt
     records: list[EpochRecord] = field(default_factory=list)
     stages: list[tuple[str, int, int]] = field(default_factory=list)
     steps: int = 0
@@ -54,7 +55,7 @@ class Heard:
 
     def _hear(self, event: str) -> None:
         if self.stop(event):
-            raise KeyboardInterrupt(event)
+            raise self.error(event)
 
 
 def start(run_config: RunConfig, folder: Path, cloud: Cloud | None = None) -> Checkpoint:
