@@ -133,6 +133,12 @@ def test_configuration_document_lists_every_choice() -> None:
     assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == choices
 
 
+def test_cluster_document_lists_every_launcher_profile() -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    for path in (ROOT / "conf" / "hydra" / "launcher").glob("*.yaml"):
+        assert f"\n| `{path.stem}` | " in text
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_documented_commands_are_valid(document: str) -> None:
     commands = _commands(document)
