@@ -17,7 +17,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from pointrad.config import RunConfig
+from pointrad.config import RunConfig, WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.scene.blender import find_scenes
 from pointrad.status import RunState, read_status
@@ -177,10 +177,14 @@ class _Chosen:
 
 
 def run_config(composed: DictConfig) -> RunConfig:
-    """The run's part of a configuration composed from conf/sweep.yaml, checked."""
-
+    """The run's part of a configuration composed from conf/sweep.yaml, checked. W&B groups a study's runs by its name
+    unless told otherwise."""
     values = _plain(composed)
-    return RunConfig.parse({key: value for key, value in values.items() if key not in SweepConfig.model_fields})
+    config = RunConfig.parse({key: value for key, value in values.items() if key not in SweepConfig.model_fields})
+    if not isinstance(config.tracker, WandbTrackerConfig) or config.tracker.group is not None:
+        return config
+    grouped = config.tracker.model_copy(update={"group": values["study"]["name"]})
+    return config.model_copy(update={"tracker": grouped})
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:

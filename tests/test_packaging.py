@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from launcher.study import override, run_config
 from pointrad.config import CorruptionsConfig, RunConfig
+from pointrad.study.config import SweepConfig
+from pointrad.study.plan import expand
+from sweep import ACTIONS
 from tests.runs import groups
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +55,9 @@ DOCUMENTS = (
     "docs/options.md",
     "docs/cluster.md",
     "docs/wandb.md",
+    "docs/studies.md",
 )
+STUDIES = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
 
 
 def _requirements(name: str) -> list[str]:
@@ -149,6 +155,42 @@ def test_documented_commands_are_valid(document: str) -> None:
             if "-m" in words:
                 overrides = [word.split(",")[0] for word in overrides]
             RunConfig.parse(OmegaConf.to_container(compose("train", overrides), resolve=True))
+
+
+def _sweep(overrides: list[str]) -> tuple[SweepConfig, DictConfig]:
+    composed = compose("sweep", overrides)
+    values: Any = OmegaConf.to_container(composed, resolve=True)
+    return SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields}), composed
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/studies.md"])
+def test_documented_sweeps_are_valid(document: str) -> None:
+    commands = _commands(document, "sweep")
+    assert commands
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for words in commands:
+            composed = _sweep([word for word in words if word not in ACTIONS and not word.startswith("hydra")])[1]
+            run_config(composed)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_says_what_it_asks_and_how_to_run_it(name: str) -> None:
+    header = (ROOT / "conf" / "study" / f"{name}.yaml").read_text().split("defaults:")[0]
+    assert "?\n" in header or "? " in header
+    assert f"#   python sweep.py study={name}" in header
+    assert f"| `{name}` | " in (ROOT / "docs" / "studies.md").read_text()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_run_of_every_study_is_valid(name: str) -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        data = [] if name == "smoke" else ["dataset.root=DATA"]
+        study = _sweep([f"study={name}", *data])[0].study
+        assert study.name == name
+        steps = {str(variant.settings): variant.settings for variant in expand(study, ["hotdog"]) if not variant.repeat}
+        for settings in steps.values():
+            own = [override(key, value) for key, value in settings.items() if (name, key) != ("smoke", "scene")]
+            run_config(_sweep([f"study={name}", *data, *own])[1])
 
 
 def test_documented_commands_of_the_corruptions_are_valid() -> None:
