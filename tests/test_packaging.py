@@ -44,7 +44,14 @@ PUBLISHED_OPTIONS = (
     "shAlone",
     "only_genpc",
 )
-DOCUMENTS = ("README.md", "docs/configuration.md", "docs/corruption.md", "docs/options.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/configuration.md",
+    "docs/corruption.md",
+    "docs/options.md",
+    "docs/cluster.md",
+    "docs/wandb.md",
+)
 
 
 def _requirements(name: str) -> list[str]:
@@ -124,6 +131,12 @@ def test_configuration_document_lists_every_choice() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE))
     choices = {group: {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} for group in groups()}
     assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == choices
+
+
+def test_cluster_document_lists_every_launcher_profile() -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    for path in (ROOT / "conf" / "hydra" / "launcher").glob("*.yaml"):
+        assert f"\n| `{path.stem}` | " in text
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
