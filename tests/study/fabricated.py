@@ -47,7 +47,7 @@ def results(
     ]
     for run in planned:
         _write(study_dir / run.folder, run, fate(run.variant), numbers(run.variant), pictures)
-    return collect(Plan(study, tuple(planned)))
+    return collect(Plan(study, tuple(planned), "python sweep.py"))
 
 
 def summary(variant: Variant) -> dict[str, Any]:
