@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pointrad.status import STATUS_FILE, SUMMARY_FILE, RunState, read_status
-from pointrad.study.plan import PLAN_FILE, Plan
+from pointrad.study.plan import PAGE_FILE, PLAN_FILE, REPORT_FOLDER, Plan
 from pointrad.study.results import collect
-
-PAGE = Path("report", "report.html")
 
 
 def bring_report_up_to_date(plan: Plan) -> Path | None:
     """Write the report where it is missing or older than what became of a run; None while no run is done."""
-    page = plan.study.dir / PAGE
+    page = plan.study.dir / REPORT_FOLDER / PAGE_FILE
     if _is_current(page, plan):
         return page
     return report(plan) if any(_is_done(plan, folder) for folder in _folders(plan)) else None

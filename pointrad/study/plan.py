@@ -15,7 +15,9 @@ from pointrad.errors import UserError
 from pointrad.files import write_json
 from pointrad.study.config import LABEL, StudyConfig, Together, Value
 
+# What a study's folder holds.
 PLAN_FILE = "plan.json"
+REPORT_FOLDER, PAGE_FILE, TABLE_FILE = "report", "report.html", "runs.csv"
 RUNS_FOLDER = "runs"
 STOP_FILE = "stopped_by_failure"  # there after the first failure of a study that is to fail fast
 

@@ -10,6 +10,7 @@ from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.status import RunState
 from pointrad.study.config import StudyConfig
+from pointrad.study.plan import PAGE_FILE, REPORT_FOLDER, TABLE_FILE
 from pointrad.study.report.cells import Axis, Run, average_over_scenes, read_axes, read_runs
 from pointrad.study.report.charts import Chart, choose_layout, make_charts
 from pointrad.study.report.figures import SUFFIXES, write_figure
@@ -26,8 +27,6 @@ from pointrad.study.report.tables import (
     write_markdown,
 )
 from pointrad.study.results import StudyResults
-
-REPORT_FOLDER, PAGE_FILE, TABLE_FILE = "report", "report.html", "runs.csv"
 
 
 def write_report(results: StudyResults, command: str) -> Path:

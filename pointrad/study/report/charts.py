@@ -194,7 +194,9 @@ class _Maker:
         points = [point for cell in cells if (point := self._point(cell, x, y)) is not None]
         if x == self.layout.x:
             points.sort(key=lambda point: point.x)
-        return Line(name or "pointrad", COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], False, tuple(points))
+        return Line(
+            name or "pointrad", COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], False, tuple(points)
+        )
 
     def _point(self, cell: Cell, x: Axis | str, y: str) -> Point | None:
         repeats = [
