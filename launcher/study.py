@@ -50,6 +50,9 @@ class Sweep:
             return self._cancel()
         if self._config.action != "run":
             return self._conclude(Plan.read(self._study.dir))
+        if self._config.detach and not self._on_slurm:
+            name = self._composed.hydra.runtime.choices["hydra/launcher"]
+            raise UserError(f"detach: found true with hydra/launcher={name}; expected a launcher that submits to SLURM")
         chosen = _Chosen.on_command_line(arguments, self._study)
         plan = self._plan(chosen)
         if self._config.dry_run:
@@ -91,21 +94,25 @@ class Sweep:
             raise UserError(str(error)) from None
 
     def _launch(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
-        if self._composed.hydra.launcher._target_.endswith("SlurmLauncher"):
+        if self._on_slurm:
             self._submit(plan, runs)
-        elif self._config.detach:
-            name = self._composed.hydra.runtime.choices["hydra/launcher"]
-            raise UserError(f"detach: found true with hydra/launcher={name}; expected a launcher that submits to SLURM")
         else:
             self._launch_through_hydra(plan, runs, chosen)
+
+    @property
+    def _on_slurm(self) -> bool:
+        return str(self._composed.hydra.launcher._target_).endswith("SlurmLauncher")
 
     def _launch_through_hydra(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
         jobs = [[*chosen.overrides(run.variant.settings), override("hydra.sweep.subdir", run.folder)] for run in runs]
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task_function, config=self._composed
         )
-        with StudyBar(plan, runs):
-            launcher.launch(jobs, initial_job_idx=0)
+        try:
+            with StudyBar(plan, runs):
+                launcher.launch(jobs, initial_job_idx=0)
+        except Exception as error:  # a worker process died, say; what the others did is not lost
+            print(f"Error: the launcher ended early: {type(error).__name__}: {error}", file=sys.stderr)
 
     def _submit(self, plan: Plan, runs: list[PlannedRun]) -> None:
         """Not through Hydra's launcher, which gives up on all jobs when one dies, and whose jobs die with it."""
