@@ -22,6 +22,7 @@ from launcher.requeue import preemptible
 from pointrad.errors import UserError
 from pointrad.files import append_line
 from pointrad.status import RunState, read_status
+from pointrad.study.conclude import bring_report_up_to_date
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun
 from pointrad.study.watch import QUEUED
 
@@ -98,15 +99,13 @@ class ConcludingJob:
         self._study_dir, self._submission = study_dir, submission
 
     def __call__(self) -> None:
-        from pointrad.study.results import collect
-
         plan = Plan.read(self._study_dir)
         queued = {folder for folder, state in queue_states(self._study_dir).items() if state.in_queue}
         left = [run for run in plan.distinct() if _is_left(plan, run) and run.folder not in queued]
         stopped = self._submission.fail_fast and (self._study_dir / STOP_FILE).exists()
         if left and self._submission.rounds > 1 and not stopped:
             submit(plan, left, Submission(**(asdict(self._submission) | {"rounds": self._submission.rounds - 1})))
-        collect(plan)
+        bring_report_up_to_date(plan)
 
 
 def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> list[Job]:

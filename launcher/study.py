@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +17,11 @@ from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from pointrad.config import RunConfig
+from pointrad.config import RunConfig, WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.scene.blender import find_scenes
 from pointrad.status import RunState, read_status
+from pointrad.study.conclude import bring_report_up_to_date, report, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
@@ -47,6 +50,9 @@ class Sweep:
             return self._cancel()
         if self._config.action != "run":
             return self._conclude(Plan.read(self._study.dir))
+        if self._config.detach and not self._on_slurm:
+            name = self._composed.hydra.runtime.choices["hydra/launcher"]
+            raise UserError(f"detach: found true with hydra/launcher={name}; expected a launcher that submits to SLURM")
         chosen = _Chosen.on_command_line(arguments, self._study)
         plan = self._plan(chosen)
         if self._config.dry_run:
@@ -70,7 +76,8 @@ class Sweep:
 
     def _plan(self, chosen: _Chosen) -> Plan:
         variants = expand(self._study, self._scenes(chosen))
-        return make_plan(self._study, variants, lambda variant: run_config(self._compose(variant.settings, chosen)))
+        command = shlex.join(["python", *sys.argv])
+        return make_plan(self._study, variants, lambda v: run_config(self._compose(v.settings, chosen)), command)
 
     def _scenes(self, chosen: _Chosen) -> Sequence[str]:
         if self._study.scenes != "all":
@@ -87,21 +94,25 @@ class Sweep:
             raise UserError(str(error)) from None
 
     def _launch(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
-        if self._composed.hydra.launcher._target_.endswith("SlurmLauncher"):
+        if self._on_slurm:
             self._submit(plan, runs)
-        elif self._config.detach:
-            name = self._composed.hydra.runtime.choices["hydra/launcher"]
-            raise UserError(f"detach: found true with hydra/launcher={name}; expected a launcher that submits to SLURM")
         else:
             self._launch_through_hydra(plan, runs, chosen)
+
+    @property
+    def _on_slurm(self) -> bool:
+        return str(self._composed.hydra.launcher._target_).endswith("SlurmLauncher")
 
     def _launch_through_hydra(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
         jobs = [[*chosen.overrides(run.variant.settings), override("hydra.sweep.subdir", run.folder)] for run in runs]
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task_function, config=self._composed
         )
-        with StudyBar(plan, runs):
-            launcher.launch(jobs, initial_job_idx=0)
+        try:
+            with StudyBar(plan, runs):
+                launcher.launch(jobs, initial_job_idx=0)
+        except Exception as error:  # a worker process died, say; what the others did is not lost
+            print(f"Error: the launcher ended early: {type(error).__name__}: {error}", file=sys.stderr)
 
     def _submit(self, plan: Plan, runs: list[PlannedRun]) -> None:
         """Not through Hydra's launcher, which gives up on all jobs when one dies, and whose jobs die with it."""
@@ -129,13 +140,21 @@ class Sweep:
         print_states(plan, {folder: (s.state, s.log) for folder, s in queue_states(plan.study.dir).items()})
 
     def _conclude(self, plan: Plan) -> int:
-        """Show what has become of the runs, and bring tables and report up to date."""
+        """Show what has become of the runs, and write what was asked for."""
         from launcher.slurm import lost_runs, queue_states
-        from pointrad.study.results import collect
 
         self._show(plan)
-        results = collect(plan)
-        return 1 if len(results.failed) or lost_runs(plan, queue_states(plan.study.dir)) else 0
+        match self._config.action:
+            case "run":
+                page = bring_report_up_to_date(plan)
+                print(f"Report: {page}" if page else "Report: none before the first run is done")
+            case "collect":
+                print(f"Table: {table(plan)}")
+            case "report":
+                print(f"Report: {report(plan)}")
+        states = {read_status(plan.run_dir(run)).state for run in plan.distinct()}
+        lost = lost_runs(plan, queue_states(plan.study.dir))
+        return 1 if lost or states & {RunState.FAILED, RunState.BROKEN} else 0
 
 
 @dataclass(frozen=True)
@@ -168,10 +187,14 @@ class _Chosen:
 
 
 def run_config(composed: DictConfig) -> RunConfig:
-    """The run's part of a configuration composed from conf/sweep.yaml, checked."""
-
+    """The run's part of a configuration composed from conf/sweep.yaml, checked. W&B groups a study's runs by its name
+    unless told otherwise."""
     values = _plain(composed)
-    return RunConfig.parse({key: value for key, value in values.items() if key not in SweepConfig.model_fields})
+    config = RunConfig.parse({key: value for key, value in values.items() if key not in SweepConfig.model_fields})
+    if not isinstance(config.tracker, WandbTrackerConfig) or config.tracker.group is not None:
+        return config
+    grouped = config.tracker.model_copy(update={"group": values["study"]["name"]})
+    return config.model_copy(update={"tracker": grouped})
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:

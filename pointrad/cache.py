@@ -74,8 +74,7 @@ def _views_key(dataset: DatasetConfig, name: str, split: Split) -> str:
 
 
 def _votes_key(views: str, corruption: CorruptionConfig, init: InitConfig) -> str:
-    wrong = corruption.model_dump(mode="json", exclude={"targets"}) if corruption.level else None
-    return _digest([views, wrong, init.lattice, init.bounds, init.outside_margin])
+    return _digest([views, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
 
 
 def _digest(values: object) -> str:

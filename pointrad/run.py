@@ -21,7 +21,7 @@ from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
 from pointrad.files import replacing, write_json
 from pointrad.hull import hull_votes, initialise
-from pointrad.preemption import raise_if_told
+from pointrad.preemption import Preempted, raise_if_told
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import provenance
 from pointrad.render import Renderer, SplatSettings, build_renderer
@@ -103,12 +103,15 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
     metrics = MetricsFile(run_dir)
     metrics.truncate_after(state.progress.epoch)
     tracker = build_tracker(config, run_dir)
-    exit_code = 1
+    exit_code, preempted = 1, False
     try:
         result = _train_and_evaluate(config, scene, renderer, state, run_dir, metrics, tracker)
         exit_code = 0
+    except Preempted:
+        preempted = True
+        raise
     finally:
-        tracker.finish(exit_code)
+        tracker.finish(exit_code, preempted)
     return result
 
 

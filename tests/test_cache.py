@@ -84,7 +84,9 @@ class TestVotes:
         found = [self.counted(tiny_scene_root, tmp_path / "cache", level, overrides)[1] for overrides in chosen]
         assert found == [1, 0, 0, 1]
 
-    @pytest.mark.parametrize("changed", ["corruption.level=0.06", "corruption.seed=1", "init.lattice=41"])
+    @pytest.mark.parametrize(
+        "changed", ["corruption.level=0.06", "corruption.seed=1", "corruption=holes", "init.lattice=41"]
+    )
     def test_whatever_changes_them_counts_anew(self, changed: str, tiny_scene_root: Path, tmp_path: Path) -> None:
         base = ("corruption.level=0.05", "init.consistency=0.5")
         self.counted(tiny_scene_root, tmp_path / "cache", *base)

@@ -11,14 +11,14 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from pointrad.config import RunConfig, StageConfig
 from pointrad.errors import UserError
-from tests.runs import REPOSITORY, composed, config
+from tests.runs import REPOSITORY, composed, config, groups
 
 
 def options(group: str) -> list[str]:
     return sorted(path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml"))
 
 
-GROUPS = sorted(path.name for path in (REPOSITORY / "conf").iterdir() if path.is_dir())
+GROUPS = groups()
 
 
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
@@ -108,9 +108,9 @@ class TestPublishedConstants:
         assert (dataset.downscale, dataset.background) == (2, "black")
 
 
-def altered(key: str, value: Any) -> dict[str, Any]:
-    """The default configuration with one value set."""
-    values: Any = composed("schedule=report")
+def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
+    """The default configuration, or with these overrides, with one value set."""
+    values: Any = composed("schedule=report", *overrides)
     at = values
     *path, last = key.split(".")
     for part in path:
@@ -188,6 +188,38 @@ def test_an_unknown_operation_is_explained() -> None:
 def test_a_bad_item_of_a_list_is_named_by_its_place() -> None:
     with pytest.raises(UserError, match=r"artifacts\.views\.1: found -1; .* greater than or equal to 0"):
         config("artifacts.views=[0,-1]")
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "value", "valid"),
+    [
+        ("morphology", "direction", "shrink", "'erode', 'dilate' or 'either'"),
+        ("morphology", "erode", 1.1, "less than or equal to 1"),
+        ("morphology", "dilate", -1, "greater than or equal to 0"),
+        ("boundary", "amplitude", -1, "greater than or equal to 0"),
+        ("boundary", "correlation", 0, "greater than 0"),
+        ("holes", "coverage", 1.5, "less than or equal to 1"),
+        ("holes", "size", 0, "greater than 0"),
+        ("spurious", "coverage", -0.5, "greater than or equal to 0"),
+        ("spurious", "size", 1.5, "less than or equal to 1"),
+        ("dropout", "kind", "some", "'empty', 'full' or 'either'"),
+        ("mixed", "parts.holes.level", 2, "less than or equal to 1"),
+        ("mixed", "parts.pose.grow", -1, "greater than or equal to 0"),
+        ("mixed", "parts.pose.name", "mixed", "'affine', 'morphology'"),
+        ("mixed", "parts", {}, "at least 1 item"),
+    ],
+)
+def test_a_bad_value_of_a_corruption_is_explained(model: str, key: str, value: Any, valid: str) -> None:
+    with pytest.raises(UserError) as caught:
+        RunConfig.parse(altered(f"corruption.{key}", value, f"corruption={model}"))
+    assert str(caught.value).startswith(f"corruption.{key}: found {value!r}")
+    assert valid in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["holes.seed", "holes.targets", "pose.levle"])
+def test_a_part_of_a_mix_has_no_key_but_its_models(key: str) -> None:
+    with pytest.raises(UserError, match=rf"^corruption\.parts\.{key}: unknown key \(value 1\)"):
+        RunConfig.parse(altered(f"corruption.parts.{key}", 1, "corruption=mixed"))
 
 
 def test_every_mistake_is_reported_at_once() -> None:
@@ -272,6 +304,15 @@ class TestIdentity:
         base = (*self.BLENDER, self.LEVEL)
         changed = (*self.BLENDER, override) if override == "corruption=none" else (*base, override)
         assert config(*changed).training_identity() != config(*base).training_identity()
+
+    def test_the_order_of_the_parts_of_a_mix_changes_it_and_their_names_do_not(self) -> None:
+        values = composed("corruption=mixed", self.LEVEL)
+        identity = RunConfig.parse(values).identity()
+        parts = values["corruption"]["parts"]
+        values["corruption"]["parts"] = dict(zip("abcd", parts.values(), strict=True))
+        assert RunConfig.parse(values).identity() == identity
+        values["corruption"]["parts"] = dict(reversed(parts.items()))
+        assert RunConfig.parse(values).identity() != identity
 
     def test_the_order_of_the_keys_does_not_change_it(self) -> None:
         values = config().model_dump(mode="json")

@@ -225,6 +225,7 @@ class TestBadInput:
             (("study=smoek",), "smoek"),
             (("study=smoke", "retry=always"), "retry: found 'always'"),
             (("status", "study=smoke"), "holds no plan.json"),
+            (("study=smoke", "detach=true"), "detach: found true with hydra/launcher=basic"),
         ],
     )
     def test_it_is_named(self, arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pointrad.config import Config, Count, explain
-from pointrad.errors import UserError
+from pointrad.config import Config, Count
 
 # A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
 Value = Any
@@ -126,14 +125,6 @@ class SweepConfig(Config):
     detach: bool
     runs_per_job: Count
     rounds: Count
-
-    @classmethod
-    def parse(cls, values: object) -> SweepConfig:
-        """Check the study part of a composed configuration. Raises UserError naming each wrong key."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise UserError("\n".join(explain(problem) for problem in error.errors())) from None
 
 
 def _check_together(name: str, together: Together) -> None:

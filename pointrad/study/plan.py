@@ -15,7 +15,9 @@ from pointrad.errors import UserError
 from pointrad.files import write_json
 from pointrad.study.config import LABEL, StudyConfig, Together, Value
 
+# What a study's folder holds.
 PLAN_FILE = "plan.json"
+REPORT_FOLDER, PAGE_FILE, TABLE_FILE = "report", "report.html", "runs.csv"
 RUNS_FOLDER = "runs"
 STOP_FILE = "stopped_by_failure"  # there after the first failure of a study that is to fail fast
 
@@ -52,10 +54,11 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a study, in order."""
+    """All runs of a study, in order, and the command that asked for them."""
 
     study: StudyConfig
     runs: tuple[PlannedRun, ...]
+    command: str
 
     def distinct(self) -> list[PlannedRun]:
         """The runs to compute: the first of each identity."""
@@ -78,7 +81,9 @@ class Plan:
             }
             for run in self.runs
         ]
-        write_json(self.study.dir / PLAN_FILE, {"study": self.study.model_dump(mode="json"), "runs": runs})
+        values = {"study": self.study.model_dump(mode="json"), "command": self.command, "runs": runs}
+        if not _holds(self.study.dir / PLAN_FILE, values):  # its time tells whether the report is out of date
+            write_json(self.study.dir / PLAN_FILE, values)
 
     @classmethod
     def read(cls, study_dir: Path) -> Plan:
@@ -88,13 +93,21 @@ class Plan:
             values = json.loads(path.read_text(encoding="utf-8"))
             study = StudyConfig.model_validate(values["study"] | {"dir": study_dir})
             runs = tuple(_planned(entry) for entry in values["runs"])
+            command = str(values["command"])
         except FileNotFoundError:
             raise UserError(
                 f"study.dir: found {study_dir}, which holds no {PLAN_FILE}; expected a study's folder"
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: unreadable plan ({error}); launch the study again to write it anew") from None
-        return cls(study, runs)
+        return cls(study, runs, command)
+
+
+def _holds(path: Path, values: object) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(values)))
+    except (OSError, ValueError):
+        return False
 
 
 def _planned(entry: Mapping[str, Any]) -> PlannedRun:
@@ -119,7 +132,9 @@ def expand(study: StudyConfig, scenes: Sequence[str]) -> list[Variant]:
     ]
 
 
-def make_plan(study: StudyConfig, variants: Iterable[Variant], compose: Callable[[Variant], RunConfig]) -> Plan:
+def make_plan(
+    study: StudyConfig, variants: Iterable[Variant], compose: Callable[[Variant], RunConfig], command: str
+) -> Plan:
     """Check the configuration of every variant before anything runs.
 
     Raises UserError naming the first variant whose configuration is wrong.
@@ -135,7 +150,7 @@ def make_plan(study: StudyConfig, variants: Iterable[Variant], compose: Callable
         folder = runs[identity].folder if identity in runs else f"{RUNS_FOLDER}/{_folder_name(variant)}_{identity}"
         planned.append(PlannedRun(variant, config, identity, folder))
         runs.setdefault(identity, planned[-1])
-    return Plan(study, tuple(planned))
+    return Plan(study, tuple(planned), command)
 
 
 def _choices(together: Together) -> list[tuple[Value, dict[str, Value]]]:

@@ -19,6 +19,7 @@ from pointrad.study.plan import Plan, PlannedRun
 
 _COLOURS = {RunState.DONE: "green", RunState.FAILED: "red", RunState.BROKEN: "red", RunState.RUNNING: "cyan"}
 QUEUED = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")  # of SLURM's states
+_UNFINISHED = (RunState.MISSING, RunState.STOPPED)
 _ENDED = (RunState.DONE, RunState.FAILED, RunState.BROKEN)
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -84,8 +85,7 @@ class StudyBar:
             found = f"{summary['psnr_db']:.2f} dB, {summary['model_mb']:.2f} MB, {summary['train_seconds']:.0f} s"
             self._console.print(f"{place}: {found}", markup=False, soft_wrap=True)
         else:
-            where = f" ({run_dir / TRACEBACK_FILE})" if (run_dir / TRACEBACK_FILE).exists() else ""
-            self._console.print(f"{place}: {status.state}: {status.error}{where}", markup=False, soft_wrap=True)
+            self._console.print(f"{place}: {_trouble(run_dir, status, '', '')}", markup=False, soft_wrap=True)
 
     def _epochs_done(self, run: PlannedRun, status: RunStatus) -> int:
         if status.state in _ENDED:
@@ -102,13 +102,19 @@ def print_states(plan: Plan, jobs: Mapping[str, tuple[str, str]]) -> None:
     table = Table(title=f"{plan.study.name}: {plan.study.question}", title_justify="left")
     for column in ("run", "state", "PSNR (dB)", "size (MB)", "folder"):
         table.add_column(column, justify="right" if column.endswith(")") else "left", overflow="fold")
+    troubles: dict[str, str] = {}
     for run in plan.runs:
         run_dir = plan.run_dir(run)
         status = read_status(run_dir)
-        state = _described(status, *jobs.get(run.folder, ("", "")))
+        job, log = jobs.get(run.folder, ("", ""))
+        state = _described(status, job)
+        if trouble := _trouble(run_dir, status, job, log):
+            troubles[run.variant.title] = trouble
         table.add_row(run.variant.title, _coloured(state, status.state), *_scores(run_dir, status.state), run.folder)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
+    for title, trouble in troubles.items():
+        console.print(f"{title}: {trouble}", markup=False, soft_wrap=True)  # whole paths, to copy
     console.print(f"{len(plan.runs)} runs, {len(plan.distinct())} of them distinct: {state_counts(plan)}")
     console.print(f"Folder: {plan.study.dir}", soft_wrap=True)
 
@@ -119,15 +125,23 @@ def state_counts(plan: Plan) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
-def _described(status: RunStatus, job: str, log: str) -> str:
+def _described(status: RunStatus, job: str) -> str:
     parts = [str(status.state)]
     if status.attempts > 1:
         parts.append(f"attempt {status.attempts}")
-    if status.error:
-        parts[-1] += f": {status.error}"
-    if job and status.state in (RunState.MISSING, RunState.STOPPED):
-        parts.append(f"queued ({job.lower()})" if job in QUEUED else f"its job has ended: {job.lower()}, see {log}")
+    if job in QUEUED and status.state in _UNFINISHED:
+        parts.append(f"queued ({job.lower()})")
     return ", ".join(parts)
+
+
+def _trouble(run_dir: Path, status: RunStatus, job: str, log: str) -> str:
+    """Why the run is not done and where to read on; "" if nothing went wrong."""
+    if job and status.state in _UNFINISHED:
+        return "" if job in QUEUED else f"{status.state}: its job has ended: {job.lower()} ({log})"
+    if not status.error:
+        return ""
+    where = f" ({run_dir / TRACEBACK_FILE})" if (run_dir / TRACEBACK_FILE).exists() else ""
+    return f"{status.state}: {status.error}{where}"
 
 
 def _coloured(text: str, state: RunState) -> str:

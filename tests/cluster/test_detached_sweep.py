@@ -62,16 +62,17 @@ def survived(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest
     wait_for(lambda: len(read_jobs(study.folder)) == 25, "24 jobs and one that concludes")
     submitter.kill()
     submitter.communicate()
-    again = study.start(SLURM, "detach=true")
+    second = study.start(SLURM, "detach=true")
     victims: dict[str, str] = {}
     with releasing(local_slurm):
         for name, fault in FAULTS.items():
             victim = hold_one(study, list(victims.values()))
             victims[name] = victim.run_dir.name
             fault(victim, local_slurm)
-        wait_for(lambda: not queued(local_slurm), f"the end of all jobs: {queued(local_slurm)}", 400)
+            second.wait()  # before a job dies whose run it could submit
+        wait_for(lambda: not queued(local_slurm), "the end of all jobs", 400)
     assert ended(undisturbed).code == 0
-    return Survived(study, here, ended(again), victims, spoilt)
+    return Survived(study, here, ended(second), victims, spoilt)
 
 
 class TestAnArrayToWhichEverythingHappens:
@@ -107,6 +108,7 @@ class TestAnArrayToWhichEverythingHappens:
         assert "23 done, 1 failed" in told.out
         assert told.out.count("attempt 2") >= len(FAULTS)
         assert "checkpoint.pt" in told.out
+        assert f"({survived.spoilt}/traceback.txt)" in told.out
         assert "UserError" in (survived.spoilt / "traceback.txt").read_text()
 
     def test_a_second_call_while_it_was_queued_submitted_nothing_and_the_killed_run_was_submitted_again(
@@ -133,7 +135,7 @@ class Cancelled:
 @pytest.fixture(scope="module")
 def cancelled(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Cancelled:
     study = Study(tmp_path_factory.mktemp("cancelled"), scenes, RUNS_4, local_slurm)
-    held = (SLURM, "detach=true", "hydra.launcher.additional_parameters={hold:true}")
+    held = (SLURM, "detach=true", "+hydra.launcher.additional_parameters.hold=true")
     first, second = study(*held), study(*held)
     return Cancelled(study, first, second, len(read_jobs(study.folder)), study.ask("cancel"))
 
@@ -182,9 +184,9 @@ def test_a_bad_environment_is_told_with_the_log(local_slurm: dict[str, str], sce
     study = Study(tmp_path, scenes, RUNS_4, local_slurm)
     told = study(SLURM, "hydra.launcher.setup=['echo no such environment >&2; exit 3']")
     assert told.code == 1
-    assert told.out.count("its job has ended: failed, see") == 4
+    assert told.out.count("its job has ended: failed (") == 4
     for job in read_jobs(tmp_path):
-        assert job.log in told.out.replace("\n", "") or not job.folders
+        assert f"({job.log})" in told.out or not job.folders
         assert "no such environment" in Path(job.log).read_text()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from pointrad.run import run
+from pointrad.status import read_status
+from tests.cluster.studies import metrics, releasing, wait_for
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
+from tests.tracking.wandb_runs import records, rows
 
 RUN = [*QUICK, *one_epoch_each("demo"), "threads=1"]
 
@@ -54,6 +59,39 @@ def test_a_sweep_on_slurm_computes_what_a_run_here_does(
         assert (tmp_path / "sweep" / str(number) / "cloud.ply").read_bytes() == (
             tmp_path / level / "cloud.ply"
         ).read_bytes()
+
+
+@pytest.mark.cluster
+def test_a_run_that_reaches_its_time_limit_is_requeued_and_goes_on_as_if_nothing_had_happened(
+    local_slurm: dict[str, str], tiny_scene_root: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("wandb")
+    settings = [*RUN, "schedule.stages.base.epochs=100", f"dataset.root={tiny_scene_root}"]
+    limits = ["hydra/launcher=slurm_local", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20"]
+    command = [sys.executable, "train.py", "-m", *settings, *limits, "tracker=wandb", "tracker.mode=offline"]
+    there = tmp_path / "sweep" / "0"
+    with (
+        releasing(local_slurm),
+        subprocess.Popen([*command, f"hydra.sweep.dir={there.parent}"], cwd=REPOSITORY, env=local_slurm) as process,
+    ):
+        wait_for(lambda: len(epochs_of(there)) > 5, "the run to be in its midst")
+        pid = read_status(there).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # until SLURM's signal, 20 s ahead of its limit or a little earlier, lets it go on
+        assert process.wait(timeout=240) == 0
+    assert read_status(there).attempts == 2
+
+    run(config(*settings), tmp_path / "here")
+    assert metrics(there) == metrics(tmp_path / "here")
+    assert (there / "cloud.ply").read_bytes() == (tmp_path / "here" / "cloud.ply").read_bytes()
+    assert {record.run.run_id for record in records(there) if record.HasField("run")} == {
+        (there / "wandb_id").read_text().strip()
+    }
+    assert [row["epoch"] for row in rows(there) if "train/loss" in row] == epochs_of(there)
+
+
+def epochs_of(run_dir: Path) -> list[int]:
+    return [int(row["epoch"]) for row in metrics(run_dir)] if (run_dir / "metrics.jsonl").exists() else []
 
 
 @pytest.mark.cluster

@@ -37,4 +37,4 @@ def plan(study_dir: Path, root: Path, **changes: Any) -> Plan:
         return config(*QUICK, *one_epoch_each("demo"), f"dataset.root={root}", *settings)
 
     study = sweep(dir=str(study_dir), **changes).study
-    return make_plan(study, expand(study, ["tiny"]), compose)
+    return make_plan(study, expand(study, ["tiny"]), compose, "python sweep.py study=tiny")

@@ -46,7 +46,7 @@ def test_the_first_repeat_comes_first_as_a_whole() -> None:
 def test_runs_that_compute_the_same_share_a_folder() -> None:
     axes = {"model": {"corruption": ["affine", "none"]}}
     study = sweep(axes=axes, seeds={"seed": [0]}).study
-    found = make_plan(study, expand(study, ["demo"]), lambda v: config(f"corruption={v.settings['corruption']}"))
+    found = make_plan(study, expand(study, ["demo"]), lambda v: config(f"corruption={v.settings['corruption']}"), "")
     assert len(found.runs) == 2
     assert len(found.distinct()) == len({run.folder for run in found.runs}) == 1
 
@@ -64,7 +64,7 @@ def test_a_wrong_value_is_named_with_its_run_before_anything_runs() -> None:
 
     study = sweep(axes={"level": {"corruption.level": [0, 2]}}).study
     with pytest.raises(UserError, match=r"tiny, run demo level=2 #0: corruption\.level: found 2"):
-        make_plan(study, expand(study, ["demo"]), compose)
+        make_plan(study, expand(study, ["demo"]), compose, "")
 
 
 def test_a_plan_that_is_read_back_is_the_plan(tmp_path: Path) -> None:
