@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import submitit
+from submitit.slurm.slurm import SlurmInfoWatcher
 
 from launcher.requeue import preemptible
 from pointrad.errors import UserError
@@ -240,11 +241,11 @@ def _sacct(jobs: Sequence[Job]) -> dict[str, str]:
     if not jobs or shutil.which("sacct") is None:
         return {}
     try:
-        text = _slurm("sacct", "--noheader", "--parsable2", "--format=JobID,State", "--jobs", ",".join(_arrays(jobs)))
+        text = _slurm("sacct", "--parsable2", "--format=JobID,State", "--jobs", ",".join(_arrays(jobs)))
     except UserError:
         return {}  # no accounting; the run folders still tell what matters
-    rows = (line.split("|")[:2] for line in text.splitlines() if "|" in line)
-    return {job: state.split()[0] for job, state in rows if "." not in job and state}
+    told = SlurmInfoWatcher().read_info(text)  # tasks that ended together are told together, as 7_[0-3]
+    return {job: values["State"].split()[0] for job, values in told.items() if values["State"]}
 
 
 def _slurm(*command: str) -> str:

@@ -179,6 +179,7 @@ def requeue(victim: Victim, environment: dict[str, str]) -> None:
 
 def kill(victim: Victim, environment: dict[str, str]) -> None:
     os.kill(victim.pid, signal.SIGKILL)
+    wait_for(lambda: "FAILED" in _state(victim.job, environment), "SLURM to see that the job has failed")
 
 
 def reach_limit(victim: Victim, environment: dict[str, str]) -> None:

@@ -115,7 +115,7 @@ class TestAskingForStates:
     def test_the_queue_comes_first_and_the_accounts_tell_the_rest(self, program: Program, tmp_path: Path) -> None:
         note(tmp_path / "study", ("7_0", ["a", "b"]), ("7_1", ["c"]), ("7_2", ["d"]), ("8", []))
         program("squeue", 'echo "7_0 RUNNING"; echo "8 PENDING"; echo "99 RUNNING"')
-        ended = ["7_1|TIMEOUT", "7_1.batch|CANCELLED", "7_2|CANCELLED by 1000", "7_0|RUNNING"]
+        ended = ["JobID|State", "7_1|TIMEOUT", "7_1.batch|CANCELLED", "7_2|CANCELLED by 1000", "7_0|RUNNING"]
         program("sacct", "".join(f'echo "{line}"; ' for line in ended))
         expected = {"a": "RUNNING", "b": "RUNNING", "c": "TIMEOUT", "d": "CANCELLED", "": "PENDING"}
         assert self.states(tmp_path) == expected
@@ -125,13 +125,19 @@ class TestAskingForStates:
     def test_how_a_job_ended_is_told(self, program: Program, tmp_path: Path, state: str) -> None:
         note(tmp_path / "study", ("7", ["a"]))
         program("squeue", "")
-        program("sacct", f'echo "7|{state}"')
+        program("sacct", f'echo "JobID|State"; echo "7|{state}"')
         assert self.states(tmp_path) == {"a": state}
+
+    def test_tasks_that_ended_together_are_told_together(self, program: Program, tmp_path: Path) -> None:
+        note(tmp_path / "study", *((f"7_{n}", [str(n)]) for n in range(4)))
+        program("squeue", "")
+        program("sacct", 'echo "JobID|State"; echo "7_0|COMPLETED"; echo "7_[1-3%2]|CANCELLED by 1000"')
+        assert self.states(tmp_path) == {"0": "COMPLETED", **dict.fromkeys("123", "CANCELLED")}
 
     def test_the_latest_job_of_a_run_counts(self, program: Program, tmp_path: Path) -> None:
         note(tmp_path / "study", ("7", ["a"]), ("8", []), ("9", ["a"]))
         program("squeue", 'echo "9 PENDING"')
-        program("sacct", 'echo "7|NODE_FAIL"; echo "8|COMPLETED"')
+        program("sacct", 'echo "JobID|State"; echo "7|NODE_FAIL"; echo "8|COMPLETED"')
         assert self.states(tmp_path) == {"a": "PENDING", "": "COMPLETED"}
 
     @pytest.mark.parametrize("accounts", ["exit 1", None])
