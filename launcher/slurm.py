@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,10 @@ def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> li
             executor = _executor(study_dir, submission.parameters)
             submitted = _submitted(executor, [RunsJob(study_dir, folders, stop) for folders in array])
             jobs += [_note(study_dir, job, folders) for job, folders in zip(submitted, array, strict=True)]
-        return [*jobs, _submit_conclusion(study_dir, submission, _arrays(jobs))]
+        return [*jobs, _submit_conclusion(study_dir, submission, _array_ids(job.job for job in jobs))]
     except UserError:
         if jobs:  # all or nothing: what was accepted before would never be concluded
-            _slurm("scancel", *_arrays(jobs))
+            _slurm("scancel", *_array_ids(job.job for job in jobs))
         raise
 
 
@@ -178,13 +178,13 @@ def cancel(study_dir: Path) -> list[str]:
     """Cancel the study's jobs that are still in the queue; returns their ids."""
     queued = sorted(_squeue(read_jobs(study_dir)))
     if queued:
-        _slurm("scancel", *queued)
+        _slurm("scancel", *_array_ids(queued))  # whole arrays: of tasks given one by one, SLURM forgets how they ended
     return queued
 
 
-def _arrays(jobs: Sequence[Job]) -> list[str]:
-    """The ids of whole arrays, of plain jobs their own."""
-    return sorted({job.job.split("_")[0] for job in jobs})
+def _array_ids(jobs: Iterable[str]) -> list[str]:
+    """The ids of whole arrays; a plain job's own."""
+    return sorted({job.split("_")[0] for job in jobs})
 
 
 def _is_left(plan: Plan, run: PlannedRun) -> bool:
@@ -240,8 +240,9 @@ def _sacct(jobs: Sequence[Job]) -> dict[str, str]:
     """State of each job that has ended, where SLURM keeps accounts."""
     if not jobs or shutil.which("sacct") is None:
         return {}
+    ids = ",".join(_array_ids(job.job for job in jobs))
     try:
-        text = _slurm("sacct", "--parsable2", "--format=JobID,State", "--jobs", ",".join(_arrays(jobs)))
+        text = _slurm("sacct", "--parsable2", "--format=JobID,State", "--jobs", ids)
     except UserError:
         return {}  # no accounting; the run folders still tell what matters
     told = SlurmInfoWatcher().read_info(text)  # tasks that ended together are told together, as 7_[0-3]

@@ -183,7 +183,7 @@ def test_cancel_cancels_the_studys_jobs_alone(program: Program, tmp_path: Path) 
     program("squeue", 'echo "7_1 RUNNING"; echo "8 PENDING"; echo "99 RUNNING"')
     program("scancel", "")
     assert cancel(tmp_path / "study") == ["7_1", "8"]
-    assert calls(tmp_path, "scancel") == ["7_1 8"]
+    assert calls(tmp_path, "scancel") == ["7 8"]
 
 
 def test_cancelling_nothing_calls_nothing(program: Program, tmp_path: Path) -> None:
