@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow bench lint clean
+.PHONY: help demo test test-slow bench bench-gpu lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test-slow: $(DEV) ## run the tests that take minutes or need real scenes
 
 bench: $(DEV) ## run the benchmarks
 	$(BIN)/python -m pytest -m bench bench/
+
+bench-gpu: $(DEV) ## time the Triton renderer against PyTorch3D on a GPU
+	$(BIN)/python -m bench.gpu
 
 lint: $(DEV) ## check style and types
 	$(BIN)/ruff check .

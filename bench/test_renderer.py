@@ -23,8 +23,7 @@ from bench import workload
 from bench.floor import Multiply, Stream, Work
 from bench.report import MEDIUM, POINTS, Case, Report
 from pointrad.render.cpu import CpuRenderer, Splatting, set_threads
-from pointrad.render.projection import project
-from pointrad.render.pytorch3d import Pytorch3dRenderer
+from pointrad.render.projection import features, project
 from pointrad.scene.types import Camera
 from pointrad.training.step import FusedStep
 
@@ -192,8 +191,7 @@ class _Reference:
     def __init__(self, points: int, camera: Camera) -> None:
         parameters = workload.cloud_parameters(points)
         self.camera = camera
-        features = Pytorch3dRenderer(workload.SETTINGS, torch.device("cpu"))._features(parameters, camera, True)
-        self.features = features[:3].contiguous().requires_grad_()
+        self.features = features(parameters, camera, "point", harmonics=True).requires_grad_()
         u, v, depth = project(parameters[:3], camera)
         half = workload.SIZE / 2
         self.points = torch.stack([(half - u) / half, (half - v) / half, depth], dim=1).requires_grad_()

@@ -239,7 +239,7 @@ class ModelConfig(Config):
 
 
 class RendererConfig(Config):
-    name: Literal["auto", "cpu", "pytorch3d"]
+    name: Literal["auto", "cpu", "triton", "pytorch3d"]
     device: str
 
 

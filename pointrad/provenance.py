@@ -11,7 +11,7 @@ import torch
 
 from pointrad.evaluation import device_name
 
-_PACKAGES = ("pointrad", "torch", "pytorch3d", "numba", "numpy", "hydra-core", "omegaconf", "wandb")
+_PACKAGES = ("pointrad", "torch", "triton", "pytorch3d", "numba", "numpy", "hydra-core", "omegaconf", "wandb")
 _OTHER_NAMES = {"pytorch3d": "easypytorch3d"}  # of distributions that provide the same package
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from tests.device import DEVICE  # before all else: it hides GPUs from what is imported after it
+
+# isort: split
 import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.scenes import write_tiny_scene
+
+
+def pytest_configure() -> None:
+    if DEVICE.type == "cuda" and not torch.cuda.is_available():
+        raise pytest.UsageError(f"POINTRAD_DEVICE: found {DEVICE}; this machine has no CUDA device")
 
 
 @pytest.fixture

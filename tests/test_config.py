@@ -136,7 +136,7 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("model.splat_radius", float("inf"), "finite number"),
         ("model.points_per_pixel", 0, "greater than or equal to 1"),
         ("model.view_direction", "ray", "'point' or 'pixel'"),
-        ("renderer.name", "gpu", "'auto', 'cpu' or 'pytorch3d'"),
+        ("renderer.name", "gpu", "'auto', 'cpu', 'triton' or 'pytorch3d'"),
         ("dataset.downscale", 0, "greater than or equal to 1"),
         ("dataset.background", "grey", "'black' or 'white'"),
         ("dataset.name", "colmap", "'demo', 'blender'"),

@@ -55,6 +55,7 @@ DOCUMENTS = (
     "docs/options.md",
     "docs/cluster.md",
     "docs/wandb.md",
+    "docs/gpu.md",
     "docs/studies.md",
 )
 STUDIES = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
@@ -219,6 +220,6 @@ def test_links_lead_somewhere(document: str) -> None:
 def test_make_help_lists_every_documented_target() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = set(re.findall(r"^make (\S+)", done.stdout, re.MULTILINE))
-    assert listed == {"help", "demo", "test", "test-slow", "bench", "lint", "clean"}
+    assert listed == {"help", "demo", "test", "test-slow", "bench", "bench-gpu", "lint", "clean"}
     mentioned = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.MULTILINE)
     assert {target for document in DOCUMENTS for target in mentioned.findall((ROOT / document).read_text())} <= listed

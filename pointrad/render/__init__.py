@@ -6,24 +6,53 @@ import torch
 
 from pointrad.config import RendererConfig
 from pointrad.errors import UserError
+from pointrad.render import triton_support
 from pointrad.render.base import Renderer, SplatSettings
 
 __all__ = ["Renderer", "SplatSettings", "build_renderer"]
 
 
 def build_renderer(config: RendererConfig, settings: SplatSettings) -> Renderer:
-    """The renderer that `config` names; `auto` is ours on a machine without CUDA, else PyTorch3D's.
+    """The renderer that `config` names; `auto` is the fastest that its device can run.
+
+    That is ours in Numba without CUDA, ours in Triton on CUDA, and PyTorch3D's where Triton cannot run.
 
     Raises UserError for a device that this machine or renderer does not have.
     """
     device = _device(config)
-    name = config.name if config.name != "auto" else ("cpu" if device.type == "cpu" else "pytorch3d")
-    if name == "cpu":
-        if device.type != "cpu":
-            raise UserError(f"renderer.device: found {config.device!r}; renderer=cpu runs on cpu only")
-        from pointrad.render.cpu import CpuRenderer
+    match config.name if config.name != "auto" else _automatic(device):
+        case "cpu":
+            return _cpu(config, settings, device)
+        case "triton":
+            return _triton(settings, device)
+        case _:
+            return _pytorch3d(settings, device)
 
-        return CpuRenderer(settings)
+
+def _automatic(device: torch.device) -> str:
+    if device.type == "cpu":
+        return "cpu"
+    return "pytorch3d" if triton_support.problem(device) else "triton"
+
+
+def _cpu(config: RendererConfig, settings: SplatSettings, device: torch.device) -> Renderer:
+    if device.type != "cpu":
+        raise UserError(f"renderer.device: found {config.device!r}; renderer=cpu runs on cpu only")
+    from pointrad.render.cpu import CpuRenderer
+
+    return CpuRenderer(settings)
+
+
+def _triton(settings: SplatSettings, device: torch.device) -> Renderer:
+    if problem := triton_support.problem(device):
+        instead = "cpu" if device.type == "cpu" else "pytorch3d"
+        raise UserError(f"renderer.name: found 'triton', but {problem}; or use renderer={instead}")
+    from pointrad.render.triton import TritonRenderer
+
+    return TritonRenderer(settings, device)
+
+
+def _pytorch3d(settings: SplatSettings, device: torch.device) -> Renderer:
     try:
         from pointrad.render.pytorch3d import Pytorch3dRenderer
     except ImportError as error:
@@ -41,7 +70,17 @@ def _device(config: RendererConfig) -> torch.device:
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UserError(
             f"renderer.device: found {config.device!r}; this machine has {torch.cuda.device_count()} CUDA devices"
+            f"{_why_no_cuda()}"
         )
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"renderer.device: found {config.device!r}; expected auto, cpu, cuda or cuda:N")
     return device
+
+
+def _why_no_cuda() -> str:
+    """What torch says of a driver that is missing or too old, in brackets; empty where it has no complaint."""
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (RuntimeError, AssertionError) as error:  # the latter: torch was built without CUDA
+        return f" ({str(error).splitlines()[0]})"
+    return ""

@@ -1,11 +1,15 @@
-"""Points to pixels, for the renderers written in torch."""
+"""Points to pixels and colours, for the renderers written in torch."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from pointrad.scene.types import Camera
+from pointrad import harmonics as sh
+from pointrad.cloud import BASE, HARMONICS, POSITION
+from pointrad.scene.types import Camera, Float64Array
 
 
 def project(positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
@@ -13,7 +17,7 @@ def project(positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
 
     Term by term, in the order of the CPU kernel, so that both round alike and splats of almost equal depth sort alike.
     """
-    m = torch.as_tensor(camera.world_to_image, dtype=positions.dtype, device=positions.device)
+    m = _constant(camera.world_to_image, positions.device, positions.dtype)
     px, py, pz = positions
     x, y, z = (row[0] * px + row[1] * py + row[2] * pz + row[3] for row in m)
     safe = torch.where(z > 0, z, torch.ones_like(z))
@@ -22,7 +26,7 @@ def project(positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
 
 def point_directions(positions: Tensor, camera: Camera) -> Tensor:
     """[3, N] unit vectors from the camera to world positions [3, N]; constants, no gradient flows through them."""
-    eye = torch.as_tensor(camera.position, dtype=positions.dtype, device=positions.device)
+    eye = _constant(camera.position, positions.device, positions.dtype)
     return torch.nn.functional.normalize(positions.detach() - eye[:, None], dim=0)
 
 
@@ -32,5 +36,21 @@ def pixel_directions(camera: Camera, device: torch.device, dtype: torch.dtype = 
     y = (torch.arange(camera.height, device=device, dtype=dtype) + 0.5 - camera.height / 2) / camera.focal
     grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
     local = torch.stack([grid_x, -grid_y, -torch.ones_like(grid_x)])
-    rotation = torch.as_tensor(camera.camera_to_world[:3, :3], dtype=dtype, device=device)
+    rotation = _constant(camera.camera_to_world[:3, :3], device, dtype)
     return torch.nn.functional.normalize(torch.einsum("ij,jhw->ihw", rotation, local), dim=0)
+
+
+def features(parameters: Tensor, camera: Camera, view_direction: Literal["point", "pixel"], harmonics: bool) -> Tensor:
+    """[C, N], what is composited of a cloud [33, N]: RGB towards the camera, or all 30 coefficients along pixels."""
+    if not harmonics:
+        return parameters[BASE]
+    if view_direction == "pixel":
+        return torch.cat([parameters[BASE], parameters[HARMONICS]])
+    values = sh.basis(point_directions(parameters[POSITION], camera))
+    coefficients = parameters[HARMONICS].view(sh.COUNT, 3, -1)
+    return parameters[BASE] + torch.einsum("jn,jcn->cn", values, coefficients)
+
+
+def _constant(values: Float64Array, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """`values` on the device, without waiting for what it computes (as a blocking copy would)."""
+    return torch.as_tensor(values, dtype=dtype).to(device, non_blocking=True)

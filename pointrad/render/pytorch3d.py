@@ -9,24 +9,29 @@ from pytorch3d.structures import Pointclouds
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.cloud import BASE, HARMONICS, POSITION
+from pointrad.cloud import POSITION
 from pointrad.render.base import SplatSettings
-from pointrad.render.projection import pixel_directions, point_directions, project
+from pointrad.render.projection import features, pixel_directions, project
 from pointrad.scene.types import Camera
 
 
 class Pytorch3dRenderer:
-    """Renders through `rasterize_points` without bins, which PyTorch3D fills silently and can overflow."""
+    """Renders through `rasterize_points` without bins, which PyTorch3D fills silently and can overflow.
+
+    bin_size: PyTorch3D's bins in pixels after all, None for its own choice; for comparisons of speed.
+    """
 
     name = "pytorch3d"
 
-    def __init__(self, settings: SplatSettings, device: torch.device) -> None:
+    def __init__(self, settings: SplatSettings, device: torch.device, bin_size: int | None = 0) -> None:
         self.settings = settings
         self.device = device
+        self._bin_size = bin_size
 
     def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
-        features = self._features(parameters, camera, harmonics)
-        composited = self._composite(parameters[POSITION], features, camera)
+        channels = features(parameters, camera, self.settings.view_direction, harmonics)
+        opaque = torch.ones_like(parameters[:1])  # composites to the opacity
+        composited = self._composite(parameters[POSITION], torch.cat([channels, opaque]), camera)
         colours, opacity = composited[:-1], composited[-1]
         if colours.shape[0] > 3:
             values = sh.basis(pixel_directions(camera, parameters.device))
@@ -39,31 +44,20 @@ class Pytorch3dRenderer:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def _features(self, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
-        """[C, N]: what is composited, RGB or all 30 coefficients, and last a channel of ones for the opacity."""
-        ones = torch.ones_like(parameters[:1])
-        if not harmonics:
-            return torch.cat([parameters[BASE], ones])
-        if self.settings.view_direction == "pixel":
-            return torch.cat([parameters[BASE], parameters[HARMONICS], ones])
-        values = sh.basis(point_directions(parameters[POSITION], camera))
-        coefficients = parameters[HARMONICS].view(sh.COUNT, 3, -1)
-        return torch.cat([parameters[BASE] + torch.einsum("jn,jcn->cn", values, coefficients), ones])
-
-    def _composite(self, positions: Tensor, features: Tensor, camera: Camera) -> Tensor:
+    def _composite(self, positions: Tensor, channels: Tensor, camera: Camera) -> Tensor:
         """[C, H, W]. PyTorch3D's NDC has x left and y up, and its shorter side spans [-1, 1]."""
         half_side = min(camera.width, camera.height) / 2
         u, v, depth = project(positions, camera)
         points = torch.stack([(camera.width / 2 - u) / half_side, (camera.height / 2 - v) / half_side, depth], dim=1)
         if len(points) == 0:
-            return features.new_zeros(features.shape[0], camera.height, camera.width)
+            return channels.new_zeros(channels.shape[0], camera.height, camera.width)
         index, _, squared_distance = rasterize_points(
             Pointclouds([points]),
             image_size=(camera.height, camera.width),
             radius=self.settings.radius_in_pixels(camera) / half_side,
             points_per_pixel=self.settings.points_per_pixel,
-            bin_size=0,
+            bin_size=self._bin_size,
         )
         weights = 1 - squared_distance / (self.settings.radius_in_pixels(camera) / half_side) ** 2
-        composited: Tensor = alpha_composite(index.long().permute(0, 3, 1, 2), weights.permute(0, 3, 1, 2), features)
+        composited: Tensor = alpha_composite(index.long().permute(0, 3, 1, 2), weights.permute(0, 3, 1, 2), channels)
         return composited[0]

@@ -46,7 +46,7 @@ class Checkpoint:
     steps: int = 0
     first: Tensor | None = None
     second: Tensor | None = None
-    losses: list[tuple[float, float]] = field(default_factory=list)
+    losses: list[list[float]] = field(default_factory=list)
 
     def save(self, run_dir: Path) -> None:
         """Write atomically: a kill leaves the last checkpoint whole."""

@@ -26,8 +26,11 @@ class Step(Protocol):
     first: Tensor
     second: Tensor
 
-    def __call__(self, camera: Camera, target: Tensor, decay: float) -> tuple[float, float]:
-        """One step towards `target` [3, H, W], learning rates times `decay`; returns the loss and its MSE part."""
+    def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
+        """One step towards `target` [3, H, W], learning rates times `decay`; returns the loss and its MSE part.
+
+        They are a tensor [2] on the cloud's device: whoever reads it waits until the step is computed.
+        """
         ...
 
 
@@ -46,7 +49,7 @@ class AutogradStep:
         self.steps = 0
         self.first, self.second = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
 
-    def __call__(self, camera: Camera, target: Tensor, decay: float) -> tuple[float, float]:
+    def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         parameters = self.cloud.parameters.requires_grad_()
         image = self.renderer.render(parameters, camera, self.stage.harmonics)
         pixels = target.permute(1, 2, 0)
@@ -59,7 +62,7 @@ class AutogradStep:
         self._update(BASE, gradient, self.stage.colour_lr * decay)
         if self.stage.harmonics:
             self._update(HARMONICS, gradient, self.stage.colour_lr * decay)
-        return float(loss.detach()), float((image.detach() - pixels).square().mean())
+        return torch.stack([loss.detach(), (image.detach() - pixels).square().mean()])
 
     def _update(self, rows: slice, gradient: Tensor, rate: float) -> None:
         if rate == 0:
@@ -83,7 +86,7 @@ class FusedStep:
         self._background = np.asarray(settings.background, np.float32)
         self._image_buffers: tuple[np.ndarray, ...] = ()
 
-    def __call__(self, camera: Camera, target: Tensor, decay: float) -> tuple[float, float]:
+    def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         parameters = self.cloud.parameters.numpy()
         image, transmittance = self._splatting.forward(parameters, camera, self.stage.harmonics)
         if isinstance(self.stage.loss, PhotometricLossConfig):
@@ -95,7 +98,7 @@ class FusedStep:
         if weight:
             loss += weight * float(self.cloud.positions.square().mean())
         self._adam(parameters, gathered, camera, decay, 2 * weight / max(3 * len(self.cloud), 1))
-        return loss, mse
+        return torch.tensor([loss, mse], dtype=torch.float64)
 
     def _photometric(
         self, image: np.ndarray, transmittance: np.ndarray, target: Tensor

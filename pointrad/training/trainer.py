@@ -17,7 +17,7 @@ from pointrad.errors import UserError
 from pointrad.preemption import Preempted
 from pointrad.render import Renderer
 from pointrad.scene.types import Camera, View
-from pointrad.training import operations
+from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.record import EpochRecord
 from pointrad.training.step import Step, build_step
@@ -69,47 +69,62 @@ class _Training:
         started = time.perf_counter()
         if progress.stage_epoch == 0 and not self.state.losses:
             cloud = _apply_all(stage.before, cloud)
-        training = _training_views(self.views, stage, name, self.renderer.device)
-        step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
-        self._restore(step)
+        camera = _stage_camera(self.views[0].camera, stage, name)
+        need = memory.estimate(len(self.views), camera, len(cloud), self.renderer.settings)
+        with memory.within(need, self.renderer.device, name):
+            training = _training_views(self.views, stage, name, self.renderer.device)
+            step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
+            self._restore(step)
+            started = self._run_epochs(step, training, name, stage, started)
+        cloud = _apply_all(stage.after, cloud)
+        progress.seconds += time.perf_counter() - started
+        return cloud
+
+    def _run_epochs(
+        self, step: Step, training: list[tuple[Camera, Tensor]], name: str, stage: StageConfig, started: float
+    ) -> float:
+        """The stage's remaining epochs; `started` is when training time was last added up, returned as it is then."""
+        progress = self.state.progress
         while progress.stage_epoch < stage.epochs:
             try:
-                losses = self._epoch(step, name, training, stage)
+                losses = self._epoch(step, training, name, stage)
             except Preempted:
                 progress.seconds += time.perf_counter() - started
-                self._save(cloud, step)
+                self._save(step.cloud, step)
                 raise
             progress.epoch += 1
             progress.stage_epoch += 1
             progress.seconds += time.perf_counter() - started
             started = time.perf_counter()
-            self._report(name, stage, cloud, losses)
+            self._report(name, stage, step.cloud, losses)
             if time.monotonic() - self.saved_at >= self.config.checkpoint.every_seconds:
-                self._save(cloud, step)
+                self._save(step.cloud, step)
                 started = time.perf_counter()
-        cloud = _apply_all(stage.after, cloud)
-        progress.seconds += time.perf_counter() - started
-        return cloud
+        return started
 
     def _epoch(
-        self, step: Step, name: str, training: list[tuple[Camera, Tensor]], stage: StageConfig
-    ) -> list[tuple[float, float]]:
+        self, step: Step, training: list[tuple[Camera, Tensor]], name: str, stage: StageConfig
+    ) -> list[list[float]]:
         """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
-        losses = self.state.losses
+        earlier, losses = self.state.losses, list[Tensor]()
         stage_epoch = self.state.progress.stage_epoch
-        for index in self._order(len(training))[len(losses) :]:
-            camera, target = training[index]
-            losses.append(step(camera, target, stage.lr_decay**stage_epoch))
-            self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
+        try:
+            for index in self._order(len(training))[len(earlier) :]:
+                camera, target = training[index]
+                losses.append(step(camera, target, stage.lr_decay**stage_epoch))
+                self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
+        except Preempted:
+            self.state.losses = [*earlier, *_read(losses)]
+            raise
         self.state.losses = []
-        return losses
+        return [*earlier, *_read(losses)]
 
     def _order(self, views: int) -> list[int]:
         seed = np.random.SeedSequence([self.config.seed, self.state.progress.epoch])
         order: list[int] = np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist()
         return order
 
-    def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[tuple[float, float]]) -> None:
+    def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[list[float]]) -> None:
         progress = self.state.progress
         loss, mse = (math.fsum(column) / len(losses) for column in zip(*losses, strict=True))
         lost = int((~torch.isfinite(cloud.parameters)).any(dim=0).sum())
@@ -159,6 +174,11 @@ def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> N
         step(camera, target, 1.0)
 
 
+def _read(losses: list[Tensor]) -> list[list[float]]:
+    """From their device, all at once: a step on a GPU goes on while the next one is prepared."""
+    return torch.stack(losses).tolist() if losses else []
+
+
 def _apply_all(todo: tuple[Operation, ...], cloud: Cloud) -> Cloud:
     for operation in todo:
         cloud = operations.apply(operation, cloud)
@@ -170,18 +190,25 @@ def _training_views(
 ) -> list[tuple[Camera, Tensor]]:
     """Each view's camera and its image as [3, H, W] float32, at the stage's resolution."""
     factor = stage.downscale
-    camera = views[0].camera
+    targets = (torch.from_numpy(view.image).permute(2, 0, 1) for view in views)
+    return [
+        (
+            _stage_camera(view.camera, stage, name),
+            torch.nn.functional.avg_pool2d(target, factor).contiguous().to(device),
+        )
+        for view, target in zip(views, targets, strict=True)
+    ]
+
+
+def _stage_camera(camera: Camera, stage: StageConfig, name: str) -> Camera:
+    """The camera at the stage's resolution."""
+    factor = stage.downscale
     if camera.width % factor or camera.height % factor:
         raise UserError(
             f"schedule.stages.{name}.downscale: found {factor}, which does not divide the image size "
             f"{camera.width}x{camera.height}"
         )
-    width, height = camera.width // factor, camera.height // factor
-    targets = (torch.from_numpy(view.image).permute(2, 0, 1) for view in views)
-    return [
-        (view.camera.resized(width, height), torch.nn.functional.avg_pool2d(target, factor).contiguous().to(device))
-        for view, target in zip(views, targets, strict=True)
-    ]
+    return camera.resized(camera.width // factor, camera.height // factor)
 
 
 def initial_state(cloud: Cloud, identity: str, facts: dict[str, float]) -> Checkpoint:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from pointrad import render
 from pointrad.config import RendererConfig
 from pointrad.errors import UserError
-from pointrad.render import build_renderer
+from pointrad.render import build_renderer, triton_support
+from tests.device import DEVICE
 from tests.render.clouds import settings
 
 
@@ -38,6 +43,85 @@ def test_a_renderer_is_chosen_by_name(name: str) -> None:
 def test_ours_ignores_that_there_is_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert build("cpu") == "cpu"
+
+
+@pytest.fixture
+def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with one GPU, on which Triton works and nothing is really run."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA Test")
+    monkeypatch.setattr(triton_support, "_try_out", lambda device: None)
+    monkeypatch.setattr(render, "_triton", lambda settings, device: SimpleNamespace(name="triton"))
+
+
+@pytest.fixture
+def _no_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)
+
+
+class TestTriton:
+    @pytest.mark.usefixtures("_cuda")
+    def test_auto_takes_it_on_cuda(self) -> None:
+        assert build("auto") == "triton"
+
+    @pytest.mark.usefixtures("_cuda", "_no_triton")
+    def test_auto_takes_pytorch3d_where_it_is_missing(self) -> None:
+        assert build("auto") == "pytorch3d"
+
+    @pytest.mark.usefixtures("_cuda")
+    def test_auto_takes_pytorch3d_on_a_gpu_that_is_too_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
+        assert build("auto") == "pytorch3d"
+
+    @pytest.mark.usefixtures("_no_cuda", "_no_triton")
+    def test_where_it_is_missing_it_is_refused(self) -> None:
+        with pytest.raises(UserError, match=r"renderer\.name: found 'triton', but Triton cannot be imported here"):
+            build("triton")
+
+    @pytest.mark.usefixtures("_no_cuda")
+    def test_on_a_cpu_it_asks_for_the_interpreter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("TRITON_INTERPRET")
+        with pytest.raises(UserError, match=r"set TRITON_INTERPRET=1 .*; or use renderer=cpu"):
+            build("triton")
+
+    @pytest.mark.usefixtures("_no_cuda")
+    def test_in_the_interpreter_it_runs_on_a_cpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TRITON_INTERPRET", "1")
+        assert build("triton") == "triton"
+
+    @pytest.mark.usefixtures("_cuda")
+    def test_a_gpu_that_is_too_old_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+        problem = triton_support.problem(torch.device("cuda"))
+        assert problem == "NVIDIA Test has compute capability 7.5; Triton needs 8.0 or newer"
+
+    @pytest.mark.usefixtures("_cuda")
+    def test_a_driver_that_cannot_load_its_kernels_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(device: torch.device) -> None:
+            raise RuntimeError("Triton Error [CUDA]: the provided PTX was compiled with an unsupported toolchain.")
+
+        monkeypatch.setattr(triton_support, "_try_out", fail)
+        problem = triton_support.problem(torch.device("cuda"))
+        assert problem is not None
+        assert "unsupported toolchain" in problem
+        assert "a newer NVIDIA driver may help" in problem
+
+
+def test_the_point_that_tries_triton_out_is_seen() -> None:
+    pytest.importorskip("triton")
+    triton_support._try_out(DEVICE)
+
+
+@pytest.mark.usefixtures("_no_cuda")
+def test_an_old_driver_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040).")
+
+    monkeypatch.setattr(torch.cuda, "init", fail)
+    with pytest.raises(UserError, match=r"0 CUDA devices \(The NVIDIA driver on your system is too old"):
+        build("triton", "cuda")
 
 
 def test_ours_refuses_cuda(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from pointrad.render import SplatSettings, oracle
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
 from pointrad.scene.types import Camera
+from tests.device import DEVICE
 from tests.render.clouds import Case, cases, cloud, front_camera, settings
 from tests.scenes import look_at
 
@@ -40,6 +41,13 @@ def cpu(parameters: Tensor, camera: Camera, splats: SplatSettings, harmonics: bo
 
 def pytorch3d(parameters: Tensor, camera: Camera, splats: SplatSettings, harmonics: bool = True) -> Tensor:
     return Pytorch3dRenderer(splats, torch.device("cpu")).render(parameters, camera, harmonics)
+
+
+def triton(parameters: Tensor, camera: Camera, splats: SplatSettings, harmonics: bool = True) -> Tensor:
+    pytest.importorskip("triton")
+    from pointrad.render.triton import TritonRenderer
+
+    return TritonRenderer(splats, DEVICE).render(parameters.to(DEVICE), camera, harmonics).cpu()
 
 
 def image_and_gradient(render: Render, case: Case) -> tuple[Tensor, Tensor]:
@@ -109,7 +117,7 @@ def test_a_float64_gradient_through_a_deep_pile_is_matched_in_float32() -> None:
     assert float((gradient - exact)[:3].norm()) <= 1e-4 * float(exact[:3].norm())
 
 
-@pytest.mark.parametrize("render", [cpu, pytorch3d, oracle.render])
+@pytest.mark.parametrize("render", [cpu, triton, pytorch3d, oracle.render])
 class TestEveryRenderer:
     def test_no_points_show_the_background(self, render: Render) -> None:
         image = render(torch.zeros(33, 0), front_camera(), settings(background=(0.1, 0.5, 0.9)), True)

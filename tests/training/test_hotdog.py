@@ -29,7 +29,7 @@ def test_the_first_losses_on_hotdog_are_those_of_pytorch3d(real_data_root: Path)
         stage = chosen.schedule.stages["full"]
         step = build_step(cloud, build_renderer(chosen.renderer, settings), stage, chosen.schedule.adam)
         losses[name] = [
-            step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), 1.0)[0]
+            float(step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), 1.0)[0])
             for view in scene.train[:4]
         ]
     assert losses["cpu"] == pytest.approx(losses["pytorch3d"], rel=1e-4)

@@ -35,7 +35,7 @@ def targets() -> list[tuple[Any, Tensor]]:
 def trained(step: Step) -> tuple[Tensor, list[tuple[float, float]]]:
     """The parameters and the losses after a few steps."""
     pairs = targets()
-    losses = [step(*pairs[n % len(pairs)], decay) for n, decay in enumerate(DECAYS)]
+    losses = [tuple(step(*pairs[n % len(pairs)], decay).tolist()) for n, decay in enumerate(DECAYS)]
     return step.cloud.parameters, losses
 
 
@@ -111,7 +111,7 @@ def test_the_second_part_of_a_steps_loss_is_the_mean_squared_error(make: type) -
         image = renderer.render(random_cloud().parameters, camera, True)
     step = make(random_cloud(), renderer if make is AutogradStep else renderer.settings, FULL, ADAM)
     expected = float((image - target.permute(1, 2, 0)).square().mean())
-    assert step(camera, target, 1.0)[1] == pytest.approx(expected, rel=1e-5)
+    assert float(step(camera, target, 1.0)[1]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_points_that_no_view_sees_stay_where_they_are() -> None:

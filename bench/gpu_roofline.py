@@ -1,0 +1,134 @@
+"""Estimate a training step on GPUs from what it moves and computes: python -m bench.gpu_roofline [POINTS]
+
+Needs no GPU. Two estimates, of the paper's last stage on the benchmark's cloud (400x400, K = 15):
+
+floor        every phase reads its inputs and writes its outputs once, or does its arithmetic, at the published rates;
+as written   every operation of the step that runs on the device reads and writes memory, and is launched by the host.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench import workload
+from bench.floor import Work
+from pointrad.cloud import Cloud
+from pointrad.render import triton_kernels as kernels
+from pointrad.render.base import SplatSettings
+from pointrad.render.cpu import Splatting
+from pointrad.render.projection import project
+from pointrad.render.triton import Bins, TritonRenderer, bin_splats
+from pointrad.training.step import build_step
+
+PAPER_STEP_MS = 1e3 * 148.59 / 11_000  # the published hotdog run on an A100: 110 epochs of 100 views
+PAPER_FPS = 120.01
+LAUNCH_SECONDS = 5e-6  # of the host, per operation: an assumption
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Published peak rates: memory in bytes per second, float32 operations outside tensor cores per second."""
+
+    name: str
+    bandwidth: float
+    flops: float
+
+
+GPUS = (Gpu("A100 SXM 80 GB", 2.039e12, 19.5e12), Gpu("H100 SXM", 3.35e12, 67e12))
+
+
+class Traffic(TorchDispatchMode):
+    """Counts the operations that would be launched on a device and the bytes of their tensors; views are free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches = 0
+        self.bytes = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        result = function(*arguments, **(options or {}))
+        if not function.is_view and "empty" not in function.name():
+            self.count([*arguments, *(options or {}).values(), result])
+        return result
+
+    def count(self, values: list[Any]) -> None:
+        self.launches += 1
+        self.bytes += sum(tensor.nbytes for tensor in _tensors(values))
+
+
+def work(points: int) -> tuple[Work, Bins]:
+    """What a step on the first camera must do, with the Triton renderer's pairs."""
+    camera, parameters = workload.cameras()[0], workload.cloud_parameters(points)
+    splatting = Splatting(workload.SETTINGS)
+    workload.splat(splatting, points, camera)
+    bins = bin_splats(*project(parameters[:3], camera), camera, workload.SETTINGS.radius_in_pixels(camera))
+    counted = Work(
+        points=points,
+        visible=splatting.visible,
+        pairs=len(bins.pair_point),
+        pixels=workload.SIZE**2,
+        hits=workload.count_hits(splatting),
+        shifts=len(workload.STAGE.loss.shifts),
+    )
+    return counted, bins
+
+
+def traffic(points: int, size: int = workload.SIZE, settings: SplatSettings = workload.SETTINGS) -> Traffic:
+    """Of a whole step as the trainer takes it; the two kernels count what they are given but do not run."""
+    renderer = TritonRenderer(settings, torch.device("cpu"))
+    cloud = Cloud(workload.cloud_parameters(points).clone())
+    step = build_step(cloud, renderer, workload.STAGE, workload.SCHEDULE.adam)
+    counted = Traffic()
+    with _kernels_only_counted(counted), counted:
+        step(workload.cameras(size)[0], torch.zeros(3, size, size), workload.DECAY)
+    return counted
+
+
+@contextmanager
+def _kernels_only_counted(counted: Traffic) -> Iterator[None]:
+    class Counted:
+        def __getitem__(self, grid: Any) -> Any:
+            return lambda *arguments, **options: counted.count(list(arguments))
+
+    with patch.multiple(kernels, forward=Counted(), backward=Counted()):
+        yield
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def main(points: int = 56_542) -> None:
+    counted, bins = work(points)
+    moved, flops = sum(counted.bytes().values()), sum(counted.flops().values())
+    longest = int(bins.tile_start.diff().max())
+    written = traffic(points)
+    print(f"{points:,} points, {counted.visible:,} visible, {counted.pairs:,} pairs, {counted.hits:,} hits")
+    print(f"{bins.tiles:,} tiles of {kernels.TILE.value}x{kernels.TILE.value} pixels, at most {longest} pairs in one")
+    print(f"floor: {moved / 1e6:.0f} MB moved, {flops / 1e9:.2f} GFLOP")
+    print(f"as written: {written.bytes / 1e6:.0f} MB moved by {written.launches} operations")
+    print(f"\n| | floor ms | memory, as written, ms | launches at {1e6 * LAUNCH_SECONDS:.0f} us each, ms |")
+    print("|---|---|---|---|")
+    for gpu in GPUS:
+        floor = math.fsum(counted.floor_ms(gpu.bandwidth, gpu.flops).values())
+        memory, launches = 1e3 * written.bytes / gpu.bandwidth, 1e3 * LAUNCH_SECONDS * written.launches
+        print(f"| {gpu.name} | {floor:.3f} | {memory:.2f} | {launches:.2f} |")
+    print(f"| the paper's run on an A100, measured | {PAPER_STEP_MS:.1f} | | |")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))

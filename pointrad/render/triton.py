@@ -1,0 +1,158 @@
+"""The Triton renderer: points are binned and sorted by torch, tiles composited by `triton_kernels`. See docs/gpu.md."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pointrad import harmonics as sh
+from pointrad.cloud import POSITION
+from pointrad.render import triton_kernels as kernels
+from pointrad.render.base import SplatSettings
+from pointrad.render.projection import features, pixel_directions, project
+from pointrad.scene.types import Camera
+
+TILE: int = kernels.TILE.value
+MOST_PAIRS = 2**31 - 1  # pairs are counted in int32
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Which splats each tile of 8x8 pixels composites, nearest first. A splat in a tile is a *pair*.
+
+    order: [N] int64, the points by depth, those that touch no pixel last. slot_start: [N + 1] int64, the first slot of
+    each point in that order: a point's pairs have neighbouring slots, so that its gradient is a sum over a range.
+    pair_point, pair_slot: [P] int32, by tile and then by depth. tile_start: [tiles + 1] int32.
+    """
+
+    columns: int
+    tiles: int
+    order: Tensor
+    slot_start: Tensor
+    pair_point: Tensor
+    pair_slot: Tensor
+    tile_start: Tensor
+
+
+def bin_splats(u: Tensor, v: Tensor, depth: Tensor, camera: Camera, radius: float) -> Bins:
+    """The bins of splats at pixel coordinates u, v [N] with `radius` in pixels; waits once, for the number of pairs.
+
+    Raises OverflowError where there are more pairs than int32 counts.
+    """
+    width, height = camera.width, camera.height
+    columns, rows = -(-width // TILE), -(-height // TILE)
+    visible = (depth > 0) & (u + radius > 0) & (u - radius < width) & (v + radius > 0) & (v - radius < height)
+    order = torch.argsort(torch.where(visible, depth, torch.inf), stable=True)
+    first_column, across = _tiles_along(u[order], radius, columns)
+    first_row, down = _tiles_along(v[order], radius, rows)
+    counts = torch.where(visible[order], across * down, 0)
+    slot_start = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+    pairs = int(slot_start[-1])
+    if pairs > MOST_PAIRS:
+        raise OverflowError(
+            f"{pairs} pairs of splat and tile; the Triton renderer can hold {MOST_PAIRS}: use a smaller "
+            "model.splat_radius or fewer points"
+        )
+    rank = torch.repeat_interleave(counts, output_size=pairs)
+    place = torch.arange(pairs, device=u.device) - slot_start[rank]
+    tile = (first_row[rank] + place // across[rank]) * columns + first_column[rank] + place % across[rank]
+    # Pairs are in order of depth so far, and stay so within each tile.
+    sorted_tile, slot = torch.sort(tile.int(), stable=True)
+    edges = torch.arange(rows * columns + 1, device=u.device, dtype=torch.int32)
+    return Bins(
+        columns=columns,
+        tiles=rows * columns,
+        order=order,
+        slot_start=slot_start,
+        pair_point=order[rank[slot]].int(),
+        pair_slot=slot.int(),
+        tile_start=torch.searchsorted(sorted_tile, edges, out_int32=True),
+    )
+
+
+def _tiles_along(centre: Tensor, radius: float, tiles: int) -> tuple[Tensor, Tensor]:
+    """The first tile along one axis that a splat's pixels can lie in, and their number, int64."""
+    first = ((centre - radius - 0.5).ceil() / TILE).floor().clamp(0, tiles)
+    last = ((centre + radius - 0.5).floor() / TILE).floor().clamp(-1, tiles - 1)
+    return first.long(), (last - first + 1).clamp(min=0).long()
+
+
+def _current(tensor: Tensor) -> AbstractContextManager[None]:
+    """Makes the tensor's device the current one, on which Triton launches; does nothing for a tensor on the CPU."""
+    context: AbstractContextManager[None] = torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]
+    return context
+
+
+class _Composite(torch.autograd.Function):
+    """(pixels [2, N], channels [C, N]) to (image [C, H, W] without background, transmittance [H, W])."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, pixels: Tensor, channels: Tensor, bins: Bins, camera: Camera, settings: SplatSettings
+    ) -> tuple[Tensor, Tensor]:
+        splats = torch.cat([pixels, channels]).T.contiguous()
+        count, shape = len(channels), (camera.height, camera.width)
+        image = splats.new_empty(count, *shape)
+        transmittance = splats.new_empty(shape)
+        last = torch.empty(shape, dtype=torch.int32, device=splats.device)
+        radius = settings.radius_in_pixels(camera)
+        with _current(splats):
+            kernels.forward[bins.tiles, count // kernels.CHANNELS](
+                splats, bins.pair_point, bins.tile_start, image, transmittance, last, bins.columns, *shape, count,
+                radius, settings.points_per_pixel, num_warps=kernels.WARPS,
+            )  # fmt: skip
+        ctx.save_for_backward(splats, transmittance, last)
+        ctx.bins, ctx.radius = bins, radius
+        return image, transmittance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        splats, transmittance, last = ctx.saved_tensors
+        bins: Bins = ctx.bins
+        gradient, behind = (each.contiguous() for each in gradients)
+        count = splats.shape[1] - 2
+        chunks = count // kernels.CHANNELS
+        # Zeros: the kernel leaves out the pairs that lie behind all that a tile's pixels took.
+        slots = splats.new_zeros(len(bins.pair_slot), chunks, kernels.SLOT)
+        with _current(splats):
+            kernels.backward[bins.tiles, chunks](
+                splats, bins.pair_point, bins.pair_slot, bins.tile_start, gradient, behind, transmittance, last, slots,
+                bins.columns, *transmittance.shape, count, ctx.radius, num_warps=kernels.WARPS,
+            )  # fmt: skip
+        sums = torch.zeros(len(splats), chunks, kernels.SLOT, device=splats.device)
+        if len(slots):
+            sums[bins.order] = torch.segment_reduce(slots, "sum", offsets=bins.slot_start, initial=0)
+        return sums[..., :2].sum(dim=1).T, sums[..., 2:].flatten(1).T, None, None, None
+
+
+class TritonRenderer:
+    """Our tile renderer on CUDA, or in Triton's interpreter; its results are the same bits at every call."""
+
+    name = "triton"
+
+    def __init__(self, settings: SplatSettings, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        self._background = torch.tensor(settings.background, device=device)[:, None, None]
+
+    def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
+        u, v, depth = project(parameters[POSITION], camera)
+        bins = bin_splats(u.detach(), v.detach(), depth.detach(), camera, self.settings.radius_in_pixels(camera))
+        channels = features(parameters, camera, self.settings.view_direction, harmonics)
+        colours, transmittance = _Composite.apply(  # type: ignore[no-untyped-call]
+            torch.stack([u, v]), channels, bins, camera, self.settings
+        )
+        if len(channels) > 3:
+            values = sh.basis(pixel_directions(camera, parameters.device))
+            coefficients = colours[3:].view(sh.COUNT, 3, *colours.shape[1:])
+            colours = colours[:3] + torch.einsum("jhw,jchw->chw", values, coefficients)
+        image: Tensor = (colours + transmittance * self._background).clamp(0, 1).permute(1, 2, 0)
+        return image
+
+    def synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

@@ -1,0 +1,132 @@
+"""The Triton renderer's kernels: compositing tiles forward and backward, 3 channels at a time.
+
+A program is one warp that owns a tile of 8x8 pixels, two to a lane, and walks over the tile's *pairs* (a splat in a
+tile, nearest first). Since a warp's sums are shuffles, no loop has a barrier; since each pair writes a *slot* of its
+own, no kernel has an atomic. What is computed is what `cpu_kernels` computes; docs/gpu.md tells why it is cut so.
+"""
+
+# Triton compiles these functions: they are written for its language, not for mypy.
+# mypy: ignore-errors
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from pointrad.render import cpu_kernels
+
+TILE = tl.constexpr(8)
+# How many pairs are composited between two looks at whether the tile's pixels are all full.
+BATCH = tl.constexpr(32)
+OPAQUE = tl.constexpr(float(cpu_kernels.OPAQUE))
+SMALLEST_Q = tl.constexpr(float(cpu_kernels.SMALLEST_Q))
+
+CHANNELS = 3  # of one program; a grid's second axis covers more
+SLOT = CHANNELS + 2  # du, dv and the channels
+WARPS = 1
+
+
+@triton.jit
+def _pixels(tile, columns, height, width):
+    """The tile's left and top, its pixels' columns and rows within it, their places in the image, who is inside."""
+    pixel = tl.arange(0, TILE * TILE)
+    left, top = (tile % columns) * TILE, (tile // columns) * TILE
+    x, y = pixel % TILE, pixel // TILE
+    inside = (left + x < width) & (top + y < height)
+    return left, top, x.to(tl.float32), y.to(tl.float32), (top + y) * width + left + x, inside
+
+
+@triton.jit
+def _offset(splat, left, top, x, y):
+    """From a splat's centre to the pixels' centres; forward and backward must round alike."""
+    return x - (tl.load(splat) - left - 0.5), y - (tl.load(splat + 1) - top - 0.5)
+
+
+@triton.jit
+def forward(splats, pair_point, tile_start, image, transmittance, last, columns, height, width, channels, radius,
+            nearest):  # fmt: skip
+    """Composite channels 3 c to 3 c + 2 of tile t, for the program (t, c) (spec, section 5).
+
+    splats: [N, 2 + channels] float32, u, v and channels; pair_point: [P] int32, the point of each pair, tile by tile
+    and nearest first; tile_start: [tiles + 1] int32.
+    image: [channels, H, W] float32 out, without background; transmittance: [H, W] float32 out; last: [H, W] int32 out,
+    the last pair of its tile that each pixel takes, -1 for none.
+    """
+    tile, chunk = tl.program_id(0), tl.program_id(1)
+    left, top, x, y, place, inside = _pixels(tile, columns, height, width)
+    start, stop = tl.load(tile_start + tile), tl.load(tile_start + tile + 1)
+    square = radius * radius
+    inverse = 1.0 / square
+    t = tl.full([TILE * TILE], 1.0, tl.float32)
+    red, green, blue = t * 0.0, t * 0.0, t * 0.0
+    final = tl.full([TILE * TILE], -1, tl.int32)
+    count = tl.where(inside, 0, nearest)  # pixels beyond the image are full from the start
+    at = start
+    while at < stop:
+        end = tl.minimum(at + BATCH, stop)
+        for pair in range(at, end):
+            splat = splats + tl.load(pair_point + pair).to(tl.int64) * (channels + 2)
+            dx, dy = _offset(splat, left, top, x, y)
+            d2 = dx * dx + dy * dy
+            q = d2 * inverse
+            hit = (d2 < square) & (count < nearest)
+            a = tl.where(hit, t * (1.0 - q), 0.0)
+            colour = splat + 2 + 3 * chunk
+            red += a * tl.load(colour)
+            green += a * tl.load(colour + 1)
+            blue += a * tl.load(colour + 2)
+            t = tl.where(hit, t * tl.maximum(q, SMALLEST_Q), t)
+            count = tl.where(t < OPAQUE, nearest, count + hit.to(tl.int32))
+            final = tl.where(hit, pair - start, final)
+        at = tl.where(tl.min(count) < nearest, end, stop)
+    out = image + (3 * chunk).to(tl.int64) * height * width + place
+    tl.store(out, red, mask=inside)
+    tl.store(out + height * width, green, mask=inside)
+    tl.store(out + 2 * height * width, blue, mask=inside)
+    tl.store(transmittance + place, t, mask=inside & (chunk == 0))
+    tl.store(last + place, final, mask=inside & (chunk == 0))
+
+
+@triton.jit
+def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transmittance, last, slots, columns, height,
+             width, channels, radius):  # fmt: skip
+    """Gradients of every pair that a pixel of tile t took, through channels 3 c to 3 c + 2, for the program (t, c).
+
+    gradient: [channels, H, W] float32 of the loss with respect to `image`; behind: [H, W] float32 to `transmittance`.
+    pair_slot: [P] int32. slots: [P, channels / 3, 5] float32 out, with respect to u, v and the channels; u and v are
+    sums over the second axis. Pairs that no pixel took are left as they are.
+
+    Back to front, with only b = gradient . (colour behind the splat) carried along, and the transmittance had back by
+    dividing by the q that forward multiplied by (docs/renderer.md: T by division).
+    """
+    tile, chunk = tl.program_id(0), tl.program_id(1)
+    left, top, x, y, place, inside = _pixels(tile, columns, height, width)
+    inverse = 1.0 / (radius * radius)
+    red_at = gradient + (3 * chunk).to(tl.int64) * height * width + place
+    red = tl.load(red_at, mask=inside, other=0.0)
+    green = tl.load(red_at + height * width, mask=inside, other=0.0)
+    blue = tl.load(red_at + 2 * height * width, mask=inside, other=0.0)
+    # What lies behind the last splat counts once, whatever the number of channels.
+    b = tl.load(behind + place, mask=inside & (chunk == 0), other=0.0)
+    t = tl.load(transmittance + place, mask=inside, other=1.0)
+    final = tl.load(last + place, mask=inside, other=-1)
+    start = tl.load(tile_start + tile)
+    deepest = tl.max(final)
+    for nearer in range(0, deepest + 1):
+        pair = start + deepest - nearer
+        splat = splats + tl.load(pair_point + pair).to(tl.int64) * (channels + 2)
+        slot = slots + (tl.load(pair_slot + pair).to(tl.int64) * (channels // 3) + chunk) * 5
+        dx, dy = _offset(splat, left, top, x, y)
+        d2 = dx * dx + dy * dy
+        q = d2 * inverse
+        hit = (d2 < radius * radius) & (pair - start <= final)
+        colour = splat + 2 + 3 * chunk
+        s = red * tl.load(colour) + green * tl.load(colour + 1) + blue * tl.load(colour + 2)
+        t = tl.where(hit, t / tl.maximum(q, SMALLEST_Q), t)
+        dw = tl.where(hit, t * (s - b), 0.0)
+        a = tl.where(hit, t * (1.0 - q), 0.0)
+        b = tl.where(hit, (1.0 - q) * s + q * b, b)
+        tl.store(slot, 2.0 * inverse * tl.sum(dw * dx))
+        tl.store(slot + 1, 2.0 * inverse * tl.sum(dw * dy))
+        tl.store(slot + 2, tl.sum(a * red))
+        tl.store(slot + 3, tl.sum(a * green))
+        tl.store(slot + 4, tl.sum(a * blue))

@@ -1,0 +1,84 @@
+"""What a stage needs of a GPU's memory: said before it is loaded, and again if it was not enough after all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from pointrad.cloud import ROWS
+from pointrad.errors import UserError
+from pointrad.render import SplatSettings
+from pointrad.scene.types import Camera
+
+_FLOAT = 4
+_TILE = 8  # pixels
+# Parameters, gradient, Adam's two moments and what autograd and Adam hold in between.
+_CLOUDS = 8
+_PAIR_BYTES = 100  # of a pair of splat and tile: sorting keys and places, both ways of composition
+_SLOT_BYTES = 20  # of a pair, for every 3 channels
+_IMAGES = 16  # as large as what is composited: errors, shifted differences and gradients
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of the training views, of the cloud with its optimiser, and of rendering a view with its gradient."""
+
+    views: int
+    cloud: int
+    rendering: int
+
+    @property
+    def total(self) -> int:
+        return self.views + self.cloud + self.rendering
+
+    def __str__(self) -> str:
+        views, cloud, rendering, total = map(_megabytes, (self.views, self.cloud, self.rendering, self.total))
+        return f"about {total} MB ({views} of views, {cloud} of points, {rendering} to render)"
+
+
+def estimate(views: int, camera: Camera, points: int, settings: SplatSettings) -> Need:
+    """What a stage needs that trains `points` points on `views` views of the camera's size, on a device."""
+    pixels = camera.width * camera.height
+    channels = 30 if settings.view_direction == "pixel" else 3
+    touched = (1 + 2 * settings.radius_in_pixels(camera) / _TILE) ** 2
+    pairs = points * min(touched, pixels / _TILE**2 + 1)
+    return Need(
+        views=views * 3 * pixels * _FLOAT,
+        cloud=points * ROWS * _FLOAT * _CLOUDS,
+        rendering=round(pairs * (_PAIR_BYTES + _SLOT_BYTES * channels / 3)) + pixels * channels * _FLOAT * _IMAGES,
+    )
+
+
+@contextmanager
+def within(need: Need, device: torch.device, stage: str) -> Iterator[None]:
+    """Raises UserError where a GPU has less than `need` free, or runs out all the same; CPUs are not asked."""
+    free = _free(device)
+    if free is not None and need.total > free:
+        raise UserError(_shortage(need, free, device, stage))
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise UserError(f"out of memory: {_shortage(need, _free(device), device, stage)}") from None
+
+
+def _free(device: torch.device) -> int | None:
+    """Bytes that torch can still give out on a GPU, those it holds unused included."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
+def _shortage(need: Need, free: int | None, device: torch.device, stage: str) -> str:
+    left = "" if free is None else f", where {_megabytes(free)} MB are free"
+    return (
+        f"stage {stage} needs {need} on {device}{left}; raise dataset.downscale or schedule.stages.{stage}.downscale, "
+        "lower init.kept_share, or share the GPU with fewer runs"
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:,.0f}"

@@ -1,0 +1,54 @@
+"""What `make bench-gpu` and its companions do, as far as it can be known without a GPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from rich.console import Console
+
+from pointrad.render.cpu import CpuRenderer
+from tests.runs import REPOSITORY
+
+pytest.importorskip("triton")
+from bench import gpu, gpu_roofline, workload
+
+
+def printed(timings: list[gpu.Timing]) -> str:
+    console = Console(width=140)
+    with console.capture() as capture:
+        console.print(gpu.table(timings, "NVIDIA Test"))
+    return capture.get()
+
+
+def test_it_times_rendering_gradients_and_steps() -> None:
+    timings = list(gpu.measure("triton", CpuRenderer(workload.SETTINGS), 50, size=16, rounds=2, calls=1))
+    assert [timing.what for timing in timings] == list(gpu.WHAT)
+    assert all(len(timing.rounds) == 2 and min(timing.rounds) > 0 for timing in timings)
+
+
+def test_its_table_names_the_device_compares_with_ours_and_cites_the_paper() -> None:
+    timings = [
+        gpu.Timing("step", 100, name, (ms, ms, 9.0)) for name, ms in zip(gpu.NAMES, (2.0, 3.0, 8.0), strict=True)
+    ]
+    text = printed(timings)
+    for expected in ("NVIDIA Test", "1.00 x", "1.50 x", "4.00 x", "500.0", "148.59 s", "13.5", "120.0"):
+        assert expected in text
+
+
+def test_without_a_gpu_it_says_so() -> None:
+    command = [sys.executable, "-m", "bench.gpu", "cuda:77"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: nothing to time: renderer.device: found 'cuda:77'; this machine has")
+
+
+def test_a_steps_traffic_counts_every_tensor_once() -> None:
+    a = torch.ones(100)
+    with gpu_roofline.Traffic() as counted:
+        b = a.view(10, 10) + 1
+        b.mul_(a[:10])
+    # 100 and 100 floats of the sum, then 100, 10 and the 100 that mul_ returns.
+    assert (counted.launches, counted.bytes) == (2, 4 * (200 + 210))
