@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,11 @@ HEADER = """\
 |---|---|---|---|---|---|---|"""
 
 
-def compiled(name: str, architecture: int) -> Any:
-    """The kernel `name` of `triton_kernels`, compiled by Triton for sm_`architecture`; needs no device."""
+def compiled(name: str, architecture: int, ones: Sequence[str] = ()) -> Any:
+    """The kernel `name` of `triton_kernels`, compiled by Triton for sm_`architecture`; needs no device.
+
+    ones: integer arguments that are 1, for which Triton compiles a kernel of its own (an image one tile wide, K = 1).
+    """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -64,10 +67,10 @@ def compiled(name: str, architecture: int) -> Any:
     from pointrad.render import triton_kernels as kernels
 
     function = getattr(kernels, name)
-    signature = SIGNATURES[name]
+    signature = SIGNATURES[name] | dict.fromkeys(ones, "constexpr")
     assert tuple(signature) == tuple(function.arg_names), f"{name}: signature and kernel differ"
     aligned = {(place,): [["tt.divisibility", 16]] for place, kind in enumerate(signature.values()) if kind[0] == "*"}
-    source = ASTSource(function, signature, constexprs={}, attrs=aligned)
+    source = ASTSource(function, signature, constexprs=dict.fromkeys(ones, 1), attrs=aligned)
     return triton.compile(source, target=GPUTarget("cuda", architecture, 32), options={"num_warps": kernels.WARPS})
 
 

@@ -36,12 +36,6 @@ def _pixels(tile, columns, height, width):
 
 
 @triton.jit
-def _offset(splat, left, top, x, y):
-    """From a splat's centre to the pixels' centres; forward and backward must round alike."""
-    return x - (tl.load(splat) - left - 0.5), y - (tl.load(splat + 1) - top - 0.5)
-
-
-@triton.jit
 def forward(splats, pair_point, tile_start, image, transmittance, last, columns, height, width, channels, radius,
             nearest):  # fmt: skip
     """Composite channels 3 c to 3 c + 2 of tile t, for the program (t, c) (spec, section 5).
@@ -65,7 +59,7 @@ def forward(splats, pair_point, tile_start, image, transmittance, last, columns,
         end = tl.minimum(at + BATCH, stop)
         for pair in range(at, end):
             splat = splats + tl.load(pair_point + pair).to(tl.int64) * (channels + 2)
-            dx, dy = _offset(splat, left, top, x, y)
+            dx, dy = x - (tl.load(splat) - left - 0.5), y - (tl.load(splat + 1) - top - 0.5)
             d2 = dx * dx + dy * dy
             q = d2 * inverse
             hit = (d2 < square) & (count < nearest)
@@ -115,7 +109,7 @@ def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transm
         pair = start + deepest - nearer
         splat = splats + tl.load(pair_point + pair).to(tl.int64) * (channels + 2)
         slot = slots + (tl.load(pair_slot + pair).to(tl.int64) * (channels // 3) + chunk) * 5
-        dx, dy = _offset(splat, left, top, x, y)
+        dx, dy = x - (tl.load(splat) - left - 0.5), y - (tl.load(splat + 1) - top - 0.5)
         d2 = dx * dx + dy * dy
         q = d2 * inverse
         hit = (d2 < radius * radius) & (pair - start <= final)

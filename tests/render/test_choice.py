@@ -109,7 +109,7 @@ class TestTriton:
         assert "a newer NVIDIA driver may help" in problem
 
 
-def test_the_point_that_tries_triton_out_is_seen() -> None:
+def test_trying_triton_out_succeeds_where_it_works() -> None:
     pytest.importorskip("triton")
     triton_support._try_out(DEVICE)
 

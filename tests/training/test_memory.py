@@ -1,0 +1,80 @@
+"""A GPU's memory: asked for before it is taken, and what is said where it runs out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pointrad.errors import UserError
+from pointrad.training.memory import Need, estimate, within
+from tests.device import DEVICE, needs_gpu
+from tests.render.clouds import front_camera, settings
+from tests.runs import random_cloud
+from tests.scenes import sphere_views
+
+GPU = torch.device("cuda")
+NEED = Need(views=200 * 2**20, cloud=50 * 2**20, rendering=20 * 2**20)
+
+
+@pytest.fixture
+def _free_300_mb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU with 100 MB free, and 200 MB that torch holds and uses none of."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100 * 2**20, 2**34))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 250 * 2**20)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 50 * 2**20)
+
+
+def test_views_are_counted_as_float32_and_everything_grows_with_its_cause() -> None:
+    need = estimate(100, front_camera(400, 400), 50_000, settings(0.015))
+    assert need.views == 100 * 3 * 400 * 400 * 4
+    assert estimate(100, front_camera(400, 400), 100_000, settings(0.015)).cloud == 2 * need.cloud
+    assert estimate(100, front_camera(400, 400), 50_000, settings(0.03)).rendering > need.rendering
+    assert estimate(100, front_camera(400, 400), 50_000, settings(0.015, 15, "pixel")).rendering > need.rendering
+
+
+@pytest.mark.usefixtures("_free_300_mb")
+def test_what_fits_is_let_through() -> None:
+    with within(NEED, GPU, "base"):
+        pass
+
+
+@pytest.mark.usefixtures("_free_300_mb")
+def test_what_does_not_fit_is_refused_before_it_is_loaded_with_the_keys_that_help() -> None:
+    large = Need(views=1200 * 2**20, cloud=50 * 2**20, rendering=20 * 2**20)
+    with pytest.raises(UserError) as error, within(large, GPU, "refine_2"):
+        pytest.fail("was not refused")
+    for part in (
+        "stage refine_2 needs about 1,270 MB (1,200 of views, 50 of points, 20 to render) on cuda",
+        "where 300 MB are free",
+        "dataset.downscale",
+        "schedule.stages.refine_2.downscale",
+        "init.kept_share",
+    ):
+        assert part in str(error.value)
+
+
+@pytest.mark.usefixtures("_free_300_mb")
+def test_running_out_all_the_same_is_explained_alike() -> None:
+    with pytest.raises(UserError, match="out of memory: stage base needs about 270 MB"), within(NEED, GPU, "base"):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def test_a_cpu_is_not_asked() -> None:
+    with within(Need(2**60, 0, 0), torch.device("cpu"), "base"):
+        pass
+
+
+@needs_gpu
+def test_a_step_takes_no_more_than_was_estimated() -> None:
+    from pointrad.cloud import Cloud
+    from pointrad.render.triton import TritonRenderer
+    from pointrad.training.step import build_step
+    from tests.training.test_step import ADAM, FULL
+
+    view = sphere_views(1, 400, 400)[0]
+    cloud = Cloud(random_cloud(50_000).parameters.to(DEVICE))
+    step = build_step(cloud, TritonRenderer(settings(0.015), DEVICE), FULL, ADAM)
+    target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE)
+    torch.cuda.reset_peak_memory_stats(DEVICE)
+    step(view.camera, target, 1.0)
+    assert torch.cuda.max_memory_allocated(DEVICE) < estimate(1, view.camera, len(cloud), settings(0.015)).total
