@@ -12,10 +12,12 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from launcher.requeue import preemptible
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.progress import announce
 from pointrad.run import run
+from pointrad.status import discard_if_empty
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -24,9 +26,9 @@ def main(composed: DictConfig) -> float:
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     try:
         config = RunConfig.parse(OmegaConf.to_container(composed, resolve=True))
-        result = run(config, run_dir)
+        result = preemptible(lambda: run(config, run_dir))
     except UserError as error:
-        _remove_if_empty(run_dir)
+        discard_if_empty(run_dir)
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -39,11 +41,6 @@ def main(composed: DictConfig) -> float:
     print(result.published_lines())
     print(f"Pictures: {run_dir / 'pictures'}")
     return result.psnr_db
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -19,6 +19,7 @@ from pointrad.scene.types import Split
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -26,6 +27,17 @@ class Config(BaseModel):
     """Base of all configs: immutable, unknown keys, NaN and infinities are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: object) -> Self:
+        """Check a composed configuration (plain dicts, lists and scalars).
+
+        Raises UserError naming each wrong key, the value found and what would be valid.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UserError("\n".join(_explain(problem, values) for problem in error.errors())) from None
 
 
 class DemoDatasetConfig(Config):
@@ -54,31 +66,152 @@ class BlenderDatasetConfig(Config):
         return root
 
 
+DatasetConfig = DemoDatasetConfig | BlenderDatasetConfig
+
+
 class SceneConfig(Config):
     """What the published code sets per scene: the share of hull points kept and the splat radius (NDC)."""
 
     name: str
-    kept_share: Annotated[float, Field(gt=0, le=1)]
+    kept_share: PositiveShare
     splat_radius: Positive
 
 
-class NoCorruptionConfig(Config):
-    name: Literal["none"]
-    level: Literal[0]
-    seed: int
+class MaskErrorConfig(Config):
+    """One kind of mask error. Its other keys say how bad it is at level 1; at level 0 it changes nothing."""
+
+    level: Share
 
 
-class AffineCorruptionConfig(Config):
+class AffineConfig(MaskErrorConfig):
     """The jitter at level 1; `level` scales every part (spec, section 2)."""
 
     name: Literal["affine"]
-    level: Share
-    seed: int
     rotation_degrees: NonNegative
     translation: NonNegative
     shrink: Share
     grow: NonNegative
     shear_degrees: Annotated[float, Field(ge=0, le=90)]
+
+
+class MorphologyConfig(MaskErrorConfig):
+    """By how much the silhouette shrinks or grows at level 1, as shares of the object's size."""
+
+    name: Literal["morphology"]
+    direction: Literal["erode", "dilate", "either"]
+    erode: Share
+    dilate: NonNegative
+
+
+class BoundaryConfig(MaskErrorConfig):
+    """Noise along the contour: its deviation at level 1 and its correlation length, as shares of the object's size."""
+
+    name: Literal["boundary"]
+    amplitude: NonNegative
+    correlation: PositiveShare
+
+
+class HolesConfig(MaskErrorConfig):
+    """`coverage`: missing at level 1, a share of the object's area. `size`: of a blob, a share of the object's size."""
+
+    name: Literal["holes"]
+    coverage: Share
+    size: PositiveShare
+
+
+class SpuriousConfig(MaskErrorConfig):
+    """`coverage`: false at level 1, as a multiple of the object's area. `size`: of a blob, a share of its size."""
+
+    name: Literal["spurious"]
+    coverage: NonNegative
+    size: PositiveShare
+
+
+class DropoutConfig(MaskErrorConfig):
+    """Whether the masks of the views that lose theirs are empty, full, or either with equal chances."""
+
+    name: Literal["dropout"]
+    kind: Literal["empty", "full", "either"]
+
+
+MaskError = Annotated[
+    AffineConfig | MorphologyConfig | BoundaryConfig | HolesConfig | SpuriousConfig | DropoutConfig,
+    Field(discriminator="name"),
+]
+
+
+class CorruptionConfig(MaskErrorConfig):
+    """What the corruption of a run has besides its kind of error: its seed, and what the wrong masks touch.
+
+    targets: "clean" leaves the training images as they are, as the published study does; "masked" sets what lies
+    outside the corrupted mask to the background, as a pipeline does that has no other mask.
+    """
+
+    seed: Annotated[int, Field(ge=0)]
+    targets: Literal["clean", "masked"]
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the corrupted masks, as plain values; level 0 of all models is the same."""
+        return self.model_dump(mode="json", exclude={"targets"}) if self.level else {"level": 0}
+
+
+class NoCorruptionConfig(CorruptionConfig):
+    name: Literal["none"]
+    level: Literal[0]
+
+
+class AffineCorruptionConfig(CorruptionConfig, AffineConfig):
+    pass
+
+
+class MorphologyCorruptionConfig(CorruptionConfig, MorphologyConfig):
+    pass
+
+
+class BoundaryCorruptionConfig(CorruptionConfig, BoundaryConfig):
+    pass
+
+
+class HolesCorruptionConfig(CorruptionConfig, HolesConfig):
+    pass
+
+
+class SpuriousCorruptionConfig(CorruptionConfig, SpuriousConfig):
+    pass
+
+
+class DropoutCorruptionConfig(CorruptionConfig, DropoutConfig):
+    pass
+
+
+class MixedCorruptionConfig(CorruptionConfig):
+    """Several kinds of error, one after another. `level` scales the level of each.
+
+    A mapping rather than a list, so that `corruption.parts.holes.level=0` works in Hydra.
+    """
+
+    name: Literal["mixed"]
+    parts: Annotated[dict[str, MaskError], Field(min_length=1)]
+
+    def decisive(self) -> dict[str, Any]:
+        """As of any model; the parts by their order, not by their names."""
+        values = super().decisive()
+        if self.level:
+            values["parts"] = list(values["parts"].values())
+        return values
+
+
+AnyCorruptionConfig = Annotated[
+    NoCorruptionConfig
+    | AffineCorruptionConfig
+    | MorphologyCorruptionConfig
+    | BoundaryCorruptionConfig
+    | HolesCorruptionConfig
+    | SpuriousCorruptionConfig
+    | DropoutCorruptionConfig
+    | MixedCorruptionConfig,
+    Field(discriminator="name"),
+]
 
 
 class InitConfig(Config):
@@ -88,7 +221,7 @@ class InitConfig(Config):
     lattice: Annotated[int, Field(ge=2, le=1024)]
     bounds: tuple[float, float]
     consistency: Share
-    kept_share: Annotated[float, Field(gt=0, le=1)]
+    kept_share: PositiveShare
     jitter: NonNegative
     outside_margin: NonNegative
 
@@ -156,7 +289,7 @@ class StageConfig(Config):
     harmonics: bool
     colour_lr: NonNegative
     position_lr: NonNegative
-    lr_decay: Annotated[float, Field(gt=0, le=1)]
+    lr_decay: PositiveShare
     downscale: Count
     loss: Annotated[PhotometricLossConfig | SilhouetteLossConfig, Field(discriminator="name")]
     before: tuple[Operation, ...]
@@ -205,6 +338,12 @@ class ArtifactsConfig(Config):
     turntable: TurntableConfig
 
 
+class CacheConfig(Config):
+    """Where preparation that runs share is kept; None keeps none."""
+
+    dir: Path | None
+
+
 class CheckpointConfig(Config):
     every_seconds: NonNegative
 
@@ -226,9 +365,9 @@ class WandbTrackerConfig(Config):
 class RunConfig(Config):
     """All of one run."""
 
-    dataset: Annotated[DemoDatasetConfig | BlenderDatasetConfig, Field(discriminator="name")]
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
-    corruption: Annotated[NoCorruptionConfig | AffineCorruptionConfig, Field(discriminator="name")]
+    corruption: AnyCorruptionConfig
     init: InitConfig
     model: ModelConfig
     renderer: RendererConfig
@@ -236,48 +375,82 @@ class RunConfig(Config):
     eval: EvalConfig
     artifacts: ArtifactsConfig
     checkpoint: CheckpointConfig
+    cache: CacheConfig
     tracker: Annotated[NoTrackerConfig | WandbTrackerConfig, Field(discriminator="name")]
     seed: Annotated[int, Field(ge=0)]
     threads: Annotated[int, Field(ge=0)]
 
-    @classmethod
-    def parse(cls, values: object) -> RunConfig:
-        """Check a composed configuration (plain dicts, lists and scalars).
-
-        Raises UserError naming each wrong key, the value found and what would be valid.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise UserError("\n".join(_explain(problem) for problem in error.errors())) from None
-
     def identity(self) -> str:
-        """16 hex digits that name what is trained: equal for two runs exactly when their training is the same.
+        """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
+        same. Studies compute each identity once."""
+        return _digest(self._trained() | {"eval": self.eval.model_dump(mode="json")})
 
-        Device, threads, folders, evaluation, pictures, checkpoints and trackers do not change the trained cloud.
+    def training_identity(self) -> str:
+        """16 hex digits that name the trained cloud, whatever it is evaluated on; a checkpoint belongs to one."""
+        return _digest(self._trained())
+
+    def _trained(self) -> dict[str, Any]:
+        """What decides the trained cloud, as plain values.
+
+        Left out: device, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which act through
+        `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
-        values = self.model_dump(mode="json", exclude={"eval", "artifacts", "checkpoint", "tracker", "threads"})
+        excluded = {"eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
+        values = self.model_dump(mode="json", exclude=excluded)
+        values["scene"] = self.scene.name
         values["dataset"].pop("root", None)
         values["renderer"].pop("device")
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        values["schedule"]["stages"] = [
+            [name, stage.model_dump(mode="json", exclude={"enabled"})]
+            for name, stage in self.schedule.enabled_stages.items()
+        ]
+        del values["schedule"]["name"]
+        values["corruption"] = self.corruption.decisive()
+        if self.corruption.level:
+            values["corruption"]["targets"] = self.corruption.targets
+        return values
 
 
-# Pydantic puts the tag of a discriminated union into an error's location; it is no part of the config's key.
-_UNION_TAGS = frozenset(
-    {"demo", "blender", "none", "affine", "photometric", "silhouette", "wandb"}
-    | {"remove_outliers", "duplicate", "drop_faint_harmonics"}
-)
+class CorruptionsConfig(Config):
+    """What `corruptions.py` draws or matches: the models, each at every level, on the training views of a scene."""
+
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
+    scene: SceneConfig
+    models: Annotated[dict[str, AnyCorruptionConfig], Field(min_length=1)]
+    levels: Annotated[tuple[Share, ...], Field(min_length=1)]
+    view: Annotated[int, Field(ge=0)]
+    picture: Path
+    matched_iou: Share | None
 
 
-def _explain(problem: Any) -> str:
-    location = problem["loc"]
-    key = ".".join(str(part) for i, part in enumerate(location) if not (i > 0 and part in _UNION_TAGS))
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _key(problem: Any, values: Any) -> str:
+    """The key that a problem is about, as one writes it on the command line.
+
+    Pydantic's location of an error also names the members of unions on the way; `values` has no such keys.
+    """
+    key, at = [], values
+    for place, part in enumerate(problem["loc"], 1):
+        if (isinstance(at, dict) and part in at) or (isinstance(at, list | tuple) and part in range(len(at))):
+            key.append(part)
+            at = at[part]
+        elif problem["type"] == "missing" and place == len(problem["loc"]):
+            key.append(part)
+    return ".".join(map(str, key))
+
+
+def _explain(problem: Any, values: object) -> str:
+    """One of pydantic's problems as a line: the key, what was found and what is expected."""
+    key = _key(problem, values)
     message = problem["msg"].removeprefix("Value error, ")
     match problem["type"]:
         case "missing":
             return f"{key}: missing; expected a value"
         case "extra_forbidden":
-            return f"{key}: unknown key (value {problem['input']!r}); see `python train.py --help` for the valid ones"
+            return f"{key}: unknown key (value {problem['input']!r}); see --help for the valid ones"
         case "value_error":
             return f"{key}: {message}"
         case "union_tag_invalid":

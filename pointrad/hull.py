@@ -113,18 +113,24 @@ def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, 
     return Votes(lattice, counts, len(views), floor)
 
 
-def initialise(views: Sequence[View], config: InitConfig, seed: int) -> InitialPoints:
+def hull_votes(views: Sequence[View], config: InitConfig) -> Votes:
+    """The votes of `views` as `config` needs them: exact from the number that `config.consistency` asks for."""
+    floor = votes_needed(len(views), config.consistency)
+    return count_votes(views, Lattice(config.lattice, *config.bounds), config.outside_margin, floor)
+
+
+def initialise(views: Sequence[View], config: InitConfig, seed: int, votes: Votes | None = None) -> InitialPoints:
     """A random `kept_share` of the soft visual hull's points (at least one), coloured from the views.
 
     A point's colour is the mean over all views that have it inside their image of the bilinear colour there; mid-grey
     if there is none. `config.jitter` moves the points, in lattice steps, before they are coloured. The same views,
-    config and seed give the same points whatever the number of threads.
+    config and seed give the same points whatever the number of threads. `votes`: `hull_votes(views, config)`, where a
+    caller has them.
 
     Raises UserError if the hull is empty.
     """
-    lattice = Lattice(config.lattice, *config.bounds)
-    needed = votes_needed(len(views), config.consistency)
-    votes = count_votes(views, lattice, config.outside_margin, floor=needed)
+    votes = votes or hull_votes(views, config)
+    lattice, needed = votes.lattice, votes.floor
     hull = np.flatnonzero(votes.counts)
     if hull.size == 0:
         raise _empty_hull(views, config, needed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,19 +13,21 @@ from pointrad.artifacts.curves import write_curves
 from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
 from pointrad.artifacts.ply import write_ply
 from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.cache import Cache
 from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
-from pointrad.corruption import build_corruption, corrupt_views, mask_iou
+from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
 from pointrad.files import replacing, write_json
-from pointrad.hull import initialise
+from pointrad.hull import hull_votes, initialise
+from pointrad.preemption import Preempted, raise_if_told
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import provenance
 from pointrad.render import Renderer, SplatSettings, build_renderer
 from pointrad.render.cpu import set_threads
-from pointrad.scene.loading import load_scene
-from pointrad.scene.types import Camera, Float32Array, Scene
+from pointrad.scene.types import Camera, Float32Array, Scene, View
+from pointrad.status import SUMMARY_FILE, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.record import EpochRecord
@@ -41,6 +43,7 @@ class RunResult:
     seed: int
     corruption: str
     level: float
+    targets: str
     consistency: float
     mask_iou: float
     psnr_db: float
@@ -72,43 +75,55 @@ class RunResult:
 def run(config: RunConfig, run_dir: Path) -> RunResult:
     """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
 
-    Raises UserError for what the user can mend; KeyboardInterrupt leaves a run that the same call resumes.
+    What becomes of it is kept in the folder (`pointrad.status`). Raises UserError for what the user can mend, and if
+    another process is computing this run; KeyboardInterrupt leaves a run that the same call resumes.
     """
+    with recording(run_dir):
+        return _run(config, run_dir)
+
+
+def _run(config: RunConfig, run_dir: Path) -> RunResult:
     set_threads(config.threads)
-    identity = config.identity()
-    state = Checkpoint.load(run_dir, identity)
-    scene = load_scene(config.dataset, config.scene.name, config.eval.split)
+    state = Checkpoint.load(run_dir, config.training_identity())
+    cache = Cache(config.cache.dir)
+    scene = cache.scene(config.dataset, config.scene.name, config.eval.split)
     _check_picture_views(config, scene)
     settings = SplatSettings(
         config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
     )
     renderer = build_renderer(config.renderer, settings)
+    corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
     if state is None:
-        state = _prepare(config, scene, run_dir, identity)
+        state = _prepare(config, scene, corrupted, cache, run_dir)
     else:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
+    if config.corruption.targets == "masked":
+        scene = replace(scene, train=cut_targets(scene.train, corrupted, scene.background))
     _write_provenance(config, renderer, run_dir)
     metrics = MetricsFile(run_dir)
     metrics.truncate_after(state.progress.epoch)
     tracker = build_tracker(config, run_dir)
-    exit_code = 1
+    exit_code, preempted = 1, False
     try:
         result = _train_and_evaluate(config, scene, renderer, state, run_dir, metrics, tracker)
         exit_code = 0
+    except Preempted:
+        preempted = True
+        raise
     finally:
-        tracker.finish(exit_code)
+        tracker.finish(exit_code, preempted)
     return result
 
 
-def _prepare(config: RunConfig, scene: Scene, run_dir: Path, identity: str) -> Checkpoint:
-    """From the scene to the initial cloud; only here are corrupted views seen."""
-    corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
-    points = initialise(corrupted, config.init, config.seed)
+def _prepare(config: RunConfig, scene: Scene, corrupted: tuple[View, ...], cache: Cache, run_dir: Path) -> Checkpoint:
+    """From corrupted views to the initial cloud, kept as the first checkpoint."""
+    votes = cache.votes(config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
+    points = initialise(corrupted, config.init, config.seed, votes)
     iou = mask_iou(corrupted, scene.train)
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)
     cloud = Cloud.from_points(torch.from_numpy(points.positions), torch.from_numpy(points.colours), config.seed)
-    state = initial_state(cloud, identity, {"mask_iou": iou, "hull_points": points.hull_points})
+    state = initial_state(cloud, config.training_identity(), {"mask_iou": iou, "hull_points": points.hull_points})
     state.save(run_dir)
     return state
 
@@ -133,7 +148,7 @@ def _train_and_evaluate(
     write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
     _write_artifacts(config, scene, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
     result = _summarise(config, scene, renderer, cloud, evaluation, state)
-    write_json(run_dir / "summary.json", asdict(result))
+    write_json(run_dir / SUMMARY_FILE, asdict(result))
     tracker.summarise(asdict(result))
     return result
 
@@ -148,6 +163,7 @@ class _Reporter:
 
     def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
         self.bar.step(stage, stage_epoch, points)
+        raise_if_told()
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.metrics.append(record)
@@ -216,6 +232,7 @@ def _summarise(
         seed=config.seed,
         corruption=config.corruption.name,
         level=config.corruption.level,
+        targets=config.corruption.targets,
         consistency=config.init.consistency,
         mask_iou=state.facts["mask_iou"],
         psnr_db=evaluation.psnr_db,
@@ -231,7 +248,7 @@ def _summarise(
         peak_memory_mb=peak_memory_mb(renderer.device),
         renderer=renderer.name,
         device=device_name(renderer.device),
-        identity=state.identity,
+        identity=config.identity(),
         status="done",
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -15,6 +16,14 @@ from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def groups() -> list[str]:
+    """The groups that a run chooses from: those in the defaults of conf/train.yaml."""
+    defaults = yaml.safe_load((REPOSITORY / "conf" / "train.yaml").read_text())["defaults"]
+    names = [name for entry in defaults if isinstance(entry, dict) for name in entry]
+    return sorted(name for name in names if (REPOSITORY / "conf" / name).is_dir())
+
 
 # A run of the tiny scene that ends in a moment, whatever the schedule.
 QUICK = (

@@ -80,7 +80,9 @@ class TestAFinishedRun:
         found = {str(path.relative_to(finished.folder)) for path in finished.folder.rglob("*") if path.is_file()}
         pictures = ("masks", "0_init", "1_base", "2_full", "3_refine", "curves")
         expected = {"config.yaml", "provenance.json", "metrics.jsonl", "summary.json", "evaluation.json", "cloud.ply"}
-        expected |= {"turntable.mp4", "checkpoint.pt"} | {f"pictures/{name}.png" for name in pictures}
+        expected |= {"turntable.mp4", "checkpoint.pt", "status.json", "run.lock"} | {
+            f"pictures/{name}.png" for name in pictures
+        }
         assert {path for path in found if not path.startswith("wandb")} == expected
 
     def test_its_summary_has_the_promised_keys(self, finished: Ended) -> None:

@@ -11,14 +11,14 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from pointrad.config import RunConfig, StageConfig
 from pointrad.errors import UserError
-from tests.runs import REPOSITORY, composed, config
+from tests.runs import REPOSITORY, composed, config, groups
 
 
 def options(group: str) -> list[str]:
     return sorted(path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml"))
 
 
-GROUPS = sorted(path.name for path in (REPOSITORY / "conf").iterdir() if path.is_dir())
+GROUPS = groups()
 
 
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
@@ -96,8 +96,8 @@ class TestPublishedConstants:
 
     def test_the_corruption_is_the_published_one_at_level_0(self) -> None:
         assert config().corruption.model_dump() == {
-            "name": "affine", "level": 0, "seed": 42, "rotation_degrees": 90, "translation": 0.5, "shrink": 0.5,
-            "grow": 1, "shear_degrees": 90,
+            "name": "affine", "level": 0, "seed": 42, "targets": "clean", "rotation_degrees": 90,
+            "translation": 0.5, "shrink": 0.5, "grow": 1, "shear_degrees": 90,
         }  # fmt: skip
 
     def test_the_nearest_15_splats_are_composited(self) -> None:
@@ -108,9 +108,9 @@ class TestPublishedConstants:
         assert (dataset.downscale, dataset.background) == (2, "black")
 
 
-def altered(key: str, value: Any) -> dict[str, Any]:
-    """The default configuration with one value set."""
-    values: Any = composed("schedule=report")
+def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
+    """The default configuration, or with these overrides, with one value set."""
+    values: Any = composed("schedule=report", *overrides)
     at = values
     *path, last = key.split(".")
     for part in path:
@@ -190,6 +190,38 @@ def test_a_bad_item_of_a_list_is_named_by_its_place() -> None:
         config("artifacts.views=[0,-1]")
 
 
+@pytest.mark.parametrize(
+    ("model", "key", "value", "valid"),
+    [
+        ("morphology", "direction", "shrink", "'erode', 'dilate' or 'either'"),
+        ("morphology", "erode", 1.1, "less than or equal to 1"),
+        ("morphology", "dilate", -1, "greater than or equal to 0"),
+        ("boundary", "amplitude", -1, "greater than or equal to 0"),
+        ("boundary", "correlation", 0, "greater than 0"),
+        ("holes", "coverage", 1.5, "less than or equal to 1"),
+        ("holes", "size", 0, "greater than 0"),
+        ("spurious", "coverage", -0.5, "greater than or equal to 0"),
+        ("spurious", "size", 1.5, "less than or equal to 1"),
+        ("dropout", "kind", "some", "'empty', 'full' or 'either'"),
+        ("mixed", "parts.holes.level", 2, "less than or equal to 1"),
+        ("mixed", "parts.pose.grow", -1, "greater than or equal to 0"),
+        ("mixed", "parts.pose.name", "mixed", "'affine', 'morphology'"),
+        ("mixed", "parts", {}, "at least 1 item"),
+    ],
+)
+def test_a_bad_value_of_a_corruption_is_explained(model: str, key: str, value: Any, valid: str) -> None:
+    with pytest.raises(UserError) as caught:
+        RunConfig.parse(altered(f"corruption.{key}", value, f"corruption={model}"))
+    assert str(caught.value).startswith(f"corruption.{key}: found {value!r}")
+    assert valid in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["holes.seed", "holes.targets", "pose.levle"])
+def test_a_part_of_a_mix_has_no_key_but_its_models(key: str) -> None:
+    with pytest.raises(UserError, match=rf"^corruption\.parts\.{key}: unknown key \(value 1\)"):
+        RunConfig.parse(altered(f"corruption.parts.{key}", 1, "corruption=mixed"))
+
+
 def test_every_mistake_is_reported_at_once() -> None:
     values = altered("seed", -1)
     values["corruption"]["level"] = 7
@@ -233,30 +265,54 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 
 class TestIdentity:
-    """It names what is trained, and nothing else."""
+    """It names the result, and nothing else; the training's identity leaves the evaluation out as well."""
 
     BLENDER = ("dataset=blender", "dataset.root=here")
+    LEVEL = "corruption.level=0.1"
 
     @pytest.mark.parametrize(
         "override",
         [
-            "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "eval.split=val",
-            "eval.lpips=false", "artifacts.views=[]", "checkpoint.every_seconds=1",
+            "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "artifacts.views=[]",
+            "checkpoint.every_seconds=1", "cache.dir=here", "schedule.name=mine",
+            "scene.kept_share=0.5 init.kept_share=0.035",
+            "corruption.seed=1", "corruption=none", "corruption.targets=masked",
         ],
     )  # fmt: skip
-    def test_what_does_not_change_training_does_not_change_it(self, override: str) -> None:
-        assert config(*self.BLENDER, override).identity() == config(*self.BLENDER).identity()
+    def test_what_does_not_change_the_result_does_not_change_it(self, override: str) -> None:
+        assert config(*self.BLENDER, *override.split()).identity() == config(*self.BLENDER).identity()
+
+    @pytest.mark.parametrize("override", ["eval.split=val", "eval.lpips=false"])
+    def test_evaluation_changes_it_but_not_the_trainings(self, override: str) -> None:
+        assert config(override).identity() != config().identity()
+        assert config(override).training_identity() == config().training_identity()
+
+    def test_a_stage_that_is_not_enabled_does_not_change_it(self) -> None:
+        stages = ("schedule.stages.position_pretraining.enabled=false", "schedule.stages.colour_only.enabled=false")
+        assert config("schedule=report", *stages).identity() == config("schedule=paper").identity()
 
     @pytest.mark.parametrize(
         "override",
         [
-            "seed=1", "corruption.level=0.1", "corruption.seed=1", "corruption=none", "scene=lego", "init.lattice=100",
+            "seed=1", "corruption.level=0.2", "corruption.seed=1", "corruption=none", "scene=lego", "init.lattice=100",
+            "corruption.targets=masked",
             "init.consistency=0.9", "model.view_direction=pixel", "renderer=pytorch3d", "schedule=paper",
             "schedule.stages.base.epochs=5", "dataset.downscale=1", "dataset.background=white",
         ],
     )  # fmt: skip
     def test_what_changes_training_changes_it(self, override: str) -> None:
-        assert config(*self.BLENDER, override).identity() != config(*self.BLENDER).identity()
+        base = (*self.BLENDER, self.LEVEL)
+        changed = (*self.BLENDER, override) if override == "corruption=none" else (*base, override)
+        assert config(*changed).training_identity() != config(*base).training_identity()
+
+    def test_the_order_of_the_parts_of_a_mix_changes_it_and_their_names_do_not(self) -> None:
+        values = composed("corruption=mixed", self.LEVEL)
+        identity = RunConfig.parse(values).identity()
+        parts = values["corruption"]["parts"]
+        values["corruption"]["parts"] = dict(zip("abcd", parts.values(), strict=True))
+        assert RunConfig.parse(values).identity() == identity
+        values["corruption"]["parts"] = dict(reversed(parts.items()))
+        assert RunConfig.parse(values).identity() != identity
 
     def test_the_order_of_the_keys_does_not_change_it(self) -> None:
         values = config().model_dump(mode="json")

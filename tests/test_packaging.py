@@ -13,9 +13,14 @@ from typing import Any
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from pointrad.config import RunConfig
+from launcher.study import override, run_config
+from pointrad.config import CorruptionsConfig, RunConfig
+from pointrad.study.config import SweepConfig
+from pointrad.study.plan import expand
+from sweep import ACTIONS
+from tests.runs import groups
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED_OPTIONS = (
@@ -43,7 +48,17 @@ PUBLISHED_OPTIONS = (
     "shAlone",
     "only_genpc",
 )
-DOCUMENTS = ("README.md", "docs/configuration.md", "docs/gpu.md", "docs/options.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/configuration.md",
+    "docs/corruption.md",
+    "docs/options.md",
+    "docs/cluster.md",
+    "docs/wandb.md",
+    "docs/gpu.md",
+    "docs/studies.md",
+)
+STUDIES = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
 
 
 def _requirements(name: str) -> list[str]:
@@ -67,10 +82,10 @@ def _config_keys() -> set[str]:
     return keys
 
 
-def _commands(document: str) -> list[list[str]]:
-    """The arguments of each `python train.py` line in a document's indented blocks."""
+def _commands(document: str, script: str = "train") -> list[list[str]]:
+    """The arguments of each `python train.py` line, or of another script, in a document's indented blocks."""
     text = (ROOT / document).read_text().replace("\\\n", " ")
-    lines = re.findall(r"^    python train\.py\b(.*)$", text, re.MULTILINE)
+    lines = re.findall(rf"^    python {script}\.py\b(.*)$", text, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -121,14 +136,14 @@ def test_the_table_of_options_is_complete() -> None:
 def test_configuration_document_lists_every_choice() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE))
-    choices = {
-        folder.name: {path.stem for path in folder.glob("*.yaml")}
-        for folder in (ROOT / "conf").iterdir()
-        if folder.is_dir()
-    }
-    assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == {
-        group: stems for group, stems in choices.items() if stems
-    }
+    choices = {group: {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} for group in groups()}
+    assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == choices
+
+
+def test_cluster_document_lists_every_launcher_profile() -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    for path in (ROOT / "conf" / "hydra" / "launcher").glob("*.yaml"):
+        assert f"\n| `{path.stem}` | " in text
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -141,6 +156,57 @@ def test_documented_commands_are_valid(document: str) -> None:
             if "-m" in words:
                 overrides = [word.split(",")[0] for word in overrides]
             RunConfig.parse(OmegaConf.to_container(compose("train", overrides), resolve=True))
+
+
+def _sweep(overrides: list[str]) -> tuple[SweepConfig, DictConfig]:
+    composed = compose("sweep", overrides)
+    values: Any = OmegaConf.to_container(composed, resolve=True)
+    return SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields}), composed
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/studies.md"])
+def test_documented_sweeps_are_valid(document: str) -> None:
+    commands = _commands(document, "sweep")
+    assert commands
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for words in commands:
+            composed = _sweep([word for word in words if word not in ACTIONS and not word.startswith("hydra")])[1]
+            run_config(composed)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_says_what_it_asks_and_how_to_run_it(name: str) -> None:
+    header = (ROOT / "conf" / "study" / f"{name}.yaml").read_text().split("defaults:")[0]
+    assert "?\n" in header or "? " in header
+    assert f"#   python sweep.py study={name}" in header
+    assert f"| `{name}` | " in (ROOT / "docs" / "studies.md").read_text()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_run_of_every_study_is_valid(name: str) -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        data = [] if name == "smoke" else ["dataset.root=DATA"]
+        study = _sweep([f"study={name}", *data])[0].study
+        assert study.name == name
+        steps = {str(variant.settings): variant.settings for variant in expand(study, ["hotdog"]) if not variant.repeat}
+        for settings in steps.values():
+            own = [override(key, value) for key, value in settings.items() if (name, key) != ("smoke", "scene")]
+            run_config(_sweep([f"study={name}", *data, *own])[1])
+
+
+def test_documented_commands_of_the_corruptions_are_valid() -> None:
+    commands = _commands("docs/corruption.md", "corruptions")
+    assert commands
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for overrides in commands:
+            CorruptionsConfig.parse(OmegaConf.to_container(compose("corruptions", overrides), resolve=True))
+
+
+@pytest.mark.parametrize("model", sorted(path.stem for path in (ROOT / "conf" / "corruption").glob("*.yaml")))
+def test_every_corruption_is_described_and_on_the_sheet(model: str) -> None:
+    if model != "none":
+        assert f"\n| `{model}` | " in (ROOT / "docs" / "corruption.md").read_text()
+        assert f"corruption@models.{model}: {model}" in (ROOT / "conf" / "corruptions.yaml").read_text()
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, "docs/conventions.md", "CHANGELOG.md"])

@@ -10,6 +10,7 @@ import torch
 
 from pointrad.errors import UserError
 from pointrad.run import RunResult, run
+from pointrad.status import RunState, read_status
 from pointrad.training.checkpoint import FILE_NAME
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
 from tests.scenes import write_tiny_scene
@@ -38,12 +39,25 @@ def test_every_schedule_runs_to_its_end(schedule: str, root: Path, tmp_path: Pat
 
 
 CHOICES = ("model.view_direction=pixel", "renderer=pytorch3d", "corruption=none", "dataset.background=white",
-           "eval.split=val", "schedule.stages.base.downscale=2")  # fmt: skip
+           "eval.split=val", "schedule.stages.base.downscale=2", "corruption=holes corruption.level=0.3",
+           "corruption=mixed corruption.level=0.2")  # fmt: skip
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -> None:
-    assert quick_run(root, tmp_path, choice).status == "done"
+    assert quick_run(root, tmp_path, *choice.split(), "init.consistency=0.5").status == "done"
+
+
+@pytest.mark.parametrize("background", ["black", "white"])
+def test_masked_targets_train_on_background_outside_the_wrong_masks(
+    background: str, root: Path, tmp_path: Path
+) -> None:
+    found = {}
+    for targets in ("clean", "masked"):
+        wrong = ("corruption.level=1", "init.consistency=0", f"corruption.targets={targets}")
+        quick_run(root, tmp_path / targets, *wrong, f"dataset.background={background}")
+        found[targets] = [line["loss"] for line in lines(tmp_path / targets)]
+    assert found["masked"] != found["clean"]
 
 
 def test_both_renderers_lose_the_same(root: Path, tmp_path: Path) -> None:
@@ -76,13 +90,20 @@ def test_wrong_masks_lower_the_iou_and_the_hull(root: Path, tmp_path: Path) -> N
     assert (wrong.mask_iou < 1, wrong.level, wrong.consistency) == (True, 0.12, 0.6)
 
 
+def results(folder: Path) -> dict[Path, bytes]:
+    """All files of a run but those that tell how it went."""
+    own = {"status.json", "traceback.txt"}
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name not in own}
+
+
 class TestBadInput:
-    """One message that names the file or key, and a run folder without results."""
+    """One message that names the file or key, also in the folder's status, and a run folder without results."""
 
     def refused(self, root: Path, folder: Path, *overrides: str) -> str:
         with pytest.raises(UserError) as caught:
             quick_run(root, folder, *overrides)
-        assert not folder.exists() or not any(folder.iterdir())
+        assert read_status(folder).state is RunState.FAILED
+        assert {path.name for path in folder.iterdir()} == {"run.lock", "status.json", "traceback.txt"}
         return str(caught.value)
 
     def test_a_root_that_is_not_there(self, tmp_path: Path) -> None:
@@ -119,7 +140,8 @@ class TestBadInput:
 
     def test_the_checkpoint_of_another_configuration_is_left_as_it_is(self, root: Path, tmp_path: Path) -> None:
         quick_run(root, tmp_path)
-        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        before = results(tmp_path)
         with pytest.raises(UserError, match="belongs to another configuration"):
             quick_run(root, tmp_path, "seed=1")
-        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+        assert results(tmp_path) == before
+        assert read_status(tmp_path).state is RunState.DONE

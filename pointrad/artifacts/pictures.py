@@ -20,6 +20,8 @@ Bytes = NDArray[np.uint8]
 
 _MARGIN = 10  # pixels, around the sheet and between tiles
 _PAPER, _INK, _FRAME, _MASK = (255, 255, 255), (30, 30, 30), (170, 170, 170), (70, 70, 70)
+_TITLE, _HEADING, _ROW_LABEL = _MARGIN + 32, 24, 26  # heights in pixels
+_FIRST_ROW = _TITLE + _HEADING
 _SMALLEST_TILE = 192  # pixels; smaller images are enlarged by a whole factor
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
@@ -34,6 +36,26 @@ def write_comparison(path: Path, render: Render, views: Sequence[View], stage: s
         for view, image in zip(views, renders, strict=True)
     ]
     _write(path, _draw(stage, ("render", "truth"), rows))
+
+
+def read_comparison(path: Path, views: int) -> list[tuple[Image.Image, Image.Image]]:
+    """Render and truth of each of the `views` rows of a sheet that `write_comparison` drew.
+
+    Raises OSError or ValueError for a file that is no such sheet.
+    """
+    with Image.open(path) as file:
+        sheet = file.convert("RGB")
+    width = (sheet.width - _MARGIN) // 2 - _MARGIN
+    height = (sheet.height - _FIRST_ROW) // views - _ROW_LABEL - _MARGIN
+    if width <= 0 or height <= 0 or (sheet.height - _FIRST_ROW) % views:
+        raise ValueError(f"{path}: {sheet.width}x{sheet.height} pixels are no sheet of {views} views")
+
+    def tile(row: int, column: int) -> Image.Image:
+        left = _MARGIN + column * (width + _MARGIN)
+        top = _FIRST_ROW + row * (_ROW_LABEL + height + _MARGIN) + _ROW_LABEL
+        return sheet.crop((left, top, left + width, top + height))
+
+    return [(tile(row, 0), tile(row, 1)) for row in range(views)]
 
 
 def write_mask_comparison(
@@ -69,20 +91,19 @@ def _draw(title: str, headings: Sequence[str], rows: Sequence[_Row]) -> Image.Im
     """Rows of tiles under a title and a heading per column; each row has its label above it."""
     large, small = _font(20), _font(15)
     height, width, _ = _enlarged(rows[0].tiles[0]).shape if rows else (0, 0, 3)
-    title_end = _MARGIN + 32
-    row_height = 26 + height + _MARGIN
+    row_height = _ROW_LABEL + height + _MARGIN
     across = max(len(headings) * (width + _MARGIN) + _MARGIN, int(large.getlength(title)) + 2 * _MARGIN)
-    sheet = Image.new("RGB", (across, title_end + 24 + len(rows) * row_height), _PAPER)
+    sheet = Image.new("RGB", (across, _FIRST_ROW + len(rows) * row_height), _PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, _MARGIN), title, _INK, large)
     for column, heading in enumerate(headings):
-        pen.text((_MARGIN + column * (width + _MARGIN), title_end), heading, _INK, small)
+        pen.text((_MARGIN + column * (width + _MARGIN), _TITLE), heading, _INK, small)
     for index, row in enumerate(rows):
-        top = title_end + 24 + index * row_height
+        top = _FIRST_ROW + index * row_height
         pen.text((_MARGIN, top + 2), row.label, _INK, small)
         _draw_keys(pen, row, _MARGIN + small.getlength(row.label) + 24, top + 2, small)
         for column, tile in enumerate(row.tiles):
-            corner = (_MARGIN + column * (width + _MARGIN), top + 26)
+            corner = (_MARGIN + column * (width + _MARGIN), top + _ROW_LABEL)
             sheet.paste(Image.fromarray(_enlarged(tile)), corner)
             pen.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + width, corner[1] + height), outline=_FRAME)
     return sheet

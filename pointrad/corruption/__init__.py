@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pointrad.config import AffineCorruptionConfig, NoCorruptionConfig
-from pointrad.corruption.affine import AffineCorruption
-from pointrad.corruption.base import Corruption, corrupt_views
+from pointrad.corruption.base import Corruption, corrupt_views, cut_targets
+from pointrad.corruption.build import build_corruption
 from pointrad.corruption.iou import mask_iou
-from pointrad.corruption.none import NoCorruption
+from pointrad.corruption.matching import corrupted_at, matching_level
 
-__all__ = ["AffineCorruption", "Corruption", "NoCorruption", "build_corruption", "corrupt_views", "mask_iou"]
-
-
-def build_corruption(config: NoCorruptionConfig | AffineCorruptionConfig) -> Corruption:
-    """The corruption model that a config describes."""
-    match config:
-        case NoCorruptionConfig():
-            return NoCorruption()
-        case AffineCorruptionConfig():
-            return AffineCorruption(config)
+__all__ = [
+    "Corruption",
+    "build_corruption",
+    "corrupt_views",
+    "corrupted_at",
+    "cut_targets",
+    "mask_iou",
+    "matching_level",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pointrad.config import AffineCorruptionConfig
+from pointrad.config import AffineConfig
 from pointrad.scene.types import Float32Array, View
 
 # At 90 degrees of shear or scale 0 the warp has no inverse; there the object is gone well before these limits.
@@ -62,7 +62,7 @@ class AffineCorruption:
     the same six numbers whatever the jitters and the level: raising the level or silencing a part changes nothing else.
     """
 
-    config: AffineCorruptionConfig
+    config: AffineConfig
 
     @property
     def level(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -28,4 +29,16 @@ def corrupt_views(corruption: Corruption, views: tuple[View, ...], seed: int) ->
     return tuple(
         corruption.corrupt(view, np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index]))))
         for index, view in enumerate(views)
+    )
+
+
+def cut_targets(
+    clean: tuple[View, ...], corrupted: tuple[View, ...], background: tuple[float, float, float]
+) -> tuple[View, ...]:
+    """The clean views with background where the corrupted mask is 0: the training images of a pipeline that has no
+    masks but the wrong ones."""
+    empty = np.asarray(background, np.float32)
+    return tuple(
+        replace(view, image=np.where(wrong.mask[..., None] > 0, view.image, empty))
+        for view, wrong in zip(clean, corrupted, strict=True)
     )

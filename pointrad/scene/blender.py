@@ -54,6 +54,17 @@ def load_blender(root: Path, scene_name: str, split: Split, downscale: int, back
     return load_folder(Path(root) / scene_name, scene_name, split, downscale, background)
 
 
+def find_scenes(root: Path) -> tuple[str, ...]:
+    """The names of the scenes in `root`, sorted: its folders that hold training transforms.
+
+    Raises UserError if there is none.
+    """
+    found = tuple(sorted(path.parent.name for path in root.glob("*/transforms_train.json")))
+    if not found:
+        raise UserError(f"dataset.root: found no scene in {root}; expected folders with a transforms_train.json")
+    return found
+
+
 def load_folder(folder: Path, scene_name: str, split: Split, downscale: int, background: Background) -> Scene:
     """`load_blender` for a scene whose folder is not called as the scene is."""
     if downscale < 1:

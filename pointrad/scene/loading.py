@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pointrad.config import BlenderDatasetConfig, DemoDatasetConfig
+from pathlib import Path
+
+from pointrad.config import BlenderDatasetConfig, DatasetConfig, DemoDatasetConfig
 from pointrad.scene.blender import load_blender
-from pointrad.scene.demo import load_demo
+from pointrad.scene.demo import DEMO_FOLDER, load_demo
 from pointrad.scene.types import Scene, Split
 
 
-def load_scene(dataset: DemoDatasetConfig | BlenderDatasetConfig, scene_name: str, split: Split) -> Scene:
+def load_scene(dataset: DatasetConfig, scene_name: str, split: Split) -> Scene:
     """Load a scene with its train views and, for evaluation, those of `split`; no other image is read.
 
     Raises UserError naming the file or key that is wrong, what was found there and what is expected.
@@ -18,3 +20,12 @@ def load_scene(dataset: DemoDatasetConfig | BlenderDatasetConfig, scene_name: st
             return load_demo(scene_name, split, dataset.downscale, dataset.background)
         case BlenderDatasetConfig():
             return load_blender(dataset.root, scene_name, split, dataset.downscale, dataset.background)
+
+
+def scene_folder(dataset: DatasetConfig, scene_name: str) -> Path:
+    """The folder that holds the scene's files."""
+    match dataset:
+        case DemoDatasetConfig():
+            return DEMO_FOLDER
+        case BlenderDatasetConfig():
+            return dataset.root / scene_name

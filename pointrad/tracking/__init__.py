@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pointrad.config import NoTrackerConfig, RunConfig
 from pointrad.errors import UserError
 from pointrad.tracking.base import NullTracker, Tracker
 from pointrad.tracking.jsonl import MetricsFile
+from pointrad.training.record import EpochRecord
 
 __all__ = ["MetricsFile", "NullTracker", "Tracker", "build_tracker"]
 
 
-def build_tracker(config: RunConfig, run_dir: Path) -> Tracker:
-    """The tracker that `config.tracker` names, going on from the epochs in the metrics file of `run_dir`."""
+def build_tracker(config: RunConfig, run_dir: Path, history: Sequence[EpochRecord] | None = None) -> Tracker:
+    """The tracker that `config.tracker` names, going on from `history`: if None, the metrics file of `run_dir`."""
     if isinstance(config.tracker, NoTrackerConfig):
         return NullTracker()
     try:
@@ -27,5 +29,5 @@ def build_tracker(config: RunConfig, run_dir: Path) -> Tracker:
         run_dir=run_dir,
         name=f"{config.scene.name} {corruption.name} {corruption.level:g} seed {config.seed}",
         tags=(config.scene.name, corruption.name, f"level {corruption.level:g}"),
-        history=MetricsFile(run_dir).read(),
+        history=MetricsFile(run_dir).read() if history is None else history,
     )

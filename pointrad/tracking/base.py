@@ -29,8 +29,11 @@ class Tracker(Protocol):
         """The results that a run is compared by."""
         ...
 
-    def finish(self, exit_code: int) -> None:
-        """Close the run, 0 for success; never raises, so that it can stand in a `finally`. Nothing follows it."""
+    def finish(self, exit_code: int, preempted: bool = False) -> None:
+        """Close the run, 0 for success; never raises, so that it can stand in a `finally`. Nothing follows it.
+
+        preempted: the cluster takes the machine away, and the run goes on in another process.
+        """
         ...
 
 
@@ -52,5 +55,5 @@ class NullTracker:
     def summarise(self, summary: Mapping[str, object]) -> None:
         pass
 
-    def finish(self, exit_code: int) -> None:
+    def finish(self, exit_code: int, preempted: bool = False) -> None:
         pass

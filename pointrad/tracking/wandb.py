@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import re
 import shlex
-import uuid
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,13 +19,24 @@ from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.progress import announce
-from pointrad.tracking.wandb_files import last_steps, mend
+from pointrad.tracking.wandb_files import last_steps, mend, set_aside_offline
 from pointrad.training.record import EpochRecord
 
 ID_FILE = "wandb_id"
 _INIT_SECONDS = 30  # then the run is kept offline
 _FINISH_SECONDS = 300  # a dead network must not hold a job; what was not uploaded stays on disk
 _TAG_LENGTH = 64  # W&B's limit
+_BETTER = {  # which way each metric improves, so that W&B's tables and summaries show the best
+    "train/loss": "min",
+    "train/psnr_db": "max",
+    "psnr_db": "max",
+    "ssim": "max",
+    "lpips": "min",
+    "train_seconds": "min",
+    "render_fps": "max",
+    "model_mb": "min",
+    "peak_memory_mb": "min",
+}
 Mode = Literal["online", "offline", "disabled", "shared"]
 _log = logging.getLogger(__name__)
 
@@ -44,18 +57,20 @@ class WandbTracker:
         tags: Sequence[str],
         history: Sequence[EpochRecord],
     ) -> None:
-        """`run_config` is shown nested; `history` holds the epochs trained so far, logged now where W&B lacks them.
+        """`run_config`, with the run's identity, is shown nested; `history` holds the epochs trained so far, logged
+        now where W&B lacks them.
 
         Raises UserError if the mode is online and there are no credentials.
         """
         self._warned = False
-        self._run_id = _stable_id(run_dir)
+        self._run_id = _stable_id(run_dir, run_config["identity"])
         base = Path(os.environ.get("WANDB_DIR") or run_dir)
         self._folder = base / "wandb"
         wandb.setup(settings=wandb.Settings(silent=True))
         mend(self._folder, self._run_id)
         self._steps_before = last_steps(self._folder, self._run_id)
         self._first_step = 1 + max(self._steps_before.values(), default=-1)
+        _wait_for_own_folder(self._folder, self._run_id)
         self._run = self._init(
             _mode(config.mode),
             entity=config.entity,
@@ -63,7 +78,7 @@ class WandbTracker:
             group=config.group,
             job_type=config.job_type,
             name=name,
-            tags=[tag[:_TAG_LENGTH] for tag in (*tags, *config.tags)],
+            tags=list(dict.fromkeys(tag[:_TAG_LENGTH] for tag in (*tags, *config.tags))),
             config=dict(run_config),
             dir=str(base),
         )
@@ -93,8 +108,13 @@ class WandbTracker:
     def summarise(self, summary: Mapping[str, object]) -> None:
         self._attempt(lambda run: run.summary.update(dict(summary)))
 
-    def finish(self, exit_code: int) -> None:
+    def finish(self, exit_code: int, preempted: bool = False) -> None:
+        if preempted:
+            self._attempt(lambda run: run.mark_preempting())
         self._attempt(lambda run: run.finish(exit_code=exit_code))
+        if self._run is not None and self._run.offline:
+            fragments = f"{shlex.quote(str(self._folder))}/offline-run-*-{self._run_id}"
+            announce(f"W&B is offline; to upload this run: wandb sync {fragments}")
         self._run = None
 
     def _log_media(self, name: str, media: Callable[[], object], epoch: int) -> None:
@@ -120,15 +140,17 @@ class WandbTracker:
     def _prepare(self, run: wandb.Run) -> None:
         run.define_metric("epoch")
         run.define_metric("*", step_metric="epoch")
-        run.define_metric("train/loss", step_metric="epoch", summary="min")
-        run.define_metric("train/psnr_db", step_metric="epoch", summary="max")
-        if run.offline:
-            fragments = f"{shlex.quote(str(self._folder))}/offline-run-*-{self._run_id}"
-            announce(f"W&B is offline; to upload this run: wandb sync {fragments}")
-        else:  # the server knows best what has reached it
-            self._first_step = run.starting_step
-            self._steps_before["train/loss"] = run.starting_step - 1
+        for metric, best in _BETTER.items():
+            run.define_metric(metric, step_metric="epoch", summary=best)
+        if not (run.offline or run.disabled):
+            self._go_on_from_server(run)
             announce(f"W&B: {run.url}")
+
+    def _go_on_from_server(self, run: wandb.Run) -> None:
+        """The server knows best what has reached it; what only offline files hold is logged to it anew."""
+        set_aside_offline(self._folder, self._run_id)
+        self._first_step = run.starting_step
+        self._steps_before = {"train/loss": run.starting_step - 1, **_media_steps(run.summary)}
 
     def _attempt(self, action: Callable[[wandb.Run], object]) -> None:
         """W&B's troubles are not the training's; interrupts and exits (no `Exception`s) pass."""
@@ -146,12 +168,30 @@ class WandbTracker:
         self._warned = True
 
 
-def _stable_id(run_dir: Path) -> str:
+def _stable_id(run_dir: Path, identity: str) -> str:
+    """The id in the folder's file; at first, one that the same run in the same folder would get again."""
     path = run_dir / ID_FILE
     if not path.exists():
         with replacing(path) as temporary:
-            temporary.write_text(uuid.uuid4().hex[:12])
+            temporary.write_text(hashlib.sha256(f"{identity} {run_dir.resolve()}".encode()).hexdigest()[:12])
     return path.read_text().strip()
+
+
+def _wait_for_own_folder(folder: Path, run_id: str) -> None:
+    """W&B names the folder of a process by the second: two of one run within it would write over each other."""
+    while any(folder.glob(f"*run-{time.strftime('%Y%m%d_%H%M%S')}-{run_id}")):
+        time.sleep(0.05)
+
+
+def _media_steps(summary: Any) -> dict[str, int]:
+    """The step of each key's last file in a resumed run's summary, which names files render_STEP_HASH.png."""
+    steps = {}
+    for key in summary.keys():  # noqa: SIM118 (W&B's class iterates through nothing else)
+        file = getattr(summary[key], "get", lambda _: None)("path")
+        named = re.search(r"_(\d+)_\w+\.\w+$", str(file))
+        if named:
+            steps[key] = int(named[1])
+    return steps
 
 
 def _mode(configured: str) -> Mode:

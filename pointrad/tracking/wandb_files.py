@@ -46,6 +46,16 @@ def mend(folder: Path, run_id: str) -> None:
             os.truncate(path, ends[-1])
 
 
+def set_aside_offline(folder: Path, run_id: str) -> None:
+    """Rename the folders of offline files that no `wandb sync` has uploaded, so that none will.
+
+    For a run that goes on online, which logs to the server all that they hold: uploaded later, they would repeat it.
+    """
+    for path in _transaction_files(folder, run_id):
+        if path.parent.name.startswith("offline-") and not path.with_name(f"{path.name}.synced").exists():
+            path.parent.rename(path.parent.with_name(f"superseded-{path.parent.name}"))
+
+
 def read_records(path: Path) -> Iterator[Record]:
     """The records up to the end of the file or to where a kill cut it off."""
     return (Record.FromString(record) for record, _ in _read_log(path.read_bytes()))

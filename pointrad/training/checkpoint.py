@@ -33,9 +33,10 @@ class Progress:
 
 @dataclass
 class Checkpoint:
-    """identity: `RunConfig.identity` of the run. steps, first, second: Adam's, absent between stages.
+    """identity: `RunConfig.training_identity` of the run. steps, first, second: Adam's, absent between stages.
 
-    facts: what the summary tells of the run's preparation (hull points, mask IoU, ...).
+    facts: what the summary tells of the run's preparation (hull points, mask IoU, ...). losses: loss and MSE of
+    each step done in the epoch under way.
     """
 
     identity: str
@@ -45,6 +46,7 @@ class Checkpoint:
     steps: int = 0
     first: Tensor | None = None
     second: Tensor | None = None
+    losses: list[list[float]] = field(default_factory=list)
 
     def save(self, run_dir: Path) -> None:
         """Write atomically: a kill leaves the last checkpoint whole."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from pointrad.cloud import Cloud
 from pointrad.config import Operation, RunConfig, StageConfig
 from pointrad.errors import UserError
+from pointrad.preemption import Preempted
 from pointrad.render import Renderer
 from pointrad.scene.types import Camera, View
 from pointrad.training import memory, operations
@@ -38,7 +38,8 @@ def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, rendere
     """Train from `state` to the end of the schedule and return the cloud; `state` is saved to `run_dir` as it goes.
 
     Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
-    nothing. Listeners hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
+    nothing. A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
+    hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
     """
     return _Training(state, views, config, renderer, run_dir, listener).run()
 
@@ -66,7 +67,7 @@ class _Training:
     def _run_stage(self, cloud: Cloud, name: str, stage: StageConfig) -> Cloud:
         progress = self.state.progress
         started = time.perf_counter()
-        if progress.stage_epoch == 0:
+        if progress.stage_epoch == 0 and not self.state.losses:
             cloud = _apply_all(stage.before, cloud)
         camera = _stage_camera(self.views[0].camera, stage, name)
         need = memory.estimate(len(self.views), camera, len(cloud), self.renderer.settings)
@@ -85,28 +86,43 @@ class _Training:
         """The stage's remaining epochs; `started` is when training time was last added up, returned as it is then."""
         progress = self.state.progress
         while progress.stage_epoch < stage.epochs:
-            # Read once an epoch: a step on a GPU goes on while the next one is prepared.
-            losses = [self._step(step, name, *training[i], stage) for i in self._order(len(training))]
-            values = torch.stack(losses).tolist()
+            try:
+                losses = self._epoch(step, training, name, stage)
+            except Preempted:
+                progress.seconds += time.perf_counter() - started
+                self._save(step.cloud, step)
+                raise
             progress.epoch += 1
             progress.stage_epoch += 1
             progress.seconds += time.perf_counter() - started
             started = time.perf_counter()
-            self._report(name, stage, step.cloud, values)
+            self._report(name, stage, step.cloud, losses)
             if time.monotonic() - self.saved_at >= self.config.checkpoint.every_seconds:
                 self._save(step.cloud, step)
                 started = time.perf_counter()
         return started
 
-    def _step(self, step: Step, name: str, camera: Camera, target: Tensor, stage: StageConfig) -> Tensor:
+    def _epoch(
+        self, step: Step, training: list[tuple[Camera, Tensor]], name: str, stage: StageConfig
+    ) -> list[list[float]]:
+        """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
+        earlier, losses = self.state.losses, list[Tensor]()
         stage_epoch = self.state.progress.stage_epoch
-        losses = step(camera, target, stage.lr_decay**stage_epoch)
-        self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
-        return losses
+        try:
+            for index in self._order(len(training))[len(earlier) :]:
+                camera, target = training[index]
+                losses.append(step(camera, target, stage.lr_decay**stage_epoch))
+                self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
+        except Preempted:
+            self.state.losses = [*earlier, *_read(losses)]
+            raise
+        self.state.losses = []
+        return [*earlier, *_read(losses)]
 
-    def _order(self, views: int) -> Iterator[int]:
+    def _order(self, views: int) -> list[int]:
         seed = np.random.SeedSequence([self.config.seed, self.state.progress.epoch])
-        return iter(np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist())
+        order: list[int] = np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist()
+        return order
 
     def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[list[float]]) -> None:
         progress = self.state.progress
@@ -142,7 +158,7 @@ class _Training:
         self.saved_at = time.monotonic()
 
     def _restore(self, step: Step) -> None:
-        if self.state.progress.stage_epoch > 0 and self.state.first is not None and self.state.second is not None:
+        if self.state.first is not None and self.state.second is not None:
             step.steps = self.state.steps
             step.first.copy_(self.state.first)
             step.second.copy_(self.state.second)
@@ -156,6 +172,11 @@ def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> N
         step = build_step(Cloud(cloud.parameters.to(renderer.device)), renderer, stage, config.schedule.adam)
         camera, target = _training_views(views[:1], stage, name, renderer.device)[0]
         step(camera, target, 1.0)
+
+
+def _read(losses: list[Tensor]) -> list[list[float]]:
+    """From their device, all at once: a step on a GPU goes on while the next one is prepared."""
+    return torch.stack(losses).tolist() if losses else []
 
 
 def _apply_all(todo: tuple[Operation, ...], cloud: Cloud) -> Cloud:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
+import pytest
 from PIL import Image
 
 from pointrad.artifacts.curves import write_curves
-from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
+from pointrad.artifacts.pictures import read_comparison, write_comparison, write_mask_comparison
 from pointrad.training.record import EpochRecord
 from tests.scenes import sphere_views
 
@@ -30,6 +31,23 @@ def test_a_comparison_holds_render_and_truth_pixel_for_pixel(tmp_path: Path) -> 
     top, left, right = sheet.shape[0] - 10 - 200, 10, 220
     np.testing.assert_array_equal(sheet[top : top + 200, left : left + 200], rendered)
     np.testing.assert_array_equal(sheet[top : top + 200, right : right + 200], truth)
+
+
+def test_a_comparison_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
+    views = sphere_views(3, 200, 120)
+    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views, "base")
+    read = read_comparison(tmp_path / "x.png", 3)
+    assert len(read) == 3
+    for (render, truth), view in zip(read, views, strict=True):
+        np.testing.assert_array_equal(np.asarray(render), np.rint(255 * views[0].image))
+        np.testing.assert_array_equal(np.asarray(truth), np.rint(255 * view.image))
+
+
+def test_a_picture_of_another_make_is_no_comparison(tmp_path: Path) -> None:
+    views = sphere_views(2)
+    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views, "base")
+    with pytest.raises(ValueError, match="no sheet of 7 views"):
+        read_comparison(tmp_path / "x.png", 7)
 
 
 def test_small_views_are_enlarged(tmp_path: Path) -> None:

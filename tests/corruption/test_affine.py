@@ -25,7 +25,7 @@ PARTS = {"rotation_degrees": 90.0, "translation": 0.5, "shrink": 0.5, "grow": 1.
 def affine(level: float, **parts: float) -> AffineCorruption:
     """The published jitter, or the given parts of it alone."""
     jitter = dict.fromkeys(PARTS, 0.0) | parts if parts else PARTS
-    return AffineCorruption(AffineCorruptionConfig(name="affine", level=level, seed=42, **jitter))
+    return AffineCorruption(AffineCorruptionConfig(name="affine", level=level, seed=42, targets="clean", **jitter))
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -131,7 +131,7 @@ def test_silencing_a_part_leaves_the_others_as_they_were() -> None:
 
 
 def test_a_shear_of_90_degrees_and_scale_0_still_have_an_inverse() -> None:
-    flat = AffineCorruptionConfig(name="affine", level=1, seed=0, **{**PARTS, "shrink": 1.0})
+    flat = AffineCorruptionConfig(name="affine", level=1, seed=0, targets="clean", **{**PARTS, "shrink": 1.0})
 
     class Extreme(np.random.Generator):
         def random(self, *_: object, **__: object) -> NDArray[np.float64]:  # type: ignore[override]
@@ -184,8 +184,11 @@ def test_masks_agree_less_the_higher_the_level() -> None:
 
 
 def test_a_config_says_which_model_it_is() -> None:
-    assert build_corruption(NoCorruptionConfig(name="none", level=0, seed=1)).level == 0
-    config = AffineCorruptionConfig(name="affine", level=0.3, seed=1, **PARTS)
+    assert build_corruption(NoCorruptionConfig(name="none", level=0, seed=1, targets="clean")).level == 0
+    config = AffineCorruptionConfig(name="affine", level=0.3, seed=1, targets="clean", **PARTS)
     assert build_corruption(config) == AffineCorruption(config)
     views = sphere_views(1)
-    assert build_corruption(NoCorruptionConfig(name="none", level=0, seed=1)).corrupt(views[0], rng()) is views[0]
+    assert (
+        build_corruption(NoCorruptionConfig(name="none", level=0, seed=1, targets="clean")).corrupt(views[0], rng())
+        is views[0]
+    )

@@ -4,81 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
+import wandb
+from hydra import compose, initialize_config_dir
+from wandb.sdk.mailbox.mailbox_handle import HandleAbandonedError
 
-from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
-from pointrad.training.record import EpochRecord
-
-wandb = pytest.importorskip("wandb")
-
-from pointrad.tracking.wandb import WandbTracker  # noqa: E402
-from pointrad.tracking.wandb_files import last_steps, mend, read_records  # noqa: E402
-
-CONFIG = WandbTrackerConfig(
-    name="wandb", project="tests", entity=None, group="study", job_type="train", tags=("mine",), mode="auto"
-)
-
-
-@pytest.fixture(autouse=True)
-def _no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither this machine's W&B settings nor its credentials."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
-
-
-def epochs(first: int, last: int) -> list[EpochRecord]:
-    return [EpochRecord(n, "base", n, 0.1 / n, 20.0 + n, 100, 3e-3, 8e-4, 1.5 * n) for n in range(first, last + 1)]
-
-
-def started(run_dir: Path, history: Sequence[EpochRecord] = (), config: WandbTrackerConfig = CONFIG) -> WandbTracker:
-    time.sleep(1 - time.time() % 1)  # W&B names its folders by the second
-    tracked = {"scene": {"name": "demo"}, "identity": "0123"}
-    return WandbTracker(config, tracked, run_dir, "demo none 0 seed 0", ("demo", "none", "level 0"), history)
-
-
-def finish(tracker: WandbTracker, exit_code: int) -> None:
-    """Finish and wait for W&B's file, which its own process closes a moment later."""
-    assert tracker._run is not None
-    path = Path(tracker._run.settings.sync_file)
-    tracker.finish(exit_code)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and not any(record.HasField("exit") for record in read_records(path)):
-        time.sleep(0.02)
-
-
-def records(folder: Path) -> list[Any]:
-    paths = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
-    return [record for path in paths for record in read_records(path)]
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [
-        {"step": record.history.step.num}
-        | {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
-        for record in records(folder)
-        if record.HasField("history")
-    ]
-
-
-def exit_codes(folder: Path) -> list[int]:
-    return [record.exit.exit_code for record in records(folder) if record.HasField("exit")]
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "picture.png"
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
-    return path
+from pointrad.tracking.wandb_files import last_steps, mend
+from tests.runs import REPOSITORY
+from tests.tracking.wandb_runs import CONFIG, epochs, exit_codes, finish, records, rows, started
 
 
 def test_a_run_is_logged_whole(tmp_path: Path, picture: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +45,8 @@ def test_a_run_is_logged_whole(tmp_path: Path, picture: Path, capfd: pytest.Capt
     assert metrics["train/loss"].summary.min
     assert metrics["train/psnr_db"].summary.max
     assert metrics["train/psnr_db"].step_metric == "epoch"
+    assert metrics["psnr_db"].summary.max
+    assert metrics["lpips"].summary.min
     summary = {
         item.key: item.value_json
         for record in records(tmp_path)
@@ -207,6 +147,25 @@ def test_wandbs_errors_are_warned_of_once_and_never_stop_training(
     assert exit_codes(tmp_path) == [1]
 
 
+def test_a_service_that_was_killed_hides_no_exit_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = started(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise HandleAbandonedError
+
+    def requeued() -> None:
+        try:
+            sys.exit(3)
+        finally:
+            tracker.finish(1)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(wandb.Run, "finish", fail)  # as after a SIGTERM to all of a job's processes
+        with pytest.raises(SystemExit):
+            requeued()
+    wandb.teardown()
+
+
 def test_an_interrupt_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = started(tmp_path)
 
@@ -256,3 +215,35 @@ def test_wandb_dir_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     finish(started(tmp_path / "run"), 0)
     assert exit_codes(tmp_path / "scratch") == [0]
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["wandb_id"]
+
+
+def test_the_id_is_the_runs_own_and_that_of_its_folder(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        finish(started(tmp_path / folder), 0)
+    first, other = ((tmp_path / folder / "wandb_id").read_text() for folder in ("a", "b"))
+    assert first != other
+    (tmp_path / "a" / "wandb_id").unlink()
+    finish(started(tmp_path / "a"), 0)
+    assert (tmp_path / "a" / "wandb_id").read_text() == first
+    (tmp_path / "a").rename(tmp_path / "moved")
+    finish(started(tmp_path / "moved"), 0)
+    assert (tmp_path / "moved" / "wandb_id").read_text() == first
+
+
+def test_project_and_entity_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_PROJECT", "thesis")
+    monkeypatch.setenv("WANDB_ENTITY", "group")
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        tracker = compose("train").tracker
+    assert (tracker.project, tracker.entity) == ("thesis", "group")
+
+
+def test_disabled_by_the_environment_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    tracker = started(tmp_path)
+    tracker.log_epoch(epochs(1, 1)[0])
+    tracker.finish(0)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["wandb_id"]
+    assert capfd.readouterr().err == ""

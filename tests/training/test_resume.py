@@ -10,6 +10,7 @@ import torch
 from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
+from pointrad.preemption import Preempted
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
 from tests.training.test_trainer import Heard, go_on, start, training_config, whole
 
@@ -51,6 +52,21 @@ def test_killed_at_any_event_training_ends_the_same(
     assert torch.equal(cloud.parameters, uninterrupted[0].parameters)
 
 
+@pytest.mark.parametrize("event", ["step 1", "step 7", "step 8", "step 9", "step 24"])
+def test_told_to_stop_at_any_step_training_goes_on_at_the_next(
+    event: str, tmp_path: Path, uninterrupted: tuple[Cloud, Heard]
+) -> None:
+    start(EVERY_STAGE, tmp_path)
+    with pytest.raises(Preempted):
+        go_on(EVERY_STAGE, tmp_path, Heard(stop=event.__eq__, error=lambda _: Preempted()))
+    heard = Heard()
+    cloud = go_on(EVERY_STAGE, tmp_path, heard)
+    assert heard.steps == 24 - int(event.split()[1])
+    assert torch.equal(cloud.parameters, uninterrupted[0].parameters)
+    told = {record.epoch: record.loss for record in uninterrupted[1].records}
+    assert all(record.loss == told[record.epoch] for record in heard.records)
+
+
 def test_killed_again_and_again_training_ends_the_same(tmp_path: Path, uninterrupted: tuple[Cloud, Heard]) -> None:
     cloud, _ = killed_at(EVERY_EPOCH, tmp_path, "epoch 2", "step 3", "epoch 3", "stage full", "epoch 6")
     assert torch.equal(cloud.parameters, uninterrupted[0].parameters)
@@ -79,7 +95,7 @@ def test_where_there_is_no_checkpoint_there_is_nothing_to_resume(tmp_path: Path)
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     start(EVERY_EPOCH, tmp_path)
     with pytest.raises(UserError, match=r"checkpoint\.pt: belongs to another configuration \(found \w{16}, expected"):
-        Checkpoint.load(tmp_path, training_config("seed=1").identity())
+        Checkpoint.load(tmp_path, training_config("seed=1").training_identity())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.95])
@@ -89,11 +105,11 @@ def test_a_truncated_checkpoint_is_refused(share: float, tmp_path: Path) -> None
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match=r"checkpoint\.pt: not a readable checkpoint .*delete it to start anew"):
-        Checkpoint.load(tmp_path, EVERY_EPOCH.identity())
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"identity": "x"}, {"progress": {"stage": 1, "surprise": 2}}, 3.5])
 def test_a_file_that_holds_something_else_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / FILE_NAME)
     with pytest.raises(UserError, match=r"checkpoint\.pt: not a readable checkpoint"):
-        Checkpoint.load(tmp_path, EVERY_EPOCH.identity())
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())

@@ -36,6 +36,7 @@ class Heard:
     """A listener that writes down what it hears, and raises where `stop` says so."""
 
     stop: Callable[[str], bool] = lambda _: False
+    error: Callable[[str], BaseException] = KeyboardInterrupt
     records: list[EpochRecord] = field(default_factory=list)
     stages: list[tuple[str, int, int]] = field(default_factory=list)
     steps: int = 0
@@ -54,18 +55,20 @@ class Heard:
 
     def _hear(self, event: str) -> None:
         if self.stop(event):
-            raise KeyboardInterrupt(event)
+            raise self.error(event)
 
 
 def start(run_config: RunConfig, folder: Path, cloud: Cloud | None = None) -> Checkpoint:
-    state = initial_state(copy(cloud or random_cloud()), run_config.identity(), {"mask_iou": 1.0, "hull_points": 60})
+    state = initial_state(
+        copy(cloud or random_cloud()), run_config.training_identity(), {"mask_iou": 1.0, "hull_points": 60}
+    )
     state.save(folder)
     return state
 
 
 def go_on(run_config: RunConfig, folder: Path, listener: Heard) -> Cloud:
     """Train from the checkpoint in `folder`, as a run does."""
-    state = Checkpoint.load(folder, run_config.identity())
+    state = Checkpoint.load(folder, run_config.training_identity())
     assert state is not None
     model = run_config.model
     splats = SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, (0.0, 0.0, 0.0))
@@ -104,7 +107,7 @@ def test_seconds_never_go_back(tmp_path: Path) -> None:
 def test_the_final_checkpoint_holds_the_returned_cloud_and_the_points_of_each_stage(tmp_path: Path) -> None:
     run_config = training_config()
     cloud, heard = whole(run_config, tmp_path)
-    state = Checkpoint.load(tmp_path, run_config.identity())
+    state = Checkpoint.load(tmp_path, run_config.training_identity())
     assert state is not None
     assert torch.equal(state.parameters, cloud.parameters)
     assert state.progress.points == {"init": 60, **{stage: points for stage, points, _ in heard.stages}}

@@ -1,0 +1,1 @@
+"""Where runs are computed: Hydra's side of studies, and clusters."""

@@ -1,0 +1,237 @@
+"""From a study's YAML to launched runs: what `sweep.py` does, by way of Hydra's composition and launchers."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import ConfigCompositionException
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from pointrad.config import RunConfig, WandbTrackerConfig
+from pointrad.errors import UserError
+from pointrad.scene.blender import find_scenes
+from pointrad.status import RunState, read_status
+from pointrad.study.conclude import bring_report_up_to_date, report, table
+from pointrad.study.config import LABEL, StudyConfig, SweepConfig
+from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, expand, make_plan
+from pointrad.study.reuse import set_aside, take_over
+from pointrad.study.watch import StudyBar, print_states
+
+_SECONDS_BETWEEN_LOOKS = 5  # at the queue; SLURM's controllers dislike more
+
+
+class Sweep:
+    """One call of `sweep.py`: expands the study, shows what is done and what will run, launches the rest through the
+    launcher given to Hydra, and writes the report."""
+
+    def __init__(self, context: HydraContext, task_function: TaskFunction, composed: DictConfig) -> None:
+        """context, task_function and the composed configuration are those that Hydra gives to a sweeper."""
+        self._context, self._task_function, self._composed = context, task_function, composed
+        values = _plain(composed)
+        self._config = SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields})
+        self._study = self._config.study
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Do what `arguments`, the command line's overrides, ask for; returns the exit code: 1 if a run failed.
+
+        Raises UserError before anything is launched if the study or the configuration of any of its runs is wrong.
+        """
+        if self._config.action == "cancel":
+            return self._cancel()
+        if self._config.action != "run":
+            return self._conclude(Plan.read(self._study.dir))
+        if self._config.detach and not self._on_slurm:
+            name = self._composed.hydra.runtime.choices["hydra/launcher"]
+            raise UserError(f"detach: found true with hydra/launcher={name}; expected a launcher that submits to SLURM")
+        chosen = _Chosen.on_command_line(arguments, self._study)
+        plan = self._plan(chosen)
+        if self._config.dry_run:
+            self._show(plan)
+            return 0
+        plan.write()
+        take_over(plan, self._config.reuse)
+        runs = _to_launch(plan, self._config.retry == "failed")
+        if runs:
+            self._show(plan)
+            (plan.study.dir / STOP_FILE).unlink(missing_ok=True)
+            self._launch(plan, runs, chosen)
+        return 0 if self._config.detach else self._conclude(plan)
+
+    def _cancel(self) -> int:
+        from launcher.slurm import cancel
+
+        cancelled = cancel(self._study.dir)
+        print(f"Cancelled: {' '.join(cancelled) or 'nothing was queued'}")
+        return 0
+
+    def _plan(self, chosen: _Chosen) -> Plan:
+        variants = expand(self._study, self._scenes(chosen))
+        command = shlex.join(["python", *sys.argv])
+        return make_plan(self._study, variants, lambda v: run_config(self._compose(v.settings, chosen)), command)
+
+    def _scenes(self, chosen: _Chosen) -> Sequence[str]:
+        if self._study.scenes != "all":
+            return self._study.scenes
+        dataset = self._compose({}, chosen).dataset
+        if dataset.get("root") is None:
+            raise UserError(f"study.scenes: found all, but dataset={dataset.name} has no dataset.root to look in")
+        return find_scenes(Path(dataset.root))
+
+    def _compose(self, settings: Mapping[str, object], chosen: _Chosen) -> DictConfig:
+        try:
+            return self._context.config_loader.load_sweep_config(self._composed, chosen.overrides(settings))
+        except ConfigCompositionException as error:
+            raise UserError(str(error)) from None
+
+    def _launch(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
+        if self._on_slurm:
+            self._submit(plan, runs)
+        else:
+            self._launch_through_hydra(plan, runs, chosen)
+
+    @property
+    def _on_slurm(self) -> bool:
+        return str(self._composed.hydra.launcher._target_).endswith("SlurmLauncher")
+
+    def _launch_through_hydra(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
+        jobs = [[*chosen.overrides(run.variant.settings), override("hydra.sweep.subdir", run.folder)] for run in runs]
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self._context, task_function=self._task_function, config=self._composed
+        )
+        try:
+            with StudyBar(plan, runs):
+                launcher.launch(jobs, initial_job_idx=0)
+        except Exception as error:  # a worker process died, say; what the others did is not lost
+            print(f"Error: the launcher ended early: {type(error).__name__}: {error}", file=sys.stderr)
+
+    def _submit(self, plan: Plan, runs: list[PlannedRun]) -> None:
+        """Not through Hydra's launcher, which gives up on all jobs when one dies, and whose jobs die with it."""
+        from launcher.slurm import Submission, queue_states, submit
+
+        parameters: Any = OmegaConf.to_container(self._composed.hydra.launcher, resolve=False)
+        del parameters["submitit_folder"]  # refers to the sweep's folder; ours is the study's
+        queued = {folder for folder, state in queue_states(plan.study.dir).items() if state.in_queue}
+        new = [run for run in runs if run.folder not in queued]
+        if new:
+            submission = Submission(parameters, self._config.runs_per_job, self._config.rounds, self._config.fail_fast)
+            jobs = submit(plan, new, submission)
+            arrays = " ".join(sorted({job.job.split("_")[0] for job in jobs[:-1]}))
+            print(f"Submitted {len(new)} runs as {len(jobs) - 1} jobs: {arrays}. Logs: {Path(jobs[0].log).parent}")
+        command = f"python sweep.py status study={plan.study.name} study.dir={plan.study.dir}"
+        print(f"Their state: {command} (also: collect, report, cancel)")
+        if not self._config.detach:
+            with StudyBar(plan, runs):
+                while any(state.in_queue for state in queue_states(plan.study.dir).values()):
+                    time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _show(self, plan: Plan) -> None:
+        from launcher.slurm import queue_states
+
+        print_states(plan, {folder: (s.state, s.log) for folder, s in queue_states(plan.study.dir).items()})
+
+    def _conclude(self, plan: Plan) -> int:
+        """Show what has become of the runs, and write what was asked for."""
+        from launcher.slurm import lost_runs, queue_states
+
+        self._show(plan)
+        match self._config.action:
+            case "run":
+                page = bring_report_up_to_date(plan)
+                print(f"Report: {page}" if page else "Report: none before the first run is done")
+            case "collect":
+                print(f"Table: {table(plan)}")
+            case "report":
+                print(f"Report: {report(plan)}")
+        states = {read_status(plan.run_dir(run)).state for run in plan.distinct()}
+        lost = lost_runs(plan, queue_states(plan.study.dir))
+        return 1 if lost or states & {RunState.FAILED, RunState.BROKEN} else 0
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What the command line sets: of the study and of every run."""
+
+    study: tuple[str, ...]
+    runs: tuple[str, ...]
+
+    @classmethod
+    def on_command_line(cls, arguments: Sequence[str], study: StudyConfig) -> _Chosen:
+        """Raises UserError for a key that the study varies, and for several values of one key."""
+
+        owners = {key: f"study.axes.{name}" for name, axis in study.axes.items() for key in axis if key != LABEL}
+        owners |= dict.fromkeys(study.seeds, "study.seeds") | {"scene": "study.scenes"}
+        of_study: list[str] = []
+        of_runs: list[str] = []
+        for parsed, argument in zip(OverridesParser.create().parse_overrides(list(arguments)), arguments, strict=True):
+            key = parsed.key_or_group
+            if parsed.is_sweep_override():
+                raise UserError(f"{key}: found several values ({argument}); expected one, or an axis of the study")
+            if key in owners:
+                raise UserError(f"{key}: the study varies it; change {owners[key]} instead (found {argument})")
+            (of_study if key.split(".")[0] in SweepConfig.model_fields else of_runs).append(argument)
+        return cls(tuple(of_study), tuple(of_runs))
+
+    def overrides(self, settings: Mapping[str, object]) -> list[str]:
+        """Hydra's overrides of a run with these settings."""
+        return [*self.study, *(override(key, value) for key, value in settings.items()), *self.runs]
+
+
+def run_config(composed: DictConfig) -> RunConfig:
+    """The run's part of a configuration composed from conf/sweep.yaml, checked. W&B groups a study's runs by its name
+    unless told otherwise."""
+    values = _plain(composed)
+    config = RunConfig.parse({key: value for key, value in values.items() if key not in SweepConfig.model_fields})
+    if not isinstance(config.tracker, WandbTrackerConfig) or config.tracker.group is not None:
+        return config
+    grouped = config.tracker.model_copy(update={"group": values["study"]["name"]})
+    return config.model_copy(update={"tracker": grouped})
+
+
+def _plain(composed: DictConfig) -> dict[str, Any]:
+    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    values: Any = OmegaConf.to_container(job, resolve=True)
+    return dict(values)
+
+
+def override(key: str, value: object) -> str:
+    """A setting in Hydra's override grammar."""
+    return f"{key}={_written(value)}"
+
+
+def _written(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return repr(value)
+        case list() | tuple():
+            return f"[{','.join(_written(item) for item in value)}]"
+        case dict():
+            return f"{{{','.join(f'{key}:{_written(item)}' for key, item in value.items())}}}"
+    text = str(value)
+    return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) else "'" + text.replace("'", r"\'") + "'"
+
+
+def _to_launch(plan: Plan, retry_failed: bool) -> list[PlannedRun]:
+    """The distinct runs that are neither done nor being computed; failed and unreadable ones only on request."""
+    wanted = {RunState.MISSING, RunState.STOPPED}
+    if retry_failed:
+        wanted |= {RunState.FAILED, RunState.BROKEN}
+    states = {run.identity: read_status(plan.run_dir(run)).state for run in plan.distinct()}
+    runs = [run for run in plan.distinct() if states[run.identity] in wanted]
+    for run in runs:
+        if states[run.identity] is RunState.BROKEN:
+            set_aside(plan.run_dir(run))
+    return runs

@@ -1,0 +1,142 @@
+"""Preparation that runs share, kept on disk: loaded images and the votes of corrupted masks.
+
+An entry's name is a hash of all that decides it, the files' sizes and times of change included, so an entry is never
+out of date. The folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from pointrad.config import CorruptionConfig, DatasetConfig, InitConfig
+from pointrad.files import replacing
+from pointrad.hull import Lattice, Votes, votes_needed
+from pointrad.scene.loading import load_scene, scene_folder
+from pointrad.scene.types import Camera, Scene, Split, View
+
+_BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
+
+
+class Cache:
+    """A folder of entries; None keeps nothing."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def scene(self, dataset: DatasetConfig, name: str, split: Split) -> Scene:
+        """`load_scene`, from memory-mapped arrays where they are kept."""
+        if self._folder is None:
+            return load_scene(dataset, name, split)
+        entries = {part: self._folder / "views" / _views_key(dataset, name, part) for part in (Split.TRAIN, split)}
+        views = {part: _read_views(entry) for part, entry in entries.items()}
+        if None in views.values():
+            scene = load_scene(dataset, name, split)
+            _write_views(entries[split], scene.evaluation)
+            _write_views(entries[Split.TRAIN], scene.train)
+            return scene
+        return Scene(name, views[Split.TRAIN] or (), views[split] or (), _BACKGROUNDS[dataset.background])
+
+    def votes(
+        self,
+        dataset: DatasetConfig,
+        name: str,
+        corruption: CorruptionConfig,
+        init: InitConfig,
+        views: Sequence[View],
+        count: Callable[[Sequence[View], InitConfig], Votes],
+    ) -> Votes:
+        """The votes of the corrupted training `views`, as `count` has them, at least from the number needed on."""
+        if self._folder is None:
+            return count(views, init)
+        lattice = Lattice(init.lattice, *init.bounds)
+        entry = self._folder / "votes" / _votes_key(_views_key(dataset, name, Split.TRAIN), corruption, init)
+        kept = _read_votes(entry, lattice, len(views), votes_needed(len(views), init.consistency))
+        if kept is None:
+            kept = count(views, init)
+            _write_votes(entry, kept)
+        return kept
+
+
+def _views_key(dataset: DatasetConfig, name: str, split: Split) -> str:
+    folder = scene_folder(dataset, name)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    stamps = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return _digest([str(folder.resolve()), dataset.downscale, dataset.background, split.value, stamps])
+
+
+def _votes_key(views: str, corruption: CorruptionConfig, init: InitConfig) -> str:
+    return _digest([views, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
+
+
+def _digest(values: object) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _write_views(entry: Path, views: Sequence[View]) -> None:
+    temporary = entry.with_name(f".{entry.name}.{uuid.uuid4().hex[:8]}")
+    temporary.mkdir(parents=True)
+    try:
+        np.save(temporary / "images.npy", np.stack([view.image for view in views]))
+        np.save(temporary / "masks.npy", np.stack([view.mask for view in views]))
+        (temporary / "views.json").write_text(json.dumps([_described(view) for view in views]), encoding="utf-8")
+        shutil.rmtree(entry, ignore_errors=True)  # could not be read, or another process was as quick
+        temporary.rename(entry)
+    except OSError:  # a full disk: the run goes on without the entry
+        pass
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _described(view: View) -> dict[str, object]:
+    camera = asdict(view.camera) | {"camera_to_world": view.camera.camera_to_world.tolist()}
+    return {"name": view.name, "split": view.split.value, "camera": camera}
+
+
+def _read_views(entry: Path) -> tuple[View, ...] | None:
+    try:
+        described = json.loads((entry / "views.json").read_text(encoding="utf-8"))
+        # Copy on write: runs side by side share the pages, and torch wants arrays that look writable.
+        images = np.load(entry / "images.npy", mmap_mode="c")
+        masks = np.load(entry / "masks.npy", mmap_mode="c")
+    except (OSError, ValueError, EOFError):
+        return None
+    return tuple(
+        View(one["name"], Split(one["split"]), _camera(**one["camera"]), image, mask)
+        for one, image, mask in zip(described, images, masks, strict=True)
+    )
+
+
+def _camera(camera_to_world: list[list[float]], focal: float, width: int, height: int) -> Camera:
+    return Camera(np.array(camera_to_world, np.float64), focal, width, height)
+
+
+def _write_votes(entry: Path, votes: Votes) -> None:
+    """Points with votes only; a hull is a small part of its lattice."""
+    points = np.flatnonzero(votes.counts)
+    with replacing(entry.with_name(f"{entry.name}-{votes.floor}.npz")) as path:
+        np.savez(path, points=points.astype(np.uint32), counts=votes.counts.ravel()[points])
+
+
+def _read_votes(entry: Path, lattice: Lattice, views: int, needed: int) -> Votes | None:
+    """Of an entry whose floor is at most `needed`, with counts below `needed` set to 0."""
+    for path in sorted(entry.parent.glob(f"{entry.name}-*.npz")):
+        floor = int(path.stem.rsplit("-", 1)[1])
+        if floor <= needed:
+            try:
+                with np.load(path) as kept:
+                    points, found = kept["points"], kept["counts"]
+            except (OSError, ValueError, KeyError, BadZipFile):
+                continue
+            counts = np.zeros(lattice.size**3, np.uint16)
+            counts[points] = np.where(found >= needed, found, 0)
+            return Votes(lattice, counts.reshape((lattice.size,) * 3), views, needed)
+    return None

@@ -1,0 +1,31 @@
+"""Silhouettes with missing blobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pointrad.config import HolesConfig
+from pointrad.corruption.silhouette import highest, object_size, smooth_noise, with_silhouette
+from pointrad.scene.types import View
+
+
+@dataclass(frozen=True)
+class HolesCorruption:
+    """Removes a share of the object's area, `coverage` times the level: the peaks of smooth noise, so that with the
+    level blobs grow and become more. Each view's IoU is 1 - coverage * level. Image and camera stay.
+    """
+
+    config: HolesConfig
+
+    @property
+    def level(self) -> float:
+        return self.config.level
+
+    def corrupt(self, view: View, rng: np.random.Generator) -> View:
+        """A new view whose mask has holes."""
+        silhouette = view.mask > 0
+        noise = smooth_noise(rng, silhouette.shape, self.config.size * object_size(silhouette))
+        missing = round(self.level * self.config.coverage * np.count_nonzero(silhouette))
+        return with_silhouette(view, silhouette & ~highest(noise, silhouette, missing))

@@ -1,0 +1,31 @@
+"""Levels at which different models spoil masks equally, so that what each does to a result can be compared."""
+
+from __future__ import annotations
+
+from scipy.optimize import brentq
+
+from pointrad.config import AnyCorruptionConfig
+from pointrad.corruption.base import corrupt_views
+from pointrad.corruption.build import build_corruption
+from pointrad.corruption.iou import mask_iou
+from pointrad.scene.types import View
+
+LEVEL_TOLERANCE = 1e-4
+
+
+def corrupted_at(config: AnyCorruptionConfig, views: tuple[View, ...], level: float) -> tuple[View, ...]:
+    """The views corrupted with the config's model and seed, but at this level in [0, 1]."""
+    return corrupt_views(build_corruption(config.model_copy(update={"level": level})), views, config.seed)
+
+
+def matching_level(config: AnyCorruptionConfig, views: tuple[View, ...], iou: float) -> float | None:
+    """The level, to within LEVEL_TOLERANCE, at which the model's mean IoU over the views is `iou`; None if even
+    level 1 leaves it higher. Where the IoU falls in steps, as with `dropout`, a level next to the step past `iou`.
+    """
+
+    def excess(level: float) -> float:
+        return mask_iou(corrupted_at(config, views, level), views) - iou
+
+    if excess(1) > 0:
+        return None
+    return round(float(brentq(excess, 0, 1, xtol=LEVEL_TOLERANCE / 2)), 4)

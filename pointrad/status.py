@@ -1,0 +1,173 @@
+"""How far a run folder's run is, so that a study survives whatever happens to the processes that compute it.
+
+A process that computes a run holds a lock on the folder's `run.lock`, which the system releases however the process
+ends. What it was doing stands in `status.json`, a failure's traceback in `traceback.txt`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from pointrad.errors import UserError
+from pointrad.files import replacing, write_json
+
+STATUS_FILE, TRACEBACK_FILE, LOCK_FILE, SUMMARY_FILE = "status.json", "traceback.txt", "run.lock", "summary.json"
+_OWN_FILES = {STATUS_FILE, TRACEBACK_FILE, LOCK_FILE}
+
+
+class RunState(StrEnum):
+    """missing: nothing there. running: a process computes it now. stopped: interrupted or killed; the same call goes
+    on. failed: an exception ended it. done: `summary.json` is there. broken: its files cannot be read."""
+
+    MISSING = "missing"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DONE = "done"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What `status.json` says: attempts counts the processes that have worked on the run; times are UTC, ISO 8601."""
+
+    state: RunState
+    attempts: int = 0
+    started: str | None = None
+    ended: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    error: str | None = None
+
+
+class RunningElsewhereError(UserError):
+    """Another process computes this run at the moment."""
+
+
+@contextmanager
+def recording(run_dir: Path) -> Iterator[None]:
+    """Hold the folder's lock and keep its status while the block computes the run.
+
+    Whatever the block raises is recorded and raised again. Raises RunningElsewhereError if the lock is taken.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(run_dir):
+        (run_dir / TRACEBACK_FILE).unlink(missing_ok=True)
+        running = RunStatus(
+            RunState.RUNNING, _attempts(run_dir) + 1, _now(), None, platform.node(), os.getpid()
+        )  # fmt: skip
+        _write(run_dir, running)
+        try:
+            yield
+        except BaseException as error:
+            state = RunState.FAILED if isinstance(error, Exception) else RunState.STOPPED
+            _write(run_dir, running, state=state, ended=_now(), error=_one_line(error))
+            if state is RunState.FAILED:
+                with replacing(run_dir / TRACEBACK_FILE) as path:
+                    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            raise
+        _write(run_dir, running, state=RunState.DONE, ended=_now())
+
+
+def read_status(run_dir: Path) -> RunStatus:
+    """The status of the run in `run_dir`, told from its files and its lock; never raises for what it finds there."""
+    if not run_dir.is_dir() or not any(run_dir.iterdir()):
+        return RunStatus(RunState.MISSING)
+    try:
+        recorded = _read(run_dir)
+        if _is_locked(run_dir):
+            return _with_state(recorded, RunState.RUNNING)
+        if (run_dir / SUMMARY_FILE).is_file():
+            _check_summary(run_dir / SUMMARY_FILE)
+            return _with_state(recorded, RunState.DONE)
+    except ValueError as error:
+        return RunStatus(RunState.BROKEN, error=str(error))
+    return recorded if recorded.state is RunState.FAILED else _with_state(recorded, RunState.STOPPED)
+
+
+def discard_if_empty(run_dir: Path) -> None:
+    """Remove a folder that holds nothing but a status: the run ended before its first result."""
+    if run_dir.is_dir() and not _is_locked(run_dir) and {path.name for path in run_dir.iterdir()} <= _OWN_FILES:
+        for path in run_dir.iterdir():
+            path.unlink()
+        run_dir.rmdir()
+
+
+@contextmanager
+def _locked(run_dir: Path) -> Iterator[None]:
+    with (run_dir / LOCK_FILE).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunningElsewhereError(f"{run_dir}: another process is computing this run") from None
+        yield
+
+
+def _is_locked(run_dir: Path) -> bool:
+    path = run_dir / LOCK_FILE
+    if not path.exists():
+        return False
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _attempts(run_dir: Path) -> int:
+    try:
+        return _read(run_dir).attempts
+    except ValueError:
+        return 0
+
+
+def _read(run_dir: Path) -> RunStatus:
+    path = run_dir / STATUS_FILE
+    if not path.exists():
+        return RunStatus(RunState.STOPPED)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return RunStatus(**(values | {"state": RunState(values["state"])}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: unreadable status ({error})") from None
+
+
+def _check_summary(path: Path) -> None:
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: unreadable summary ({error})") from None
+    if not isinstance(summary, dict) or "identity" not in summary:
+        raise ValueError(f"{path}: no summary of a run; expected its identity")
+
+
+def _with_state(status: RunStatus, state: RunState) -> RunStatus:
+    error = status.error if state is RunState.STOPPED else None
+    return RunStatus(**(asdict(status) | {"state": state, "error": error}))
+
+
+def _write(run_dir: Path, status: RunStatus, **changes: object) -> None:
+    write_json(run_dir / STATUS_FILE, asdict(status) | changes)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip()
+    named = (
+        text if isinstance(error, UserError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
+    )
+    return named.splitlines()[0] if named else type(error).__name__
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

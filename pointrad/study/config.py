@@ -1,0 +1,136 @@
+"""The schema of a study: the YAML files of `conf/study/` and the keys of `sweep.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pointrad.config import Config, Count
+
+# A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
+Value = Any
+# Values of one key or of several that go together, by key; all lists are of one length.
+Together = dict[str, list[Value]]
+
+LABEL = "label"
+
+
+class PlotConfig(Config):
+    """What the report draws: each of `metrics` (numeric keys of `summary.json`) over `x`, an axis of the study or a
+    numeric key of `summary.json`, with a line for each value of the axis `lines` (and of every axis not named)."""
+
+    x: str
+    lines: str | None
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class PublishedConfig(Config):
+    """A published curve to draw beside ours: `values` of each metric at `x`, for one scene."""
+
+    source: str
+    scene: str
+    x: tuple[float, ...]
+    values: dict[str, tuple[float | None, ...]]
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> PublishedConfig:
+        for metric, values in self.values.items():
+            if len(values) != len(self.x):
+                raise ValueError(f"values.{metric} has {len(values)} values, x has {len(self.x)}; expected as many")
+        return self
+
+
+class StudyConfig(Config):
+    """One study.
+
+    What all its runs share is set beside it, in the same file. axes: lists of values by config key or group, crossed
+    with each other; the keys of one axis go together, and `label` names its values (else the first key's values do).
+    seeds: the repeats that are averaged over, written like an axis. scenes: names, or "all" for every scene in
+    `dataset.root`. dir: where all of it is kept.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    question: str
+    dir: Path
+    scenes: Literal["all"] | tuple[str, ...]
+    axes: dict[str, Together]
+    seeds: Together
+    plot: PlotConfig
+    published: tuple[PublishedConfig, ...]
+
+    @field_validator("axes")
+    @classmethod
+    def _axes_are_even(cls, axes: dict[str, Together]) -> dict[str, Together]:
+        for name, together in axes.items():
+            _check_together(f"axis {name!r}", together)
+            if not set(together) - {LABEL}:
+                raise ValueError(f"axis {name!r} has no config key; expected at least one beside {LABEL!r}")
+            if name in ("scene", "repeat"):
+                raise ValueError(f"an axis cannot be called {name!r}; scenes and seeds have keys of their own")
+        return axes
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_even(cls, seeds: Together) -> Together:
+        _check_together("seeds", seeds)
+        return seeds
+
+    @field_validator("scenes")
+    @classmethod
+    def _scenes_differ(cls, scenes: Literal["all"] | tuple[str, ...]) -> Literal["all"] | tuple[str, ...]:
+        if not scenes:
+            raise ValueError("empty; expected the names of scenes, or all")
+        twice = sorted({scene for scene in scenes if scenes.count(scene) > 1}) if scenes != "all" else []
+        if twice:
+            raise ValueError(f"{', '.join(twice)} given twice; expected each scene once")
+        return scenes
+
+    @model_validator(mode="after")
+    def _every_key_is_set_once(self) -> StudyConfig:
+        owners = {"scene": "scenes"}
+        for place, together in [("seeds", self.seeds), *((f"axes.{name}", axis) for name, axis in self.axes.items())]:
+            for key in together.keys() - {LABEL}:
+                if key in owners:
+                    raise ValueError(f"{key} is set by {owners[key]} and by {place}; expected it once")
+                owners[key] = place
+        return self
+
+    @model_validator(mode="after")
+    def _lines_is_an_axis(self) -> StudyConfig:
+        if self.plot.lines is not None and self.plot.lines not in self.axes:
+            raise ValueError(
+                f"plot.lines: found {self.plot.lines!r}, no axis; expected one of {list(self.axes)} or null"
+            )
+        return self
+
+
+class SweepConfig(Config):
+    """What `sweep.py` does with a study, besides the keys of each run.
+
+    reuse: folders whose finished runs are taken over instead of computed again. retry: whether runs that failed (or
+    whose folders are broken) run again. fail_fast: whether the first failure stops the rest. dry_run: show only.
+
+    On SLURM only: detach: return once the jobs are submitted. runs_per_job: runs that one job computes one after
+    another. rounds: how often, in all, jobs are submitted for runs that neither finished nor failed.
+    """
+
+    study: StudyConfig
+    action: Literal["run", "status", "collect", "report", "cancel"]
+    retry: Literal["none", "failed"]
+    fail_fast: bool
+    dry_run: bool
+    reuse: tuple[Path, ...]
+    detach: bool
+    runs_per_job: Count
+    rounds: Count
+
+
+def _check_together(name: str, together: Together) -> None:
+    lengths = {key: len(values) for key, values in together.items()}
+    if not lengths or 0 in lengths.values():
+        raise ValueError(f"{name} is empty; expected at least one key with at least one value")
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise ValueError(f"{name}: values that go together must be as many, but {shown}")

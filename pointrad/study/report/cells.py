@@ -1,0 +1,188 @@
+"""The runs of a study as the report reads them: typed, labelled for people, and gathered into cells of repeats."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pointrad.status import RunState
+from pointrad.study.config import LABEL, StudyConfig, Together, Value
+from pointrad.study.report.labels import Quantity, is_known, quantity
+from pointrad.study.results import StudyResults
+
+_OWN_COLUMNS = {"scene", "repeat", "state", "error", "attempts", "folder", "identity"}
+_PREFIX = "run_"  # of summary keys that have an axis' name
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of the study: what it is called, and the texts of its values in the study's order.
+
+    besides: what changes along it too, unsaid in those texts.
+    """
+
+    name: str
+    quantity: Quantity
+    texts: tuple[str, ...]
+    numeric: bool
+    besides: tuple[Quantity, ...]
+
+    def text(self, value: Value) -> str:
+        """A value as figures and tables show it, without the unit; equal values have equal texts."""
+        if value is None or (_is_number(value) and math.isnan(value)):
+            return "none"
+        if _is_number(value):
+            return self.quantity.text(value * self.quantity.scale)
+        return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+    def position(self, text: str) -> float:
+        """Where a value lies along the axis: the number that its text shows, or its rank."""
+        return float(text) if self.numeric else float(self.texts.index(text))
+
+    def with_unit(self, text: str) -> str:
+        """A value such as "12 %"."""
+        return f"{text} {self.quantity.unit}" if self.quantity.unit else text
+
+    def named(self, text: str) -> str:
+        """A value such as "corruption level 12 %"."""
+        return f"{self.quantity.name} {self.with_unit(text)}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One planned run: its place in the study, what has become of it and the finite numbers of its summary by key."""
+
+    scene: str
+    labels: Mapping[str, str]
+    repeat: int
+    state: RunState
+    error: str
+    folder: str
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The values of one quantity over the repeats of a cell."""
+
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def spread(self) -> float | None:
+        """The sample standard deviation; None for a single value."""
+        return statistics.stdev(self.values) if self.n > 1 else None
+
+    def text(self, of: Quantity) -> str:
+        """Mean ± spread, or a dash where there are no values."""
+        if not self.values:
+            return "—"
+        return of.text(self.mean) + (f" ± {of.text(self.spread)}" if self.spread is not None else "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The repeats of one setting: runs that differ in their seeds alone."""
+
+    scene: str
+    labels: Mapping[str, str]
+    runs: tuple[Run, ...]
+
+    @property
+    def done(self) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if run.state is RunState.DONE)
+
+    def measure(self, key: str) -> Measured:
+        return Measured(tuple(run.numbers[key] for run in self.done if key in run.numbers))
+
+
+def read_axes(study: StudyConfig) -> dict[str, Axis]:
+    """The study's axes by name, in its order."""
+    return {name: _axis(name, together) for name, together in study.axes.items()}
+
+
+def read_runs(results: StudyResults, axes: Mapping[str, Axis]) -> tuple[Run, ...]:
+    """Every row of the results' table."""
+    return tuple(_run(row, axes, results.study.dir) for row in results.table.to_dict("records"))
+
+
+def gather(runs: Iterable[Run]) -> tuple[Cell, ...]:
+    """Runs by scene and labels, in the order they come in."""
+    cells: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        cells.setdefault((run.scene, *run.labels.values()), []).append(run)
+    return tuple(Cell(members[0].scene, members[0].labels, tuple(members)) for members in cells.values())
+
+
+def average_over_scenes(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """A run for each setting and repeat that is done in every scene, with the means of the numbers that all have.
+
+    Settings that lack a scene are left out, for a mean over fewer scenes does not compare with the others; of a single
+    scene there is none.
+    """
+    scenes = {run.scene for run in runs}
+    if len(scenes) < 2:
+        return ()
+    settings: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        if run.state is RunState.DONE:
+            settings.setdefault((run.repeat, *run.labels.values()), []).append(run)
+    return tuple(
+        _average(members, f"mean of {len(scenes)} scenes")
+        for members in settings.values()
+        if len(members) == len(scenes)
+    )
+
+
+def _average(runs: Sequence[Run], scene: str) -> Run:
+    keys = set.intersection(*(set(run.numbers) for run in runs))
+    numbers = {key: statistics.fmean(run.numbers[key] for run in runs) for key in sorted(keys)}
+    return Run(scene, runs[0].labels, runs[0].repeat, RunState.DONE, "", "", numbers)
+
+
+def _axis(name: str, together: Together) -> Axis:
+    values = together.get(LABEL) or next(values for key, values in together.items() if key != LABEL)
+    key = name if LABEL in together else next(key for key in together if key != LABEL)
+    # Labels are shown as they were written: they have no scale, whatever the axis is called.
+    shown = quantity(key) if is_known(key) and LABEL not in together else Quantity(name.replace("_", " "))
+    besides = () if LABEL in together else tuple(quantity(other) for other in list(together)[1:])
+    untold = Axis(name, shown, (), all(_is_number(value) for value in values), besides)
+    texts = tuple(dict.fromkeys(untold.text(value) for value in values))
+    return replace(untold, texts=texts)
+
+
+def _run(row: Mapping[Any, Any], axes: Mapping[str, Axis], study_dir: Path) -> Run:
+    others = {column: value for column, value in row.items() if column not in _OWN_COLUMNS and column not in axes}
+    numbers = {
+        str(column).removeprefix(_PREFIX) if str(column).removeprefix(_PREFIX) in axes else str(column): float(value)
+        for column, value in others.items()
+        if _is_number(value) and math.isfinite(value)
+    }
+    return Run(
+        scene=str(row["scene"]),
+        labels={name: axis.text(row[name]) for name, axis in axes.items()},
+        repeat=int(row["repeat"]),
+        state=RunState(row["state"]),
+        # Errors name files: from the study's folder on, for the report travels with it.
+        error=row["error"].replace(f"{study_dir}/", "") if isinstance(row["error"], str) else "",
+        folder=str(row["folder"]),
+        numbers=numbers,
+    )
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)

@@ -1,0 +1,272 @@
+"""What the report draws, as plain values: the printed figures and the page's charts show the same ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from pointrad.errors import UserError
+from pointrad.study.config import PublishedConfig, StudyConfig
+from pointrad.study.report.cells import Axis, Cell, Measured, Run, average_over_scenes, gather
+from pointrad.study.report.labels import Quantity, quantity
+
+# Okabe and Ito's colours, which stay apart for every kind of colour blindness, without the yellow that print loses.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("circle", "square", "triangle", "diamond", "inverted", "plus", "cross", "star")
+OURS = "this study"  # the only line's name
+PUBLISHED_COLOUR, PUBLISHED_MARKER = "#777777", "circle"
+
+SIZE_QUALITY = "size_quality"
+_NARROWEST_GAP = 0.08  # between ticks, of the axis
+_SIZE, _QUALITY, _TIME = "model_mb", "psnr_db", "train_seconds"
+
+
+@dataclass(frozen=True)
+class Point:
+    """The repeats of one setting: their mean with its spread (a sample standard deviation, None for one repeat).
+
+    repeats: x and y of each. name, short: the setting along x in full and in brief. text: the value, for people.
+    """
+
+    x: float
+    y: float
+    spread: float | None
+    repeats: tuple[tuple[float, float], ...]
+    name: str
+    short: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points of one name, in order; published ones are not ours."""
+
+    name: str
+    colour: str
+    marker: str
+    published: bool
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The lines of one scene, or of the mean over scenes."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure: one panel, or small multiples with common axes.
+
+    name: stem of its files. categories: what the whole numbers along x stand for; None for a numeric x. ticks: where
+    along a numeric x to put numbers; None for where it suits. joined: whether lines connect the points.
+    """
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    categories: tuple[str, ...] | None
+    ticks: tuple[float, ...] | None
+    joined: bool
+    legend_title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which axes make lines, and which make the points along each; x is one of the axes or a key of summary.json."""
+
+    x: Axis | str
+    lines: tuple[Axis, ...]
+    points: tuple[Axis, ...]
+
+    @property
+    def x_quantity(self) -> Quantity:
+        return quantity(self.x) if isinstance(self.x, str) else self.x.quantity
+
+    @property
+    def legend_title(self) -> str:
+        return self.lines[0].quantity.label if len(self.lines) == 1 else ""
+
+    def line_name(self, labels: Mapping[str, str]) -> str:
+        if not self.lines:
+            return OURS
+        if len(self.lines) == 1:
+            return labels[self.lines[0].name]
+        return self.line_title(labels)
+
+    def line_title(self, labels: Mapping[str, str]) -> str:
+        """The line's name where no legend's title stands above it."""
+        return ", ".join(axis.named(labels[axis.name]) for axis in self.lines)
+
+    def point_name(self, labels: Mapping[str, str]) -> str:
+        return ", ".join(axis.named(labels[axis.name]) for axis in self.points)
+
+    def point_short(self, labels: Mapping[str, str]) -> str:
+        return ", ".join(axis.with_unit(labels[axis.name]) for axis in self.points)
+
+
+def choose_layout(study: StudyConfig, axes: Mapping[str, Axis], runs: Sequence[Run]) -> Layout:
+    """Lines and points as `study.plot` asks.
+
+    Where x is a result (such as mask_iou), the axes that move it make the points and the others lines. Raises
+    UserError where x is neither an axis nor a number of any finished run.
+    """
+    x = study.plot.x
+    varied = sorted(
+        (axis for axis in axes.values() if len(axis.texts) > 1), key=lambda axis: axis.name != study.plot.lines
+    )
+    if x in axes:
+        return Layout(axes[x], tuple(axis for axis in varied if axis.name != x), (axes[x],))
+    numbers = sorted({key for run in runs for key in run.numbers})
+    if x not in numbers:
+        raise UserError(
+            f"study.plot.x: found {x!r}; expected an axis ({', '.join(axes) or 'there are none'}) or a numeric key of "
+            f"summary.json ({', '.join(numbers)})"
+        )
+    points = tuple(axis for axis in varied if axis.name != study.plot.lines and _moves(axis, x, runs))
+    return Layout(x, tuple(axis for axis in varied if axis not in points), points)
+
+
+def make_charts(study: StudyConfig, layout: Layout, runs: Sequence[Run]) -> tuple[Chart, ...]:
+    """Every metric over x, training time over x, and quality over size; those without a value are left out."""
+    metrics = list(dict.fromkeys([*study.plot.metrics, _TIME]))
+    maker = _Maker(study, layout, gather(runs), gather(average_over_scenes(runs)))
+    charts = [chart for metric in metrics if metric != study.plot.x for chart in maker.over_x(metric)]
+    return tuple(sorted([*charts, *maker.size_quality()], key=lambda chart: len(chart.panels) > 1))
+
+
+@dataclass(frozen=True)
+class _Maker:
+    study: StudyConfig
+    layout: Layout
+    cells: Sequence[Cell]
+    averages: Sequence[Cell]
+
+    def over_x(self, metric: str) -> list[Chart]:
+        x = self.layout.x
+        categories = None if isinstance(x, str) or x.numeric else x.texts
+        title = f"{_capital(quantity(metric).name)} over {self.layout.x_quantity.name}"
+        return self._charts(metric, title, x, metric, categories)
+
+    def size_quality(self) -> list[Chart]:
+        title = f"{_capital(quantity(_QUALITY).name)} over {quantity(_SIZE).name}"
+        return self._charts(SIZE_QUALITY, title, _SIZE, _QUALITY, None)
+
+    def _charts(self, name: str, title: str, x: Axis | str, y: str, categories: tuple[str, ...] | None) -> list[Chart]:
+        """One panel for the only scene or the mean over scenes; small multiples besides where there are several."""
+        scenes = [self._panel(scene, x, y) for scene in dict.fromkeys(cell.scene for cell in self.cells)]
+        groups = [(name, title, scenes)]
+        if len(scenes) > 1:
+            mean = [self._panel(scene, x, y) for scene in dict.fromkeys(cell.scene for cell in self.averages)]
+            groups = [(name, title, mean), (f"{name}_scenes", f"{title}, by scene", scenes)]
+        x_label = quantity(x).label if isinstance(x, str) else x.quantity.label
+        ticks = None if isinstance(x, str) or categories else _ticks(x)
+        joined = categories is None and name != SIZE_QUALITY
+        return [
+            Chart(stem, heading, _caption(panels), x_label, quantity(y).label, categories, ticks, joined,
+                  self.layout.legend_title, tuple(panels))
+            for stem, heading, panels in groups
+            if any(not line.published for panel in panels for line in panel.lines)
+        ]  # fmt: skip
+
+    def _panel(self, scene: str, x: Axis | str, y: str) -> Panel:
+        ours = [self._line(index, name, scene, x, y) for index, name in enumerate(self._line_names())]
+        theirs = [self._published(entry, x, y) for entry in self.study.published if entry.scene == scene]
+        return Panel(scene, tuple(line for line in (*ours, *theirs) if line.points))
+
+    def _line_names(self) -> list[str]:
+        return list(dict.fromkeys(self.layout.line_name(cell.labels) for cell in self.cells))
+
+    def _line(self, index: int, name: str, scene: str, x: Axis | str, y: str) -> Line:
+        cells = [
+            cell
+            for cell in (*self.cells, *self.averages)
+            if cell.scene == scene and self.layout.line_name(cell.labels) == name
+        ]
+        points = [point for cell in cells if (point := self._point(cell, x, y)) is not None]
+        if x == self.layout.x:
+            points.sort(key=lambda point: point.x)
+        return Line(
+            name or "pointrad", COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], False, tuple(points)
+        )
+
+    def _point(self, cell: Cell, x: Axis | str, y: str) -> Point | None:
+        repeats = [
+            (run.numbers[x] * quantity(x).scale if isinstance(x, str) else x.position(cell.labels[x.name]),
+             run.numbers[y] * quantity(y).scale)
+            for run in cell.done
+            if y in run.numbers and (not isinstance(x, str) or x in run.numbers)
+        ]  # fmt: skip
+        if not repeats:
+            return None
+        across, up = (Measured(tuple(values)) for values in zip(*repeats, strict=True))
+        text = f"{up.text(quantity(y))} (n = {up.n})"
+        name, short = self.layout.point_name(cell.labels), self.layout.point_short(cell.labels)
+        return Point(across.mean, up.mean, up.spread, tuple(repeats), name, short, text)
+
+    def _published(self, entry: PublishedConfig, x: Axis | str, y: str) -> Line:
+        points = [
+            Point(across, up, None, (), self._published_name(entry.x[index]), "", quantity(y).text(up))
+            for index in range(len(entry.x))
+            if (across := self._published_x(entry, index, x)) is not None
+            and (up := _published_value(entry, index, y)) is not None
+        ]
+        return Line(entry.source, PUBLISHED_COLOUR, PUBLISHED_MARKER, True, tuple(points))
+
+    def _published_x(self, entry: PublishedConfig, index: int, x: Axis | str) -> float | None:
+        if x != self.layout.x:
+            return _published_value(entry, index, str(x))
+        if isinstance(x, str) or x.numeric:
+            return entry.x[index] * self.layout.x_quantity.scale
+        text = x.text(entry.x[index])
+        return x.position(text) if text in x.texts else None
+
+    def _published_name(self, x: float) -> str:
+        shown = self.layout.x_quantity
+        unit = f" {shown.unit}" if shown.unit else ""
+        return f"{shown.name} {shown.text(x * shown.scale)}{unit}"
+
+
+def _published_value(entry: PublishedConfig, index: int, metric: str) -> float | None:
+    value = entry.values[metric][index] if metric in entry.values else None
+    return None if value is None else value * quantity(metric).scale
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _caption(panels: Sequence[Panel]) -> str:
+    """What dots and bars stand for, and how many repeats are behind them."""
+    counts = {len(point.repeats) for panel in panels for line in panel.lines for point in line.points} - {0}
+    if not counts or counts == {1}:
+        return "One run per point (n = 1)."
+    n = f"n = {max(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+    return f"Points: mean over repeats; bars: ± one sample standard deviation; faint dots: single repeats ({n})."
+
+
+def _ticks(axis: Axis) -> tuple[float, ...] | None:
+    """The values of an axis, unless some are too close to be told apart by their numbers."""
+    values = sorted(axis.position(text) for text in axis.texts)
+    gaps = [(after - before) / (values[-1] - values[0]) for before, after in pairwise(values)]
+    return tuple(values) if not gaps or min(gaps) > _NARROWEST_GAP else None
+
+
+def _moves(axis: Axis, key: str, runs: Sequence[Run]) -> bool:
+    """Whether `key` changes along `axis` while all else stays."""
+    seen: dict[tuple[Any, ...], float] = {}
+    for run in runs:
+        if key in run.numbers:
+            others = (text for name, text in run.labels.items() if name != axis.name)
+            first = seen.setdefault((run.scene, run.repeat, *others), run.numbers[key])
+            if not math.isclose(first, run.numbers[key], rel_tol=1e-9):
+                return True
+    return False

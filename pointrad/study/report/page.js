@@ -1,0 +1,228 @@
+"use strict";
+// Charts in SVG with hover and legends, sortable and filterable tables, before/after sliders. No library, no network.
+(() => {
+  const charts = JSON.parse(document.getElementById("charts").textContent);
+  const tip = document.getElementById("tip");
+  const MARKERS = { // paths within a radius of 4
+    circle: "M4 0A4 4 0 1 1-4 0A4 4 0 1 1 4 0Z",
+    square: "M-3.5-3.5H3.5V3.5H-3.5Z",
+    triangle: "M0-4.5L4.3 3.3H-4.3Z",
+    diamond: "M0-4.8L4.8 0 0 4.8-4.8 0Z",
+    inverted: "M0 4.5L4.3-3.3H-4.3Z",
+    plus: "M-1.5-4.5H1.5V-1.5H4.5V1.5H1.5V4.5H-1.5V1.5H-4.5V-1.5H-1.5Z",
+    cross: "M0-2.1L2.6-4.7 4.7-2.6 2.1 0 4.7 2.6 2.6 4.7 0 2.1-2.6 4.7-4.7 2.6-2.1 0-4.7-2.6-2.6-4.7Z",
+    star: "M0-5L1.2-1.6 4.8-1.5 1.9.6 2.9 4 0 2-2.9 4-1.9.6-4.8-1.5-1.2-1.6Z",
+  };
+  const BLACK = "#000000"; // is drawn in ink, so that it shows on dark paper
+
+  function element(name, attributes = {}, text = "") {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.textContent = text;
+    return made;
+  }
+
+  const colour = (line) => (line.colour === BLACK ? "var(--ink)" : line.colour);
+
+  function marker(line, x, y) {
+    const fill = line.published ? "var(--paper)" : colour(line);
+    return element("path", { d: MARKERS[line.marker], transform: `translate(${x} ${y})`, fill, stroke: colour(line) });
+  }
+
+  /* Round numbers that cover [low, high], about `count` of them. */
+  function ticks(low, high, count) {
+    const rough = (high - low) / count;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999);
+    const found = [];
+    for (let index = Math.ceil(low / step - 1e-9); index * step <= high + 1e-9 * step; index++) found.push(index * step);
+    return found.map((value) => Number(value.toPrecision(10)));
+  }
+
+  function range(values, margin) {
+    const low = Math.min(...values), high = Math.max(...values);
+    const extra = high > low ? (high - low) * margin : Math.abs(high) * 0.05 || 1;
+    return [low - extra, high + extra];
+  }
+
+  /* Where values of a chart lie: common to all panels, and to the lines shown. */
+  function ranges(chart, hidden) {
+    const shown = chart.panels.flatMap((panel) => panel.lines.filter((line) => !hidden.has(line.name)));
+    const points = shown.flatMap((line) => line.points);
+    if (!points.length) return null;
+    const ups = points.flatMap((point) => [
+      point.y - (point.spread ?? 0), point.y + (point.spread ?? 0), ...point.repeats.map((repeat) => repeat[1]),
+    ]);
+    const acrosses = points.flatMap((point) => [point.x, ...point.repeats.map((repeat) => repeat[0])]);
+    const x = chart.categories ? [-0.5, chart.categories.length - 0.5] : range(acrosses, 0.04);
+    return { x, y: range(ups, 0.06) };
+  }
+
+  function drawPanel(holder, chart, panel, hidden, limits) {
+    const width = Math.max(holder.clientWidth, 200);
+    const wordy = chart.categories && Math.max(...chart.categories.map((name) => name.length)) * 6.5 * chart.categories.length > width - 60;
+    const left = 52, right = 8, top = 22, bottom = wordy ? 84 : 40;
+    const height = Math.min(Math.max(width * 0.6, 190), 300) + (wordy ? 44 : 0);
+    const x = (value) => left + ((value - limits.x[0]) / (limits.x[1] - limits.x[0])) * (width - left - right);
+    const y = (value) => height - bottom - ((value - limits.y[0]) / (limits.y[1] - limits.y[0])) * (height - top - bottom);
+    const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img",
+      "aria-label": `${chart.title}, ${panel.title}: the numbers are in the tables below` });
+    svg.append(element("text", { class: "panel-title", x: left, y: 12 }, panel.title));
+    for (const value of ticks(...limits.y, 6)) {
+      svg.append(element("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
+      svg.append(element("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString("en")));
+    }
+    svg.append(element("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }));
+    const places = chart.categories ? chart.categories.map((name, index) => [index, name])
+      : (chart.ticks ?? ticks(...limits.x, Math.min(8, width / 60))).map((value) => [value, value.toLocaleString("en")]);
+    for (const [value, name] of places) {
+      const slant = wordy ? { transform: `rotate(-30 ${x(value)} ${height - bottom + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
+      svg.append(element("line", { class: "axis", x1: x(value), x2: x(value), y1: height - bottom, y2: height - bottom + 4 }));
+      svg.append(element("text", { x: x(value), y: height - bottom + 16, ...slant }, name));
+    }
+    svg.append(element("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, chart.x_label));
+    svg.append(element("text", { transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, chart.y_label));
+    const targets = [];
+    const lines = panel.lines.filter((line) => !hidden.has(line.name));
+    lines.forEach((line, index) => {
+      // Where x is a category, lines stand beside each other.
+      const aside = chart.categories ? 0.5 * ((index + 0.5) / lines.length - 0.5) : 0;
+      drawLine(svg, chart, line, (value) => x(value + aside), y, targets);
+    });
+    svg.addEventListener("pointermove", (event) => hover(event, svg, width, targets, chart));
+    svg.addEventListener("pointerleave", hideTip);
+    holder.replaceChildren(svg);
+  }
+
+  function drawLine(svg, chart, line, x, y, targets) {
+    const stroke = colour(line);
+    for (const point of line.points) {
+      if (point.repeats.length > 1) for (const [across, up] of point.repeats) {
+        svg.append(element("circle", { class: "repeat", cx: x(across), cy: y(up), r: 2.5, fill: stroke, opacity: 0.35 }));
+      }
+      if (point.spread === null) continue;
+      const at = x(point.x), high = y(point.y + point.spread), low = y(point.y - point.spread);
+      svg.append(element("path", { d: `M${at} ${high}V${low}M${at - 3} ${high}h6M${at - 3} ${low}h6`, stroke, fill: "none" }));
+    }
+    if (chart.joined) {
+      const path = line.points.map((point) => `${x(point.x)} ${y(point.y)}`).join("L");
+      svg.append(element("path", { d: `M${path}`, stroke, fill: "none", "stroke-width": 1.8, "stroke-dasharray": line.published ? "5 4" : "none" }));
+    }
+    const named = !chart.joined && !chart.categories && line.points.length <= 14;
+    for (const point of line.points) {
+      const drawn = marker(line, x(point.x), y(point.y));
+      drawn.setAttribute("class", "point");
+      svg.append(drawn);
+      if (named) svg.append(element("text", { class: "short", x: x(point.x), y: y(point.y) - 8, "text-anchor": "middle" }, point.short));
+      targets.push({ line, point, x: x(point.x), y: y(point.y) });
+    }
+  }
+
+  function hover(event, svg, width, targets, chart) {
+    const box = svg.getBoundingClientRect();
+    const scale = width / box.width;
+    const at = { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale };
+    const distance = (target) => Math.hypot(target.x - at.x, target.y - at.y);
+    const nearest = targets.reduce((best, target) => (best && distance(best) <= distance(target) ? best : target), null);
+    if (!nearest || distance(nearest) > 30) return hideTip();
+    const heading = chart.legend_title && !nearest.line.published ? `${chart.legend_title} ${nearest.line.name}` : nearest.line.name;
+    const unnamed = [heading, nearest.point.name, `${chart.y_label}: ${nearest.point.text}`];
+    tip.textContent = unnamed.filter(Boolean).join("\n");
+    tip.hidden = false;
+    const across = box.left + nearest.x / scale + window.scrollX, up = box.top + nearest.y / scale + window.scrollY;
+    const most = window.scrollX + document.documentElement.clientWidth - tip.offsetWidth - 8;
+    tip.style.left = `${Math.max(8, Math.min(across + 12, most))}px`;
+    tip.style.top = `${Math.max(0, up - tip.offsetHeight - 10)}px`;
+  }
+
+  function hideTip() { tip.hidden = true; }
+
+  function legend(holder, chart, hidden, redraw) {
+    const lines = new Map(chart.panels.flatMap((panel) => panel.lines).map((line) => [line.name, line]));
+    if (lines.size < 2) return;
+    if (chart.legend_title) holder.append(chart.legend_title);
+    for (const line of lines.values()) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "true");
+      const sample = element("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" });
+      if (chart.joined) sample.append(element("path", { d: "M0 6H26", stroke: colour(line), "stroke-width": 1.8, "stroke-dasharray": line.published ? "5 4" : "none" }));
+      sample.append(marker(line, 13, 6));
+      button.append(sample, line.name);
+      button.addEventListener("click", () => {
+        if (!hidden.delete(line.name)) hidden.add(line.name);
+        button.setAttribute("aria-pressed", String(!hidden.has(line.name)));
+        redraw();
+      });
+      holder.append(button);
+    }
+  }
+
+  function showChart(figure) {
+    const chart = charts[figure.dataset.chart];
+    const hidden = new Set();
+    const holders = chart.panels.map(() => figure.querySelector(".panels").appendChild(document.createElement("div")));
+    let limits = ranges(chart, hidden);
+    const redraw = () => {
+      limits = ranges(chart, hidden) ?? limits; // with all lines hidden, the axes stay
+      chart.panels.forEach((panel, index) => drawPanel(holders[index], chart, panel, hidden, limits));
+    };
+    legend(figure.querySelector(".legend"), chart, hidden, redraw);
+    let width = 0;
+    new ResizeObserver(() => {
+      if (holders[0].clientWidth !== width) { width = holders[0].clientWidth; redraw(); }
+    }).observe(figure);
+    redraw();
+  }
+
+  function makeSortable(table) {
+    const body = table.tBodies[0];
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, column) => heading.querySelector("button")?.addEventListener("click", () => {
+      const down = heading.getAttribute("aria-sort") === "ascending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const sign = down ? -1 : 1;
+      body.append(...[...body.rows].sort((one, two) => compare(one.cells[column], two.cells[column], sign)));
+    }));
+  }
+
+  /* Numbers before texts, whichever way; fields without a value come last. */
+  function compare(one, two, sign) {
+    const [first, second] = [one, two].map((cell) => cell.dataset.order);
+    if (first !== undefined && second !== undefined) return sign * (first - second);
+    if (first !== undefined || second !== undefined) return first !== undefined ? -1 : 1;
+    return sign * one.textContent.trim().localeCompare(two.textContent.trim(), "en", { numeric: true });
+  }
+
+  function makeFilter() {
+    const words = document.getElementById("filter"), state = document.getElementById("state");
+    const rows = [...document.getElementById("runs-table").tBodies[0].rows];
+    const apply = () => {
+      const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = (state.value && row.dataset.state !== state.value) || !wanted.every((word) => text.includes(word));
+      }
+      document.getElementById("shown").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length}`;
+    };
+    words.addEventListener("input", apply);
+    state.addEventListener("input", apply);
+    words.form.addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  function makeSliders() {
+    const sliders = [...document.querySelectorAll(".compare input")];
+    const split = (slider) => slider.parentElement.style.setProperty("--split", `${slider.value}%`);
+    sliders.forEach((slider) => slider.addEventListener("input", () => split(slider)));
+    document.getElementById("split-all")?.addEventListener("input", (event) => sliders.forEach((slider) => {
+      slider.value = event.target.value;
+      split(slider);
+    }));
+  }
+
+  document.querySelectorAll(".chart").forEach(showChart);
+  document.querySelectorAll("table.sortable").forEach(makeSortable);
+  makeFilter();
+  makeSliders();
+})();

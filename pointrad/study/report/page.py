@@ -1,0 +1,88 @@
+"""The page: one HTML file with its styles, scripts, data and pictures inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from pointrad.status import TRACEBACK_FILE, RunState
+from pointrad.study.config import StudyConfig
+from pointrad.study.report.cells import Axis, Run
+from pointrad.study.report.charts import Chart
+from pointrad.study.report.origins import Origins
+from pointrad.study.report.strips import SceneStrips
+from pointrad.study.report.tables import Table
+
+_LINKED = {"folder": "", "curves": "pictures/curves.png", "masks": "pictures/masks.png", "turntable": "turntable.mp4"}
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """What a row of the runs' table says besides its entries; links are relative to the page."""
+
+    title: str
+    state: RunState
+    error: str
+    traceback: str | None
+    links: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the page shows."""
+
+    title: str
+    question: str
+    states: tuple[tuple[RunState, int], ...]
+    notes: tuple[str, ...]
+    charts: tuple[Chart, ...]
+    scenes: tuple[SceneStrips, ...]
+    means: Table
+    published: tuple[Table, ...]
+    runs: Table
+    run_rows: tuple[RunRow, ...]
+    command: str
+    study: StudyConfig
+    origins: Origins
+
+    def html(self) -> str:
+        """The page as text. Whatever it shows of runs and settings is escaped."""
+        environment = Environment(
+            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        )
+        # The study's folder is where the page lies, and nobody else's business.
+        definition = yaml.safe_dump(
+            self.study.model_dump(mode="json", exclude={"dir"}), sort_keys=False, default_flow_style=None, width=100
+        )
+        return environment.from_string(_resource("page.html")).render(
+            page=self,
+            style=Markup(_resource("page.css")),
+            script=Markup(_resource("page.js")),
+            charts=[asdict(chart) for chart in self.charts],
+            definition=definition,
+        )
+
+
+def run_rows(study_dir: Path, axes: Mapping[str, Axis], runs: Sequence[Run]) -> tuple[RunRow, ...]:
+    """A row's further fields for every run, with links to what there is."""
+    return tuple(_row(study_dir / run.folder, run, axes) for run in runs)
+
+
+def _row(run_dir: Path, run: Run, axes: Mapping[str, Axis]) -> RunRow:
+    base = f"../{quote(run.folder)}/"
+    has_traceback = run.state is RunState.FAILED and (run_dir / TRACEBACK_FILE).is_file()
+    links = tuple((name, base + file) for name, file in _LINKED.items() if (run_dir / file).exists())
+    place = [axis.named(run.labels[name]) for name, axis in axes.items()]
+    title = ", ".join([run.scene, *place, f"repeat {run.repeat}"])
+    return RunRow(title, run.state, run.error, base + TRACEBACK_FILE if has_traceback else None, links)
+
+
+def _resource(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -1,0 +1,94 @@
+"""A run folder told to W&B after the fact, from the files that are the truth about the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pointrad.config import RunConfig
+from pointrad.errors import UserError
+from pointrad.status import SUMMARY_FILE, RunState, read_status
+from pointrad.tracking import MetricsFile, Tracker, build_tracker
+from pointrad.tracking.jsonl import FILE_NAME
+from pointrad.training.record import EpochRecord
+
+_TRACKER_FILE = Path(__file__).resolve().parents[2] / "conf" / "tracker" / "wandb.yaml"
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The run folders in `folder`, itself included; raises UserError if there is none."""
+    found = sorted(path.parent for path in folder.rglob(FILE_NAME))
+    if not found:
+        raise UserError(f"{folder}: no run in or below it; expected a folder with {FILE_NAME}")
+    return found
+
+
+def replay(run_dir: Path, overrides: Sequence[str]) -> None:
+    """Log what W&B lacks of the run in `run_dir`, to the W&B run that training it would have had.
+
+    overrides: such as tracker.group=NAME, over what the run's own configuration and conf/tracker/wandb.yaml say.
+    """
+    status = read_status(run_dir)
+    if status.state is RunState.RUNNING:
+        raise UserError(f"{run_dir}: a process is computing this run, and logs it itself")
+    records = MetricsFile(run_dir).read()
+    tracker = build_tracker(_config(run_dir, overrides), run_dir, history=())
+    exit_code = 1
+    try:
+        _log(tracker, run_dir, records)
+        exit_code = 0 if status.state is RunState.DONE else 1
+    finally:
+        tracker.finish(exit_code)
+
+
+def _log(tracker: Tracker, run_dir: Path, records: Sequence[EpochRecord]) -> None:
+    """In the order of epochs: W&B's history only grows."""
+    pictures = _pictures(run_dir, records)
+    _log_pictures(tracker, pictures, 0)
+    for record in records:
+        tracker.log_epoch(record)
+        _log_pictures(tracker, pictures, record.epoch)
+    summary = run_dir / SUMMARY_FILE
+    if summary.exists():
+        last = records[-1].epoch if records else 0
+        tracker.log_image("masks", run_dir / "pictures" / "masks.png", last)
+        if (run_dir / "turntable.mp4").exists():
+            tracker.log_video("turntable", run_dir / "turntable.mp4", last)
+        tracker.log_file("cloud", run_dir / "cloud.ply")
+        tracker.summarise(json.loads(summary.read_text()))
+
+
+def _pictures(run_dir: Path, records: Sequence[EpochRecord]) -> dict[Path, int]:
+    """The picture of each stage, NUMBER_STAGE.png, and the epoch at whose end it was drawn."""
+    last_epochs = {"init": 0} | {record.stage: record.epoch for record in records}
+    stages = {path: path.stem.partition("_")[2] for path in sorted((run_dir / "pictures").glob("[0-9]*_*.png"))}
+    return {path: last_epochs[stage] for path, stage in stages.items() if stage in last_epochs}
+
+
+def _log_pictures(tracker: Tracker, pictures: Mapping[Path, int], epoch: int) -> None:
+    for path, drawn in pictures.items():
+        if drawn == epoch:
+            tracker.log_image("render", path, epoch)
+
+
+def _config(run_dir: Path, overrides: Sequence[str]) -> RunConfig:
+    """The run's configuration with a W&B tracker, whatever it was trained with."""
+    path = run_dir / "config.yaml"
+    if not path.exists():
+        raise UserError(f"{path}: not found; expected the configuration of a run")
+    values: dict[str, Any] = yaml.safe_load(path.read_text())
+    tracker = OmegaConf.load(_TRACKER_FILE)
+    if values["tracker"]["name"] == "wandb":
+        tracker = OmegaConf.merge(tracker, values["tracker"])
+    try:
+        merged = OmegaConf.merge({"tracker": tracker}, OmegaConf.from_dotlist(list(overrides)))
+        chosen: Any = OmegaConf.to_container(merged, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{' '.join(overrides)}: {error}") from None
+    return RunConfig.parse({**values, **chosen})

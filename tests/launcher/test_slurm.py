@@ -1,0 +1,191 @@
+"""launcher/slurm.py without a cluster: programs that answer as SLURM's do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launcher.slurm import JOBS_FILE, QueueState, Submission, cancel, lost_runs, queue_states, read_jobs, submit
+from pointrad.errors import UserError
+from pointrad.study.plan import Plan
+from tests.study.studies import plan
+
+PARAMETERS = {"name": "pointrad", "timeout_min": 5, "max_num_timeout": 3, "array_parallelism": 2}
+Program = Callable[[str, str], None]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Puts a program of this name and these shell lines on a PATH that holds nothing else, and notes its calls."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def write(name: str, lines: str) -> None:
+        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/calls\n{lines}\n')
+        (folder / name).chmod(0o755)
+
+    return write
+
+
+def calls(tmp_path: Path, name: str) -> list[str]:
+    lines = (tmp_path / "calls").read_text().splitlines()
+    return [line.removeprefix(f"{name} ") for line in lines if line.split()[0] == name]
+
+
+def study(tmp_path: Path, runs: int) -> Plan:
+    one_level = {"level": {"corruption.level": [0]}}
+    planned = plan(tmp_path / "study", tmp_path, axes=one_level, seeds={"seed": list(range(runs))})
+    planned.study.dir.mkdir()
+    return planned
+
+
+def submitted(planned: Plan, runs_per_job: int = 1) -> list[tuple[str, int]]:
+    """Each job's id and its number of runs."""
+    jobs = submit(planned, planned.distinct(), Submission(dict(PARAMETERS), runs_per_job, rounds=3, fail_fast=False))
+    assert jobs == read_jobs(planned.study.dir)
+    return [(job.job, len(job.folders)) for job in jobs]
+
+
+def cluster(program: Program, tmp_path: Path, max_array_size: int = 1001, takes: int = 100) -> None:
+    """A cluster that accepts so many submissions and numbers them from 1."""
+    count = tmp_path / "count"
+    count.write_text("0")
+    refuse = "echo sbatch: error: QOSMaxSubmitJobPerUserLimit >&2; exit 1"
+    program(
+        "sbatch",
+        f"read n < {count}; [ $n -lt {takes} ] || {{ {refuse}; }}; n=$((n + 1)); echo $n > {count}; "
+        'echo "Submitted batch job $n"',
+    )
+    program("scontrol", f'echo "MaxArraySize            = {max_array_size}"')
+    program("srun", "")
+    program("scancel", "")
+
+
+def note(study_dir: Path, *jobs: tuple[str, list[str]]) -> None:
+    """As `submit` does."""
+    lines = [json.dumps({"job": job, "folders": folders, "log": f"{job}.err"}) for job, folders in jobs]
+    study_dir.mkdir(exist_ok=True)
+    (study_dir / JOBS_FILE).write_text("".join(f"{line}\n" for line in lines))
+
+
+class TestSubmitting:
+    def test_one_array_then_the_job_that_concludes_it(self, program: Program, tmp_path: Path) -> None:
+        cluster(program, tmp_path)
+        assert submitted(study(tmp_path, 3)) == [("1_0", 1), ("1_1", 1), ("1_2", 1), ("2", 0)]
+        scripts = sorted((tmp_path / "study" / "jobs").glob("*.sh"))
+        texts = [path.read_text() for path in scripts]
+        assert any("#SBATCH --array=0-2%2\n" in text for text in texts)
+        assert any("#SBATCH --dependency=afterany:1\n" in text for text in texts)
+
+    def test_no_array_is_larger_than_the_cluster_takes(self, program: Program, tmp_path: Path) -> None:
+        cluster(program, tmp_path, max_array_size=4)
+        ids = [job for job, _ in submitted(study(tmp_path, 8))]
+        assert ids == ["1_0", "1_1", "1_2", "2_0", "2_1", "2_2", "3_0", "3_1", "4"]
+
+    def test_short_runs_share_a_job(self, program: Program, tmp_path: Path) -> None:
+        cluster(program, tmp_path)
+        assert submitted(study(tmp_path, 10), runs_per_job=4) == [("1_0", 4), ("1_1", 4), ("1_2", 2), ("2", 0)]
+
+    def test_a_refusal_is_told_in_slurms_words_and_notes_nothing(self, program: Program, tmp_path: Path) -> None:
+        cluster(program, tmp_path, takes=0)
+        with pytest.raises(UserError, match=r"SLURM refused the jobs: .*QOSMaxSubmitJobPerUserLimit"):
+            submitted(study(tmp_path, 2))
+        assert read_jobs(tmp_path / "study") == []
+
+    def test_what_was_accepted_before_a_refusal_is_cancelled(self, program: Program, tmp_path: Path) -> None:
+        cluster(program, tmp_path, max_array_size=3, takes=2)
+        with pytest.raises(UserError, match="QOSMaxSubmitJobPerUserLimit"):
+            submitted(study(tmp_path, 6))
+        assert calls(tmp_path, "scancel") == ["1 2"]
+
+    def test_without_slurm_there_is_one_message(self, program: Program, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="there is no scontrol here; expected a login node"):
+            submitted(study(tmp_path, 2))
+        assert read_jobs(tmp_path / "study") == []
+
+
+class TestAskingForStates:
+    def states(self, tmp_path: Path) -> dict[str, str]:
+        return {folder: state.state for folder, state in queue_states(tmp_path / "study").items()}
+
+    def test_the_queue_comes_first_and_the_accounts_tell_the_rest(self, program: Program, tmp_path: Path) -> None:
+        note(tmp_path / "study", ("7_0", ["a", "b"]), ("7_1", ["c"]), ("7_2", ["d"]), ("8", []))
+        program("squeue", 'echo "7_0 RUNNING"; echo "8 PENDING"; echo "99 RUNNING"')
+        ended = ["JobID|State", "7_1|TIMEOUT", "7_1.batch|CANCELLED", "7_2|CANCELLED by 1000", "7_0|RUNNING"]
+        program("sacct", "".join(f'echo "{line}"; ' for line in ended))
+        expected = {"a": "RUNNING", "b": "RUNNING", "c": "TIMEOUT", "d": "CANCELLED", "": "PENDING"}
+        assert self.states(tmp_path) == expected
+        assert queue_states(tmp_path / "study")["c"].log == "7_1.err"
+
+    @pytest.mark.parametrize("state", ["TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "FAILED", "BOOT_FAIL"])
+    def test_how_a_job_ended_is_told(self, program: Program, tmp_path: Path, state: str) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        program("squeue", "")
+        program("sacct", f'echo "JobID|State"; echo "7|{state}"')
+        assert self.states(tmp_path) == {"a": state}
+
+    def test_tasks_that_ended_together_are_told_together(self, program: Program, tmp_path: Path) -> None:
+        note(tmp_path / "study", *((f"7_{n}", [str(n)]) for n in range(4)))
+        program("squeue", "")
+        program("sacct", 'echo "JobID|State"; echo "7_0|COMPLETED"; echo "7_[1-3%2]|CANCELLED by 1000"')
+        assert self.states(tmp_path) == {"0": "COMPLETED", **dict.fromkeys("123", "CANCELLED")}
+
+    def test_the_latest_job_of_a_run_counts(self, program: Program, tmp_path: Path) -> None:
+        note(tmp_path / "study", ("7", ["a"]), ("8", []), ("9", ["a"]))
+        program("squeue", 'echo "9 PENDING"')
+        program("sacct", 'echo "JobID|State"; echo "7|NODE_FAIL"; echo "8|COMPLETED"')
+        assert self.states(tmp_path) == {"a": "PENDING", "": "COMPLETED"}
+
+    @pytest.mark.parametrize("accounts", ["exit 1", None])
+    def test_without_accounts_a_job_that_left_the_queue_has_ended(
+        self, program: Program, tmp_path: Path, accounts: str | None
+    ) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        program("squeue", "")
+        if accounts:
+            program("sacct", accounts)
+        assert self.states(tmp_path) == {"a": "ENDED"}
+
+    def test_without_slurm_nothing_is_known(self, program: Program, tmp_path: Path) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        assert self.states(tmp_path) == {}
+
+    def test_a_controller_that_does_not_answer_is_quoted(self, program: Program, tmp_path: Path) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        program("squeue", "echo Unable to contact slurm controller >&2; exit 1")
+        with pytest.raises(UserError, match=r"squeue .*: Unable to contact slurm controller"):
+            self.states(tmp_path)
+
+    def test_a_line_being_written_is_not_read(self, program: Program, tmp_path: Path) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        with (tmp_path / "study" / JOBS_FILE).open("a") as file:
+            file.write('{"job": "8", "fol')
+        assert [job.job for job in read_jobs(tmp_path / "study")] == ["7"]
+
+
+class TestLostRuns:
+    def test_those_whose_jobs_have_ended_and_that_nobody_looks_after(self, tmp_path: Path) -> None:
+        planned = study(tmp_path, 2)
+        first, second = planned.distinct()
+        ended, queued = QueueState("TIMEOUT", "log"), QueueState("PENDING", "log")
+        assert lost_runs(planned, {first.folder: ended, second.folder: ended, "": ended}) == [first, second]
+        assert lost_runs(planned, {first.folder: ended, "": ended}) == [first]  # the other was never submitted
+        assert lost_runs(planned, {first.folder: ended, second.folder: ended, "": queued}) == []
+        assert lost_runs(planned, {}) == []
+
+
+def test_cancel_cancels_the_studys_jobs_alone(program: Program, tmp_path: Path) -> None:
+    note(tmp_path / "study", ("7_0", ["a"]), ("7_1", ["b"]), ("8", []))
+    program("squeue", 'echo "7_1 RUNNING"; echo "8 PENDING"; echo "99 RUNNING"')
+    program("scancel", "")
+    assert cancel(tmp_path / "study") == ["7_1", "8"]
+    assert calls(tmp_path, "scancel") == ["7 8"]
+
+
+def test_cancelling_nothing_calls_nothing(program: Program, tmp_path: Path) -> None:
+    program("squeue", "")
+    assert cancel(tmp_path / "study") == []

@@ -1,0 +1,118 @@
+"""Study folders with runs that nothing computed: plausible numbers, the same every time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pointrad.artifacts.pictures import write_comparison
+from pointrad.scene.types import View
+from pointrad.status import SUMMARY_FILE, TRACEBACK_FILE, RunState
+from pointrad.study.plan import Plan, PlannedRun, Variant, expand
+from pointrad.study.results import StudyResults, collect
+from tests.runs import config
+from tests.scenes import sphere_views
+from tests.study.studies import sweep
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+ERROR = "RuntimeError: the loss is NaN"
+AXES = {
+    "level": {"corruption.level": [0, 0.04, 0.12]},
+    "consistency": {"init.consistency": [1.0, 0.9]},
+}
+PLOT = {"x": "level", "lines": "consistency", "metrics": ["psnr_db", "ssim"]}
+
+Fate = Callable[[Variant], RunState]
+Numbers = Callable[[Variant], dict[str, Any]]
+
+
+def results(
+    study_dir: Path, scenes: Sequence[str] = ("ball",), fate: Fate = lambda variant: RunState.DONE,
+    numbers: Numbers = lambda variant: {}, pictures: bool = False, **changes: Any,
+) -> StudyResults:  # fmt: skip
+    """What is found of a study of level x consistency x 3 repeats in `scenes`, once its runs have met their fates.
+
+    numbers: what a run's summary says otherwise than `summary`. changes: of the study's keys.
+    """
+    keys = {"axes": AXES, "plot": PLOT, "seeds": {"seed": [0, 1, 2]}, "scenes": list(scenes)} | changes
+    study = sweep(dir=str(study_dir), **keys).study
+    unused = config("dataset=demo")
+    planned = [
+        PlannedRun(variant, unused, f"{index:016x}", f"runs/run {index}")
+        for index, variant in enumerate(expand(study, scenes))
+    ]
+    for run in planned:
+        _write(study_dir / run.folder, run, fate(run.variant), numbers(run.variant), pictures)
+    return collect(Plan(study, tuple(planned), "python sweep.py"))
+
+
+def summary(variant: Variant) -> dict[str, Any]:
+    """Quality falls with the level, more so for the hard hull, and differs by 0.2 dB between repeats."""
+    level = variant.settings.get("corruption.level", 0)
+    consistency = variant.settings.get("init.consistency", 1.0)
+    lost = 100 * level * (1 if consistency == 1.0 else 0.25)
+    points = int(50_000 * (1 - 5 * level) + 1000 * variant.repeat)
+    return {
+        "scene": variant.scene,
+        "level": level,
+        "consistency": consistency,
+        "mask_iou": 1 - 2 * level,
+        "psnr_db": 34.0 - lost + 0.2 * variant.repeat - 3 * (variant.scene != "ball"),
+        "ssim": 0.97 - lost / 100,
+        "lpips": None,
+        "train_seconds": 100.0 - lost,
+        "render_fps": 80.0,
+        "model_mb": points * 132 / 2**20,
+        "points": points,
+        "points_by_stage": {"init": 10, "base": points},
+        "device": "imagined",
+        "status": "done",
+    }
+
+
+def _write(run_dir: Path, run: PlannedRun, state: RunState, numbers: dict[str, Any], pictures: bool) -> None:
+    if state is RunState.MISSING:
+        return
+    run_dir.mkdir(parents=True)
+    (run_dir / "metrics.jsonl").write_text("{}\n")
+    if state is RunState.FAILED:
+        (run_dir / "status.json").write_text(json.dumps({"state": "failed", "attempts": 1, "error": ERROR}))
+        (run_dir / TRACEBACK_FILE).write_text("Traceback\n")
+    text = json.dumps(summary(run.variant) | numbers | {"identity": run.identity})
+    if state in (RunState.DONE, RunState.BROKEN):
+        (run_dir / SUMMARY_FILE).write_text(text if state is RunState.DONE else text[:40])
+    if state is RunState.DONE:
+        _write_provenance(run_dir)
+        if pictures:
+            _write_pictures(run_dir, run.variant)
+
+
+def _write_provenance(run_dir: Path) -> None:
+    values = {
+        "versions": {"python": "3.11.7", "torch": "2.12.0", "wandb": None},
+        "git": {"commit": COMMIT, "dirty": False},
+        "platform": "Linux",
+        "device": "imagined",
+    }
+    (run_dir / "provenance.json").write_text(json.dumps(values))
+
+
+def _write_pictures(run_dir: Path, variant: Variant) -> None:
+    """Two views of the sphere, the render darker by the level."""
+    views = sphere_views(2)
+    shown = {id(view.camera): view for view in views}
+    brightness = 1 - 5 * variant.settings["corruption.level"]
+    write_comparison(
+        run_dir / "pictures" / "2_full.png", lambda camera: brightness * shown[id(camera)].image, views, "full"
+    )
+    write_comparison(run_dir / "pictures" / "0_init.png", lambda camera: 0 * shown[id(camera)].image, views, "init")
+    (run_dir / "config.yaml").write_text(yaml.safe_dump({"artifacts": {"views": [1, 0]}}))
+    (run_dir / "evaluation.json").write_text(json.dumps([_score(view) for view in views]))
+
+
+def _score(view: View) -> dict[str, Any]:
+    return {"name": view.name, "psnr_db": 30.0, "ssim": 0.9, "lpips": None}

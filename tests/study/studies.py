@@ -1,0 +1,40 @@
+"""Studies for tests, small enough to know by heart."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pointrad.study.config import SweepConfig
+from pointrad.study.plan import Plan, Variant, expand, make_plan
+from tests.runs import QUICK, config, one_epoch_each
+
+STUDY: dict[str, Any] = {
+    "name": "tiny",
+    "question": "Does it work?",
+    "dir": "somewhere",
+    "scenes": ["tiny"],
+    "axes": {"level": {"corruption.level": [0, 0.1]}},
+    "seeds": {"seed": [0, 1]},
+    "plot": {"x": "level", "lines": None, "metrics": ["psnr_db"]},
+    "published": [],
+}
+SWEEP = {"action": "run", "retry": "none", "fail_fast": False, "dry_run": False, "reuse": [], "detach": False,
+         "runs_per_job": 1, "rounds": 3}  # fmt: skip
+
+
+def sweep(**changes: Any) -> SweepConfig:
+    """A sweep of the study above with some of the study's keys changed."""
+    return SweepConfig.parse({**SWEEP, "study": deepcopy(STUDY) | changes})
+
+
+def plan(study_dir: Path, root: Path, **changes: Any) -> Plan:
+    """The plan of the study above on the tiny scene."""
+
+    def compose(variant: Variant) -> Any:
+        settings = [f"{key}={value}" for key, value in variant.settings.items() if key != "scene"]
+        return config(*QUICK, *one_epoch_each("demo"), f"dataset.root={root}", *settings)
+
+    study = sweep(dir=str(study_dir), **changes).study
+    return make_plan(study, expand(study, ["tiny"]), compose, "python sweep.py study=tiny")

@@ -1,0 +1,351 @@
+"""The report: numbers that can be checked by hand, and honesty about what is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pointrad.errors import UserError
+from pointrad.status import RunState
+from pointrad.study.plan import Variant
+from pointrad.study.report import write_report
+from pointrad.study.report.charts import Chart
+from pointrad.study.report.figures import write_figure
+from pointrad.study.results import StudyResults
+from tests.study import fabricated
+
+COMMAND = "python sweep.py study=tiny"
+PUBLISHED = [{"source": "Somebody 2023", "scene": "ball", "x": [0, 0.12], "values": {"psnr_db": [33.5, 20.25]}}]
+HOSTILE = '<script>alert("x")</script>'
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Chart]:
+    """The charts that would be drawn as figures, which takes most of a report's time."""
+    charts: list[Chart] = []
+    monkeypatch.setattr("pointrad.study.report.write_figure", lambda folder, chart: charts.append(chart))
+    return charts
+
+
+class _Outside(HTMLParser):
+    """Collects what a page would load or run: every src, href and url()."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        named = dict(attrs)
+        self.loads += [str(named[key]) for key in ("src", "srcset", "data", "action", "poster") if key in named]
+        self.loads += [str(named["href"])] if tag == "link" else []
+
+    def handle_data(self, data: str) -> None:
+        self.loads += re.findall(r"url\(([^)]*)\)", data)
+
+
+def page_of(results: StudyResults) -> str:
+    return write_report(results, COMMAND).read_text(encoding="utf-8")
+
+
+def rows_of(markdown: str, heading: str) -> list[dict[str, str]]:
+    """The rows of the Markdown table under a heading, by column."""
+    block = markdown.split(f"## {heading}\n\n")[1].split("\n\n")[0]
+    head, _, *rows = [[field.strip() for field in line.strip("|").split(" | ")] for line in block.splitlines()]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def charts_of(page: str) -> dict[str, dict[str, Any]]:
+    found = re.search(r'id="charts">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return {chart["name"]: chart for chart in json.loads(found[1])}
+
+
+def line_of(chart: dict[str, Any], name: str, panel: int = 0) -> dict[str, Any]:
+    return next(line for line in chart["panels"][panel]["lines"] if line["name"] == name)
+
+
+def all_but(state: RunState, *repeats: int) -> fabricated.Fate:
+    """Every run is done but these repeats of level 12 % with the hard hull."""
+
+    def fate(variant: Variant) -> RunState:
+        met = variant.labels == {"level": 0.12, "consistency": 1.0} and variant.repeat in repeats
+        return state if met else RunState.DONE
+
+    return fate
+
+
+def test_means_and_spreads_are_those_computed_by_hand(tmp_path: Path) -> None:
+    # 34 - 12 + (0, 0.2, 0.4): mean 22.2, sample standard deviation 0.2.
+    page = page_of(fabricated.results(tmp_path))
+    point = line_of(charts_of(page)["psnr_db"], "1")["points"][2]
+    assert point["x"] == pytest.approx(12)
+    assert point["y"] == pytest.approx(22.2)
+    assert point["spread"] == pytest.approx(0.2)
+    assert point["text"] == "22.20 ± 0.20 (n = 3)"
+    row = rows_of((tmp_path / "report" / "table.md").read_text(), "Mean over repeats")[4]
+    assert (row["corruption level (%)"], row["consistency ratio"], row["n"]) == ("12", "1", "3")
+    assert row["PSNR (dB)"] == "22.20 ± 0.20"
+
+
+def test_an_unfinished_repeat_counts_nowhere(tmp_path: Path) -> None:
+    # Repeats 0 and 2 are left: 22.0 and 22.4, with a sample standard deviation of 0.2828.
+    page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.MISSING, 1)))
+    assert line_of(charts_of(page)["psnr_db"], "1")["points"][2]["text"] == "22.20 ± 0.28 (n = 2)"
+    row = rows_of((tmp_path / "report" / "table.md").read_text(), "Mean over repeats")[4]
+    assert (row["n"], row["PSNR (dB)"]) == ("2 of 3", "22.20 ± 0.28")
+    assert "17 of 18 runs are done (1 missing)" in page
+
+
+def test_a_single_repeat_has_no_spread(tmp_path: Path) -> None:
+    page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.MISSING, 1, 2)))
+    point = line_of(charts_of(page)["psnr_db"], "1")["points"][2]
+    assert (point["text"], point["spread"]) == ("22.00 (n = 1)", None)
+
+
+def test_a_setting_without_a_finished_repeat_keeps_its_row(tmp_path: Path) -> None:
+    page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.STOPPED, 0, 1, 2)))
+    row = rows_of((tmp_path / "report" / "table.md").read_text(), "Mean over repeats")[4]
+    assert (row["n"], row["PSNR (dB)"]) == ("0 of 3", "—")
+    assert [point["x"] for point in line_of(charts_of(page)["psnr_db"], "1")["points"]] == [0, 4]
+
+
+def test_numbers_that_some_runs_lack_say_how_many_they_come_from(tmp_path: Path) -> None:
+    results = fabricated.results(tmp_path, numbers=lambda variant: {"ssim": None} if variant.repeat == 2 else {})
+    page = page_of(results)
+    row = rows_of((tmp_path / "report" / "table.md").read_text(), "Mean over repeats")[0]
+    assert (row["n"], row["SSIM"]) == ("3", "0.9700 ± 0.0000 (n = 2)")
+    assert "LPIPS" not in row  # which no run has, and the study does not ask for
+    assert "6 of 18 finished runs have no value of SSIM." in page
+
+
+def test_a_metric_that_no_run_has_is_named_and_not_drawn(tmp_path: Path) -> None:
+    plot = {"x": "level", "lines": "consistency", "metrics": ["psnr_db", "lpips"]}
+    page = page_of(fabricated.results(tmp_path, plot=plot))
+    assert "No finished run has a value of LPIPS." in page
+    assert "lpips" not in charts_of(page)
+
+
+def test_published_values_are_drawn_and_listed_for_their_scene_alone(tmp_path: Path) -> None:
+    page = page_of(fabricated.results(tmp_path, scenes=("ball", "box"), published=PUBLISHED))
+    panels = {panel["title"]: panel for panel in charts_of(page)["psnr_db_scenes"]["panels"]}
+    drawn = next(line for line in panels["ball"]["lines"] if line["published"])
+    assert drawn["name"] == "Somebody 2023"
+    assert [(point["x"], point["y"]) for point in drawn["points"]] == [(0, 33.5), (12, 20.25)]
+    assert not any(line["published"] for line in panels["box"]["lines"])
+    listed = rows_of((tmp_path / "report" / "table.md").read_text(), "Published, ball: Somebody 2023")
+    assert listed == [
+        {"corruption level (%)": "0", "PSNR (dB)": "33.50"},
+        {"corruption level (%)": "12", "PSNR (dB)": "20.25"},
+    ]
+
+
+def test_published_values_that_cannot_be_drawn_are_owned_up_to(tmp_path: Path) -> None:
+    page = page_of(fabricated.results(tmp_path, published=[PUBLISHED[0] | {"scene": "moon"}]))
+    assert "The published values of Somebody 2023 for moon have no place in these figures." in page
+
+
+def test_the_mean_over_scenes_takes_whole_sets_of_scenes_only(tmp_path: Path) -> None:
+    # "ball" is 3 dB better than "box": 34 - 12 + (0, 0.4) - 1.5, without repeat 1, which "box" lacks.
+    def fate(variant: Variant) -> RunState:
+        return RunState.DONE if variant.scene == "ball" else all_but(RunState.FAILED, 1)(variant)
+
+    page = page_of(fabricated.results(tmp_path, scenes=("ball", "box"), fate=fate))
+    chart = charts_of(page)["psnr_db"]
+    assert [panel["title"] for panel in chart["panels"]] == ["mean of 2 scenes"]
+    assert line_of(chart, "1")["points"][2]["text"] == "20.70 ± 0.28 (n = 2)"
+
+
+def test_axes_that_move_a_measured_x_make_points_and_the_others_lines(tmp_path: Path) -> None:
+    plot = {"x": "mask_iou", "lines": None, "metrics": ["psnr_db"]}
+    chart = charts_of(page_of(fabricated.results(tmp_path, plot=plot)))["psnr_db"]
+    assert [line["name"] for line in chart["panels"][0]["lines"]] == ["1", "0.9"]
+    assert [round(point["x"], 2) for point in line_of(chart, "1")["points"]] == [0.76, 0.92, 1.0]
+    assert line_of(chart, "1")["points"][0]["name"] == "corruption level 12 %"
+
+
+def test_axes_not_named_in_the_plot_make_lines_as_well(tmp_path: Path) -> None:
+    axes = fabricated.AXES | {"targets": {"corruption.targets": ["clean", "masked"]}}
+    chart = charts_of(page_of(fabricated.results(tmp_path, axes=axes)))["psnr_db"]
+    names = [line["name"] for line in chart["panels"][0]["lines"]]
+    assert len(names) == 4
+    assert "consistency ratio 0.9, training targets masked" in names
+
+
+def test_an_axis_of_words_is_drawn_by_category(tmp_path: Path) -> None:
+    axes = {"kind": {"label": ["none", "much"], "corruption.level": [0, 0.12]}}
+    plot = {"x": "kind", "lines": None, "metrics": ["psnr_db"]}
+    chart = charts_of(page_of(fabricated.results(tmp_path, axes=axes, plot=plot)))["psnr_db"]
+    assert (chart["categories"], chart["joined"]) == (["none", "much"], False)
+    assert [point["x"] for point in line_of(chart, "this study")["points"]] == [0, 1]
+
+
+def test_what_changes_along_a_paired_axis_is_said(tmp_path: Path) -> None:
+    pair = {"init.consistency": [1.0, 0.8], "model.splat_radius": [0.015, 0.01]}
+    plot = {"x": "consistency", "lines": None, "metrics": ["psnr_db"]}
+    page = page_of(fabricated.results(tmp_path, axes={"consistency": pair}, plot=plot))
+    assert "Along consistency ratio there changes as well: splat radius (NDC)." in page
+
+
+def test_every_chart_is_drawn_for_screen_and_print(tmp_path: Path, drawn: list[Chart]) -> None:
+    page = page_of(fabricated.results(tmp_path, scenes=("ball", "box"), published=PUBLISHED))
+    stems = {"psnr_db", "ssim", "train_seconds", "size_quality"}
+    names = {f"{stem}{scenes}" for stem in stems for scenes in ("", "_scenes")}
+    assert {chart.name for chart in drawn} == set(charts_of(page)) == names
+
+
+def test_a_column_and_a_page_wide_figure_come_as_png_and_pdf(tmp_path: Path, drawn: list[Chart]) -> None:
+    page_of(fabricated.results(tmp_path, scenes=("ball", "box"), published=PUBLISHED))
+    charts = {chart.name: chart for chart in drawn}
+    for name, inches in (("psnr_db", 3.5), ("psnr_db_scenes", 7.2)):
+        write_figure(tmp_path, charts[name])
+        assert Image.open(tmp_path / f"{name}.png").width == 300 * inches
+        assert b"/FontFile2" in (tmp_path / f"{name}.pdf").read_bytes()  # text stays text
+
+
+def test_a_figure_is_drawn_the_same_each_time(tmp_path: Path, drawn: list[Chart]) -> None:
+    page_of(fabricated.results(tmp_path))
+    for folder in ("one", "two"):
+        write_figure(tmp_path / folder, drawn[0])
+    for suffix in (".png", ".pdf"):
+        one, two = (tmp_path / folder / f"psnr_db{suffix}" for folder in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_figures_of_an_earlier_plot_go(tmp_path: Path) -> None:
+    stale, own = tmp_path / "report" / "figures" / "lpips.png", tmp_path / "report" / "figures" / "README"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    own.touch()
+    page_of(fabricated.results(tmp_path))
+    assert (stale.exists(), own.exists()) == (False, True)
+
+
+def test_the_csv_has_every_planned_run_and_every_number(tmp_path: Path) -> None:
+    write_report(fabricated.results(tmp_path, fate=all_but(RunState.FAILED, 1)), COMMAND)
+    rows = pd.read_csv(tmp_path / "report" / "runs.csv")
+    assert len(rows) == 18
+    assert rows.state.value_counts().to_dict() == {"done": 17, "failed": 1}
+    assert rows[rows.state == "failed"].error.tolist() == [fabricated.ERROR]
+    assert rows.psnr_db.count() == 17
+    assert json.loads(rows.points_by_stage[0]) == {"init": 10, "base": 50_000}
+
+
+def test_failed_and_broken_runs_are_marked_with_their_errors(tmp_path: Path) -> None:
+    fates = {0: RunState.FAILED, 1: RunState.BROKEN, 2: RunState.STOPPED}
+    results = fabricated.results(
+        tmp_path,
+        fate=lambda variant: fates[variant.repeat] if variant.labels["level"] == 0.12 else RunState.DONE,
+    )
+    page = page_of(results)
+    wrong = page.split("What went wrong")[1].split("</section>")[0]
+    assert wrong.count("<li>") == 4
+    assert wrong.count(fabricated.ERROR) == 2
+    assert wrong.count("unreadable summary") == 2
+    links = re.findall(r'href="([^"]+)">traceback', wrong)
+    assert [(tmp_path / "report" / link.replace("%20", " ")).is_file() for link in links] == [True, True]
+    assert str(tmp_path) not in page
+
+
+def test_the_page_loads_nothing_from_anywhere(tmp_path: Path) -> None:
+    page = page_of(fabricated.results(tmp_path, pictures=True))
+    outside = _Outside()
+    outside.feed(page)
+    assert outside.loads
+    assert [load[:60] for load in outside.loads if not load.startswith("data:")] == []
+    assert not re.search(r"\b(fetch|XMLHttpRequest|import)\s*\(", page)
+
+
+def test_hostile_names_and_errors_stay_text(tmp_path: Path) -> None:
+    axes = {"kind": {"label": [HOSTILE, "</style>"], "corruption.level": [0, 0.12]}}
+    results = fabricated.results(
+        tmp_path, scenes=("ball",), axes=axes, plot={"x": "kind", "lines": None, "metrics": ["psnr_db"]},
+        question=HOSTILE, pictures=True, fate=lambda variant: RunState.FAILED if variant.repeat else RunState.DONE,
+    )  # fmt: skip
+    results.table.loc[results.table.state == "failed", "error"] = f"RuntimeError: {HOSTILE}"
+    page = page_of(results)
+    outside = _Outside()
+    outside.feed(page)
+    assert outside.scripts == 2  # the charts' values and the page's own
+    assert HOSTILE not in page
+    assert page.count("&lt;script&gt;") > 4
+    assert charts_of(page)["psnr_db"]["categories"] == [HOSTILE, "</style>"]
+
+
+def test_pictures_are_those_of_the_last_stage(tmp_path: Path) -> None:
+    page = page_of(fabricated.results(tmp_path, pictures=True))
+    strips = page.split('id="pictures"')[1].split("</section>")[0]
+    assert strips.count("<img") == 6  # levels x consistencies, of the first repeat each
+    assert strips.count("corruption level 4 % <b>30.00 dB</b>") == 2
+    assert "consistency ratio 0.9" in strips
+    assert len(page) < 200_000
+
+
+def test_runs_without_pictures_are_reported_without(tmp_path: Path) -> None:
+    assert 'id="pictures"' not in page_of(fabricated.results(tmp_path))
+
+
+def test_a_damaged_picture_or_provenance_does_not_stop_the_report(tmp_path: Path) -> None:
+    results = fabricated.results(tmp_path, pictures=True)
+    first = tmp_path / results.table.folder[0]
+    (first / "pictures" / "2_full.png").write_bytes(b"no picture")
+    (first / "provenance.json").write_text('{"versions"')
+    page = page_of(results)
+    assert page.split('id="pictures"')[1].count("<img") == 5
+    assert "1 run comes from an unknown place: no readable provenance.json." in page
+
+
+def test_commands_versions_and_mixed_origins_are_told(tmp_path: Path) -> None:
+    results = fabricated.results(tmp_path)
+    provenance = tmp_path / results.table.folder[0] / "provenance.json"
+    values = json.loads(provenance.read_text())
+    values["versions"]["torch"] = "2.11.0"
+    provenance.write_text(json.dumps(values | {"git": {"commit": "f" * 40, "dirty": True}, "device": "a GPU"}))
+    page = page_of(results)
+    assert COMMAND in page
+    assert f"{'f' * 40} with uncommitted changes" in page
+    for expected in ("17 runs", "2.11.0", "a GPU", fabricated.COMMIT):
+        assert expected in page
+    for warning in (
+        "The runs come from 2 different git commits.",
+        "1 run comes from a checkout with uncommitted changes.",
+        "The runs differ in their versions of torch.",
+    ):
+        assert warning in page
+
+
+def test_without_a_finished_run_an_earlier_report_stays(tmp_path: Path) -> None:
+    earlier = tmp_path / "report" / "report.html"
+    earlier.parent.mkdir()
+    earlier.write_text("earlier")
+    fates = {0: RunState.FAILED, 1: RunState.MISSING, 2: RunState.STOPPED}
+    results = fabricated.results(tmp_path, fate=lambda variant: fates[variant.repeat])
+    with pytest.raises(UserError, match=r"no finished run.*6 missing, 6 stopped, 6 failed"):
+        write_report(results, COMMAND)
+    assert earlier.read_text() == "earlier"
+    assert [path.name for path in earlier.parent.iterdir()] == ["report.html"]
+
+
+def test_an_unknown_x_is_named_with_what_there_is(tmp_path: Path) -> None:
+    results = fabricated.results(tmp_path, plot={"x": "mask_iuo", "lines": None, "metrics": ["psnr_db"]})
+    with pytest.raises(UserError, match=r"study.plot.x: found 'mask_iuo'.*level, consistency.*mask_iou"):
+        write_report(results, COMMAND)
+
+
+def test_the_same_results_give_the_same_report(tmp_path: Path) -> None:
+    results = fabricated.results(tmp_path, pictures=True)
+
+    def written() -> dict[str, bytes]:
+        write_report(results, COMMAND)
+        folder = tmp_path / "report"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    assert written() == written()

@@ -1,0 +1,99 @@
+"""What runs share on disk is what they would have computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pointrad.cache import Cache
+from pointrad.config import InitConfig, RunConfig
+from pointrad.corruption import build_corruption, corrupt_views
+from pointrad.hull import Votes, hull_votes
+from pointrad.scene.loading import load_scene
+from pointrad.scene.types import Scene, View
+from tests.runs import QUICK, config
+
+
+def quick(root: Path, *overrides: str) -> RunConfig:
+    return config(*QUICK, f"dataset.root={root}", *overrides)
+
+
+def same(a: Scene, b: Scene) -> bool:
+    def views_agree(left: View, right: View) -> bool:
+        poses = np.array_equal(left.camera.camera_to_world, right.camera.camera_to_world)
+        arrays = np.array_equal(left.image, right.image) and np.array_equal(left.mask, right.mask)
+        cameras = (left.camera.focal, left.camera.width) == (right.camera.focal, right.camera.width)
+        return poses and arrays and cameras and (left.name, left.split) == (right.name, right.split)
+
+    pairs = zip((*a.train, *a.evaluation), (*b.train, *b.evaluation), strict=True)
+    return a.background == b.background and all(views_agree(left, right) for left, right in pairs)
+
+
+@pytest.mark.parametrize("background", ["black", "white"])
+def test_a_scene_from_the_cache_is_the_scene(background: str, tiny_scene_root: Path, tmp_path: Path) -> None:
+    chosen = quick(tiny_scene_root, f"dataset.background={background}")
+    loaded = load_scene(chosen.dataset, "tiny", chosen.eval.split)
+    for _ in range(2):
+        assert same(Cache(tmp_path / "cache").scene(chosen.dataset, "tiny", chosen.eval.split), loaded)
+    assert len(list((tmp_path / "cache" / "views").iterdir())) == 2
+
+
+def test_a_scene_whose_files_change_is_loaded_anew(tiny_scene_root: Path, tmp_path: Path) -> None:
+    chosen = quick(tiny_scene_root)
+    cache = Cache(tmp_path / "cache")
+    cache.scene(chosen.dataset, "tiny", chosen.eval.split)
+    os.utime(next((tiny_scene_root / "tiny").rglob("*.png")), (0, 0))
+    cache.scene(chosen.dataset, "tiny", chosen.eval.split)
+    assert len(list((tmp_path / "cache" / "views").iterdir())) == 4
+
+
+def test_a_spoilt_entry_is_passed_over(tiny_scene_root: Path, tmp_path: Path) -> None:
+    chosen = quick(tiny_scene_root)
+    cache = Cache(tmp_path / "cache")
+    loaded = cache.scene(chosen.dataset, "tiny", chosen.eval.split)
+    for path in (tmp_path / "cache").rglob("*.npy"):
+        path.write_bytes(b"")
+    assert same(cache.scene(chosen.dataset, "tiny", chosen.eval.split), loaded)
+
+
+class TestVotes:
+    def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
+        """The votes, and how often they had to be counted."""
+        chosen = quick(root, *overrides)
+        scene = load_scene(chosen.dataset, "tiny", chosen.eval.split)
+        views = corrupt_views(build_corruption(chosen.corruption), scene.train, chosen.corruption.seed)
+        counts = 0
+
+        def count(views: Sequence[View], init: InitConfig) -> Votes:
+            nonlocal counts
+            counts += 1
+            return hull_votes(views, init)
+
+        votes = Cache(cache).votes(chosen.dataset, "tiny", chosen.corruption, chosen.init, views, count)
+        assert np.array_equal(votes.counts, hull_votes(views, chosen.init).counts)
+        assert votes.floor == hull_votes(views, chosen.init).floor
+        return votes, counts
+
+    def test_they_are_counted_once_for_every_higher_consistency(self, tiny_scene_root: Path, tmp_path: Path) -> None:
+        level = "corruption.level=0.05"
+        chosen = ("init.consistency=0.5", "init.consistency=0.5", "init.consistency=0.8", "init.consistency=0.3")
+        found = [self.counted(tiny_scene_root, tmp_path / "cache", level, overrides)[1] for overrides in chosen]
+        assert found == [1, 0, 0, 1]
+
+    @pytest.mark.parametrize(
+        "changed", ["corruption.level=0.06", "corruption.seed=1", "corruption=holes", "init.lattice=41"]
+    )
+    def test_whatever_changes_them_counts_anew(self, changed: str, tiny_scene_root: Path, tmp_path: Path) -> None:
+        base = ("corruption.level=0.05", "init.consistency=0.5")
+        self.counted(tiny_scene_root, tmp_path / "cache", *base)
+        assert self.counted(tiny_scene_root, tmp_path / "cache", *base, changed)[1] == 1
+
+    def test_a_spoilt_entry_is_counted_anew(self, tiny_scene_root: Path, tmp_path: Path) -> None:
+        self.counted(tiny_scene_root, tmp_path / "cache")
+        for path in (tmp_path / "cache" / "votes").iterdir():
+            path.write_bytes(b"spoilt")
+        assert self.counted(tiny_scene_root, tmp_path / "cache")[1] == 1

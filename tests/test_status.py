@@ -1,0 +1,122 @@
+"""What a run folder tells of its run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pointrad.errors import UserError
+from pointrad.status import RunningElsewhereError, RunState, discard_if_empty, read_status, recording
+from tests.runs import REPOSITORY
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pointrad.status import recording
+with recording(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_nothing_is_missing(tmp_path: Path) -> None:
+    assert read_status(tmp_path / "run").state is RunState.MISSING
+
+
+def test_while_a_process_computes_it_is_running_and_nobody_else_may(tmp_path: Path) -> None:
+    with recording(tmp_path):
+        assert read_status(tmp_path).state is RunState.RUNNING
+        with pytest.raises(RunningElsewhereError, match="another process is computing this run"), recording(tmp_path):
+            pass
+        assert read_status(tmp_path).state is RunState.RUNNING
+
+
+def test_a_killed_process_leaves_a_run_that_is_stopped(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert read_status(tmp_path).state is RunState.RUNNING
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert read_status(tmp_path).state is RunState.STOPPED
+
+
+def test_an_exception_is_a_failure_that_keeps_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), recording(tmp_path):
+        1 / 0  # noqa: B018
+    status = read_status(tmp_path)
+    assert (status.state, status.error) == (RunState.FAILED, "ZeroDivisionError: division by zero")
+    assert "1 / 0" in (tmp_path / "traceback.txt").read_text()
+
+
+def test_a_users_error_is_told_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UserError), recording(tmp_path):
+        raise UserError("init.lattice: too much\nand more")
+    assert read_status(tmp_path).error == "init.lattice: too much"
+
+
+def test_ctrl_c_leaves_a_run_that_is_stopped(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), recording(tmp_path):
+        raise KeyboardInterrupt
+    assert read_status(tmp_path).state is RunState.STOPPED
+    assert not (tmp_path / "traceback.txt").exists()
+
+
+def test_attempts_are_counted_and_a_success_clears_what_failed(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), recording(tmp_path):
+        1 / 0  # noqa: B018
+    with recording(tmp_path):
+        (tmp_path / "summary.json").write_text(json.dumps({"identity": "x"}))
+    status = read_status(tmp_path)
+    assert (status.state, status.attempts, status.error) == (RunState.DONE, 2, None)
+    assert not (tmp_path / "traceback.txt").exists()
+
+
+def test_a_summary_is_enough_to_be_done(tmp_path: Path) -> None:
+    """Runs that were copied, or computed before there was a status."""
+    (tmp_path / "summary.json").write_text(json.dumps({"identity": "x"}))
+    assert read_status(tmp_path).state is RunState.DONE
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("summary.json", ""), ("summary.json", "[1]"), ("summary.json", '{"psnr_db": 30'), ("status.json", "{}"),
+     ("status.json", '{"state": "odd"}'), ("status.json", '{"state": "done", "surprise": 1}')],
+)  # fmt: skip
+def test_files_that_cannot_be_read_are_named(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    status = read_status(tmp_path)
+    assert status.state is RunState.BROKEN
+    assert str(tmp_path / name) in (status.error or "")
+
+
+def test_a_folder_with_nothing_but_a_status_is_discarded_unless_it_is_running(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with recording(folder):
+        discard_if_empty(folder)
+        assert folder.exists()
+    discard_if_empty(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_with_results_is_never_discarded(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").touch()
+    discard_if_empty(tmp_path)
+    assert (tmp_path / "checkpoint.pt").exists()
+
+
+def test_times_are_told(tmp_path: Path) -> None:
+    with recording(tmp_path):
+        time.sleep(0)
+    status = read_status(tmp_path)
+    assert status.started is not None
+    assert status.ended is not None
+    assert status.started <= status.ended

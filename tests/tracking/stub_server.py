@@ -1,0 +1,166 @@
+"""A stand-in for W&B's servers, which the real SDK talks to: what it uploads is kept in memory, to look at.
+
+It answers what logging, resuming and `wandb sync` ask for, and knows nothing of artifacts and of the public API.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+
+@dataclass
+class StubRun:
+    """What the server was told of a run."""
+
+    id: str
+    project: str
+    starts: int = 0
+    finished: bool = False
+    exit_code: int | None = None
+    preempting: bool = False
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    properties: dict[str, Any] = field(default_factory=dict)  # group, job type, tags, name: as GraphQL calls them
+    system_metrics: int = 0
+    files: set[str] = field(default_factory=set)
+
+    def bucket(self) -> dict[str, Any]:
+        """The run as GraphQL's answers show it."""
+        return {
+            "id": self.id,
+            "name": self.id,
+            "displayName": self.properties.get("displayName", self.id),
+            "config": json.dumps(self.config),
+            "summaryMetrics": json.dumps(self.summary),
+            "historyLineCount": len(self.history),
+            "historyTail": json.dumps([json.dumps(row) for row in self.history[-1:]]),
+            "eventsLineCount": self.system_metrics,
+            "eventsTail": json.dumps(["{}"] if self.system_metrics else []),
+            "logLineCount": 0,
+            "tags": self.properties.get("tags", []),
+            "wandbConfig": json.dumps({"t": 1}),
+            "project": {"id": "P", "name": self.project, "entity": {"id": "E", "name": "me"}},
+        }
+
+
+class StubServer:
+    """Serves on a free port of this machine while its context is open."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, StubRun] = {}
+        self._lock = threading.Lock()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def __enter__(self) -> StubServer:
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """From now on, connections are refused."""
+        self._http.shutdown()
+        self._http.server_close()
+
+    def _run(self, run_id: str, project: str) -> StubRun:
+        return self.runs.setdefault(run_id, StubRun(run_id, project))
+
+    def _graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        run_id, project = variables.get("name"), variables.get("project") or "none"
+        if "RunResumeStatus" in query:
+            run = self.runs.get(str(run_id))
+            bucket = run.bucket() if run else None
+            return {"model": {"id": "P", "name": project, "entity": {"id": "E", "name": "me"}, "bucket": bucket}}
+        if "upsertBucket" in query:
+            inserted = run_id not in self.runs
+            run = self._run(str(run_id), project)
+            if variables.get("config"):
+                run.config = json.loads(variables["config"])
+            run.starts += bool(variables.get("host"))  # later upserts change a running run
+            run.properties |= {key: value for key, value in variables.items() if value}
+            return {"upsertBucket": {"bucket": run.bucket(), "inserted": inserted}}
+        if "createRunFiles" in query:
+            files = [{"name": f, "uploadUrl": f"{self.url}/{variables['run']}/{f}"} for f in variables["files"]]
+            return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
+        if "viewer" in query.lower() or "serverInfo" in query:
+            teams = {"edges": [{"node": {"name": "me"}}]}
+            versions = {"max_cli_version": "99.0.0", "min_cli_version": "0.1"}
+            viewer = {"id": "U", "entity": "me", "username": "me", "name": "me", "flags": "{}", "teams": teams}
+            return {"viewer": viewer, "serverInfo": {"cliVersionInfo": versions, "features": []}}
+        types = re.findall(r"(\w+)\s*:\s*__type", query)
+        return {name: {"name": name, "fields": [], "inputFields": [], "args": []} for name in types}
+
+    def _stream(self, run: StubRun, message: dict[str, Any]) -> None:
+        for name, chunk in (message.get("files") or {}).items():
+            offset, lines = chunk.get("offset", 0), chunk["content"]
+            if name == "wandb-history.jsonl":
+                run.history[offset:] = [json.loads(line) for line in lines]
+            elif name == "wandb-summary.json":
+                run.summary = json.loads(lines[-1])
+            elif name == "wandb-events.jsonl":
+                run.system_metrics = offset + len(lines)
+        run.preempting |= bool(message.get("preempting"))
+        if message.get("complete"):
+            run.finished, run.exit_code = True, message.get("exitcode")
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle(self) -> None:
+                with suppress(ConnectionError):  # of a client that was killed
+                    super().handle()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+            def do_PUT(self) -> None:
+                self._body()
+                _, run_id, name = self.path.split("/", 2)
+                with server._lock:
+                    server.runs[run_id].files.add(name)
+                self._reply({})
+
+            def do_POST(self) -> None:
+                body, stream = self._body(), re.match(r"/files/[^/]+/([^/]+)/([^/]+)/file_stream", self.path)
+                with server._lock:
+                    if stream:
+                        server._stream(server._run(stream[2], stream[1]), json.loads(body))
+                        self._reply({"exitcode": None, "limits": {}})
+                    elif self.path.startswith("/graphql"):
+                        message = json.loads(body)
+                        self._reply({"data": server._graphql(message["query"], message.get("variables") or {})})
+                    else:
+                        self._reply({})
+
+            def do_GET(self) -> None:
+                self._reply({})
+
+            def _body(self) -> bytes:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+
+            def _reply(self, answer: dict[str, Any]) -> None:
+                body = json.dumps(answer).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        return Handler

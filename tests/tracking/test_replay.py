@@ -1,0 +1,148 @@
+"""`python -m pointrad.tracking`: W&B hears of a run from its folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+import yaml
+
+from pointrad.run import run
+from pointrad.tracking.__main__ import main
+from tests.runs import QUICK, config, one_epoch_each
+from tests.scenes import write_tiny_scene
+from tests.tracking.stub_server import StubServer
+from tests.tracking.wandb_runs import records, rows
+
+RUN = [*(override for override in QUICK if override != "tracker=none"), *one_epoch_each("demo")]
+
+
+@pytest.fixture(scope="module")
+def untracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained with tracker=none."""
+    root = write_tiny_scene(tmp_path_factory.mktemp("scenes"))
+    folder = tmp_path_factory.mktemp("untracked") / "run"
+    run(config(*RUN, f"dataset.root={root}", "tracker=none"), folder)
+    return folder
+
+
+@pytest.fixture
+def run_dir(untracked: Path, tmp_path: Path) -> Path:
+    """A copy of its folder."""
+    return Path(shutil.copytree(untracked, tmp_path / "sweep" / "0"))
+
+
+def replayed(*words: str | Path) -> int:
+    """The exit status of a process with these arguments."""
+    status = main([str(word) for word in words])
+    wandb.teardown()
+    return status
+
+
+def contents(folder: Path) -> list[dict[str, Any]]:
+    """The history, without what says when it was logged."""
+    measured = {"_runtime", "_timestamp", "train/seconds"}
+    return [{key: value for key, value in row.items() if key not in measured} for row in rows(folder)]
+
+
+def summary(folder: Path) -> dict[str, str]:
+    items = [item for record in records(folder) for item in record.summary.update]
+    return {item.key: item.value_json for item in items}
+
+
+def of_kind(folder: Path, kind: str) -> list[Any]:
+    return [getattr(record, kind) for record in records(folder) if record.HasField(kind)]
+
+
+def test_a_replayed_run_is_what_training_would_have_logged(run_dir: Path, tmp_path: Path) -> None:
+    chosen = yaml.safe_load((run_dir / "config.yaml").read_text())
+    overrides = [f"dataset.root={chosen['dataset']['root']}", "tracker=wandb", "tracker.group=g"]
+    result = run(config(*RUN, *overrides), tmp_path / "tracked")
+    assert replayed(run_dir, "tracker.group=g") == 0
+
+    tracked, later = contents(tmp_path / "tracked"), contents(run_dir)
+    assert [row["step"] for row in tracked] == [0, 1, 2, 3]
+    assert later == tracked
+    assert [sorted({key.split(".")[0] for key in row} & {"render", "masks", "turntable"}) for row in later] == [
+        ["render"],
+        ["render"],
+        ["render"],
+        ["masks", "render", "turntable"],
+    ]
+    for folder in (tmp_path / "tracked", run_dir):
+        (logged,) = of_kind(folder, "run")
+        values = {item.key: yaml.safe_load(item.value_json) for item in logged.config.update}
+        assert values["schedule"]["stages"]["base"]["epochs"] == 1
+        assert (values["identity"], logged.run_group) == (result.identity, "g")
+        assert list(logged.tags) == ["tiny", "affine", "level 0"]
+        assert float(summary(folder)["psnr_db"]) == result.psnr_db
+        assert [artifact.type for artifact in of_kind(folder, "artifact")] == ["cloud"]
+        assert len(list(folder.glob("wandb/offline-run-*/files/media/images/render_*.png"))) == 4
+        assert [record.exit_code for record in of_kind(folder, "exit")] == [0]
+        assert of_kind(folder, "stats")  # the machine's load
+
+
+def test_replaying_again_adds_nothing(run_dir: Path) -> None:
+    assert replayed(run_dir) == 0
+    once = contents(run_dir)
+    assert replayed(run_dir) == 0
+    assert contents(run_dir) == once
+    assert len({logged.run_id for logged in of_kind(run_dir, "run")}) == 1
+
+
+def test_what_a_kill_took_is_replayed_beside_an_unreadable_file(run_dir: Path) -> None:
+    assert replayed(run_dir) == 0
+    whole = contents(run_dir)
+    (fragment,) = run_dir.glob("wandb/offline-run-*/*.wandb")
+    os.truncate(fragment, 7)
+    assert replayed(run_dir) == 0
+    assert contents(run_dir) == whole
+
+
+def test_a_sweep_is_replayed_online_once_however_often_it_is_asked_for(
+    run_dir: Path, server: StubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run_dir, run_dir.with_name("1"))
+    for again in (False, True):
+        assert replayed(run_dir.parent, "tracker.mode=online") == 0
+        assert len(server.runs) == 2
+        for logged in server.runs.values():
+            assert [row["_step"] for row in logged.history] == [0, 1, 2, 3]
+            assert (logged.exit_code, logged.starts) == (0, 1 + again)
+        shutil.rmtree(run_dir / "wandb")  # on another machine, only the server knows
+
+
+def test_a_run_without_a_result_is_shown_as_failed(run_dir: Path) -> None:
+    (run_dir / "summary.json").unlink()
+    assert replayed(run_dir) == 0
+    assert [record.exit_code for record in of_kind(run_dir, "exit")] == [1]
+    assert [row["step"] for row in rows(run_dir)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{root}/nothing"], "nothing: no run in or below it; expected a folder with metrics.jsonl"),
+        (["{root}/sweep/0", "tracker.mode=onlin"], "tracker.mode: found 'onlin'; input should be 'auto', "),
+        (["{root}/sweep/0", "tracker.grup=x"], "tracker.grup: unknown key"),
+    ],
+)
+def test_mistakes_are_named(
+    words: list[str], message: str, run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    assert replayed(*(word.format(root=tmp_path) for word in words)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_one_unreadable_run_does_not_keep_back_the_others(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = run_dir.with_name("1")
+    shutil.copytree(run_dir, other)
+    (run_dir / "config.yaml").unlink()
+    assert replayed(run_dir.parent) == 1
+    assert f"Error: {run_dir / 'config.yaml'}: not found" in capsys.readouterr().err
+    assert len(rows(other)) == 4
