@@ -164,7 +164,7 @@ def _sweep(overrides: list[str]) -> tuple[SweepConfig, DictConfig]:
     return SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields}), composed
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/studies.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/studies.md", "docs/results.md"])
 def test_documented_sweeps_are_valid(document: str) -> None:
     commands = _commands(document, "sweep")
     assert commands
@@ -209,7 +209,7 @@ def test_every_corruption_is_described_and_on_the_sheet(model: str) -> None:
         assert f"corruption@models.{model}: {model}" in (ROOT / "conf" / "corruptions.yaml").read_text()
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "docs/conventions.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", [*DOCUMENTS, "docs/conventions.md", "docs/results.md", "CHANGELOG.md"])
 def test_links_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
