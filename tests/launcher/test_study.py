@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +23,7 @@ SCALARS = st.one_of(
 @settings(max_examples=100, deadline=None)
 @given(st.one_of(SCALARS, st.lists(SCALARS, max_size=3)))
 def test_hydra_reads_an_override_as_the_value_it_was_made_of(value: Any) -> None:
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        found = compose("train", [override("+anything", value)]).anything
+    found = OverridesParser.create().parse_override(override("+anything", value)).value()
     assert found == value
     assert type(found) is type(value) or isinstance(value, list)
 
