@@ -49,8 +49,13 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     environment.pop("HYDRA_FULL_ERROR", None)
     return subprocess.Popen(
         [sys.executable, "train.py", *arguments], cwd=REPOSITORY, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_hears_ctrl_c,
     )  # fmt: skip
+
+
+def _hears_ctrl_c() -> None:
+    """A shell starts what it puts in the background, such as CI, deaf to Ctrl-C; that would be inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
