@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pointrad.config import HolesConfig
-from pointrad.corruption.silhouette import highest, object_size, smooth_noise, with_silhouette
+from pointrad.corruption.silhouette import blobs, with_silhouette
 from pointrad.scene.types import View
 
 
@@ -26,6 +26,5 @@ class HolesCorruption:
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """A new view whose mask has holes."""
         silhouette = view.mask > 0
-        noise = smooth_noise(rng, silhouette.shape, self.config.size * object_size(silhouette))
-        missing = round(self.level * self.config.coverage * np.count_nonzero(silhouette))
-        return with_silhouette(view, silhouette & ~highest(noise, silhouette, missing))
+        missing = blobs(rng, silhouette, silhouette, self.config.size, self.level * self.config.coverage)
+        return with_silhouette(view, silhouette & ~missing)

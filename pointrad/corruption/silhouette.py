@@ -50,6 +50,15 @@ def highest(field: Float64Array, within: Silhouette, count: int) -> Silhouette:
     return chosen.reshape(within.shape)
 
 
+def blobs(rng: np.random.Generator, silhouette: Silhouette, within: Silhouette, size: float, area: float) -> Silhouette:
+    """Blobs inside `within`: where smooth noise, of a correlation length `size` times the object's, is highest.
+
+    They cover `area` times the object's area, or all of `within` if that is less; more area only adds to less.
+    """
+    noise = smooth_noise(rng, silhouette.shape, size * object_size(silhouette))
+    return highest(noise, within, round(area * np.count_nonzero(silhouette)))
+
+
 def with_silhouette(view: View, silhouette: Silhouette) -> View:
     """A new view whose mask is 0 outside the silhouette and above 0 inside: as it was, or 1 where it was 0.
 
