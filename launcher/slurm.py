@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import submitit
 from submitit.slurm.slurm import SlurmInfoWatcher
@@ -25,7 +25,9 @@ from pointrad.files import append_line
 from pointrad.status import RunState, read_status
 from pointrad.study.conclude import bring_report_up_to_date
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun
-from pointrad.study.watch import QUEUED
+from pointrad.study.watch import QueueState
+
+T = TypeVar("T")
 
 JOBS_FILE, LOGS_FOLDER = "jobs.jsonl", "jobs"
 _REPOSITORY = Path(__file__).resolve().parents[1]
@@ -55,18 +57,6 @@ class Job:
     job: str
     folders: tuple[str, ...]
     log: str
-
-
-@dataclass(frozen=True)
-class QueueState:
-    """What SLURM says of a job, such as PENDING or TIMEOUT, and where its log is."""
-
-    state: str
-    log: str
-
-    @property
-    def in_queue(self) -> bool:
-        return self.state in QUEUED
 
 
 class RunsJob:
@@ -101,8 +91,7 @@ class ConcludingJob:
 
     def __call__(self) -> None:
         plan = Plan.read(self._study_dir)
-        queued = {folder for folder, state in queue_states(self._study_dir).items() if state.in_queue}
-        left = [run for run in plan.distinct() if _is_left(plan, run) and run.folder not in queued]
+        left = not_queued(plan, [run for run in plan.distinct() if _is_left(plan, run)])
         stopped = self._submission.fail_fast and (self._study_dir / STOP_FILE).exists()
         if left and self._submission.rounds > 1 and not stopped:
             submit(plan, left, Submission(**(asdict(self._submission) | {"rounds": self._submission.rounds - 1})))
@@ -114,8 +103,7 @@ def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> li
 
     Raises UserError, with SLURM's own words, if there is no SLURM here or it refuses.
     """
-    size = submission.runs_per_job
-    chunks = [[run.folder for run in runs[i : i + size]] for i in range(0, len(runs), size)]
+    chunks = _split([run.folder for run in runs], submission.runs_per_job)
     study_dir = plan.study.dir.resolve()
     stop = study_dir / STOP_FILE if submission.fail_fast else None
     jobs: list[Job] = []
@@ -124,10 +112,10 @@ def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> li
             executor = _executor(study_dir, submission.parameters)
             submitted = _submitted(executor, [RunsJob(study_dir, folders, stop) for folders in array])
             jobs += [_note(study_dir, job, folders) for job, folders in zip(submitted, array, strict=True)]
-        return [*jobs, _submit_conclusion(study_dir, submission, _array_ids(job.job for job in jobs))]
+        return [*jobs, _submit_conclusion(study_dir, submission, array_ids(jobs))]
     except UserError:
         if jobs:  # all or nothing: what was accepted before would never be concluded
-            _slurm("scancel", *_array_ids(job.job for job in jobs))
+            _slurm("scancel", *array_ids(jobs))
         raise
 
 
@@ -164,6 +152,12 @@ def queue_states(study_dir: Path) -> dict[str, QueueState]:
     return states
 
 
+def not_queued(plan: Plan, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    """Those of `runs` that no job in the queue computes or will compute."""
+    states = queue_states(plan.study.dir)
+    return [run for run in runs if run.folder not in states or not states[run.folder].in_queue]
+
+
 def lost_runs(plan: Plan, states: Mapping[str, QueueState]) -> list[PlannedRun]:
     """The runs whose jobs have ended without finishing them, and which nothing in the queue will look after.
 
@@ -176,19 +170,21 @@ def lost_runs(plan: Plan, states: Mapping[str, QueueState]) -> list[PlannedRun]:
 
 def cancel(study_dir: Path) -> list[str]:
     """Cancel the study's jobs that are still in the queue; returns their ids."""
-    queued = sorted(_squeue(read_jobs(study_dir)))
+    jobs = read_jobs(study_dir)
+    states = _squeue(jobs)
+    queued = [job for job in jobs if job.job in states]
     if queued:
-        _slurm("scancel", *_array_ids(queued))  # whole arrays: of tasks given one by one, SLURM forgets how they ended
-    return queued
+        _slurm("scancel", *array_ids(queued))  # whole arrays: of tasks given one by one, SLURM forgets how they ended
+    return sorted({job.job for job in queued})
 
 
-def _array_ids(jobs: Iterable[str]) -> list[str]:
+def array_ids(jobs: Iterable[Job]) -> list[str]:
     """The ids of whole arrays; a plain job's own."""
-    return sorted({job.split("_")[0] for job in jobs})
+    return sorted({job.job.split("_")[0] for job in jobs})
 
 
 def _is_left(plan: Plan, run: PlannedRun) -> bool:
-    return read_status(plan.run_dir(run)).state in (RunState.MISSING, RunState.STOPPED)
+    return read_status(plan.run_dir(run)).state.is_left
 
 
 def _executor(study_dir: Path, parameters: Mapping[str, Any]) -> submitit.SlurmExecutor:
@@ -210,8 +206,7 @@ def _submitted(executor: submitit.SlurmExecutor, work: Sequence[Any]) -> list[su
         with executor.batch():
             return [executor.submit(one) for one in work]
     except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError, OSError) as error:
-        said = str(getattr(error, "stderr", None) or error).strip()
-        raise UserError(f"hydra.launcher: SLURM refused the jobs: {said}") from None
+        raise UserError(f"hydra.launcher: SLURM refused the jobs: {_said(error)}") from None
 
 
 def _note(study_dir: Path, job: submitit.Job[Any], folders: Sequence[str]) -> Job:
@@ -220,8 +215,8 @@ def _note(study_dir: Path, job: submitit.Job[Any], folders: Sequence[str]) -> Jo
     return noted
 
 
-def _split(chunks: Sequence[list[str]], size: int) -> list[Sequence[list[str]]]:
-    return [chunks[i : i + size] for i in range(0, len(chunks), size)]
+def _split(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
 def _largest_array() -> int:
@@ -240,7 +235,7 @@ def _sacct(jobs: Sequence[Job]) -> dict[str, str]:
     """State of each job that has ended, where SLURM keeps accounts."""
     if not jobs or shutil.which("sacct") is None:
         return {}
-    ids = ",".join(_array_ids(job.job for job in jobs))
+    ids = ",".join(array_ids(jobs))
     try:
         text = _slurm("sacct", "--parsable2", "--format=JobID,State", "--jobs", ids)
     except UserError:
@@ -257,5 +252,9 @@ def _slurm(*command: str) -> str:
             f"hydra/launcher: found slurm, but there is no {command[0]} here; expected a login node"
         ) from None
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        said = str(getattr(error, "stderr", None) or error).strip()
-        raise UserError(f"{' '.join(command)}: {said}") from None
+        raise UserError(f"{' '.join(command)}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    """A command's own words, where it had any."""
+    return str(getattr(error, "stderr", None) or error).strip()

@@ -27,6 +27,7 @@ from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
 
+_FAILED = (RunState.FAILED, RunState.BROKEN)
 _SECONDS_BETWEEN_LOOKS = 5  # at the queue; SLURM's controllers dislike more
 
 
@@ -116,16 +117,14 @@ class Sweep:
 
     def _submit(self, plan: Plan, runs: list[PlannedRun]) -> None:
         """Not through Hydra's launcher, which gives up on all jobs when one dies, and whose jobs die with it."""
-        from launcher.slurm import Submission, queue_states, submit
+        from launcher.slurm import Submission, array_ids, not_queued, queue_states, submit
 
         parameters: Any = OmegaConf.to_container(self._composed.hydra.launcher, resolve=False)
         del parameters["submitit_folder"]  # refers to the sweep's folder; ours is the study's
-        queued = {folder for folder, state in queue_states(plan.study.dir).items() if state.in_queue}
-        new = [run for run in runs if run.folder not in queued]
-        if new:
+        if new := not_queued(plan, runs):
             submission = Submission(parameters, self._config.runs_per_job, self._config.rounds, self._config.fail_fast)
             jobs = submit(plan, new, submission)
-            arrays = " ".join(sorted({job.job.split("_")[0] for job in jobs[:-1]}))
+            arrays = " ".join(array_ids(jobs[:-1]))
             print(f"Submitted {len(new)} runs as {len(jobs) - 1} jobs: {arrays}. Logs: {Path(jobs[0].log).parent}")
         command = f"python sweep.py status study={plan.study.name} study.dir={plan.study.dir}"
         print(f"Their state: {command} (also: collect, report, cancel)")
@@ -137,13 +136,14 @@ class Sweep:
     def _show(self, plan: Plan) -> None:
         from launcher.slurm import queue_states
 
-        print_states(plan, {folder: (s.state, s.log) for folder, s in queue_states(plan.study.dir).items()})
+        print_states(plan, queue_states(plan.study.dir))
 
     def _conclude(self, plan: Plan) -> int:
         """Show what has become of the runs, and write what was asked for."""
         from launcher.slurm import lost_runs, queue_states
 
-        self._show(plan)
+        jobs = queue_states(plan.study.dir)
+        print_states(plan, jobs)
         match self._config.action:
             case "run":
                 page = bring_report_up_to_date(plan)
@@ -153,8 +153,7 @@ class Sweep:
             case "report":
                 print(f"Report: {report(plan)}")
         states = {read_status(plan.run_dir(run)).state for run in plan.distinct()}
-        lost = lost_runs(plan, queue_states(plan.study.dir))
-        return 1 if lost or states & {RunState.FAILED, RunState.BROKEN} else 0
+        return 1 if lost_runs(plan, jobs) or not states.isdisjoint(_FAILED) else 0
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,6 @@ class _Chosen:
     @classmethod
     def on_command_line(cls, arguments: Sequence[str], study: StudyConfig) -> _Chosen:
         """Raises UserError for a key that the study varies, and for several values of one key."""
-
         owners = {key: f"study.axes.{name}" for name, axis in study.axes.items() for key in axis if key != LABEL}
         owners |= dict.fromkeys(study.seeds, "study.seeds") | {"scene": "study.scenes"}
         of_study: list[str] = []
@@ -226,12 +224,11 @@ def _written(value: object) -> str:
 
 def _to_launch(plan: Plan, retry_failed: bool) -> list[PlannedRun]:
     """The distinct runs that are neither done nor being computed; failed and unreadable ones only on request."""
-    wanted = {RunState.MISSING, RunState.STOPPED}
-    if retry_failed:
-        wanted |= {RunState.FAILED, RunState.BROKEN}
-    states = {run.identity: read_status(plan.run_dir(run)).state for run in plan.distinct()}
-    runs = [run for run in plan.distinct() if states[run.identity] in wanted]
-    for run in runs:
-        if states[run.identity] is RunState.BROKEN:
-            set_aside(plan.run_dir(run))
+    runs = []
+    for run in plan.distinct():
+        state = read_status(plan.run_dir(run)).state
+        if state.is_left or (retry_failed and state in _FAILED):
+            runs.append(run)
+            if state is RunState.BROKEN:
+                set_aside(plan.run_dir(run))
     return runs

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pointrad.errors import UserError
 from pointrad.files import replacing, write_json
@@ -35,6 +36,11 @@ class RunState(StrEnum):
     FAILED = "failed"
     DONE = "done"
     BROKEN = "broken"
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the run has yet to be computed, in whole or in part, and nobody is at it."""
+        return self in (RunState.MISSING, RunState.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,23 @@ def read_status(run_dir: Path) -> RunStatus:
         if _is_locked(run_dir):
             return _with_state(recorded, RunState.RUNNING)
         if (run_dir / SUMMARY_FILE).is_file():
-            _check_summary(run_dir / SUMMARY_FILE)
+            read_summary(run_dir)
             return _with_state(recorded, RunState.DONE)
     except ValueError as error:
         return RunStatus(RunState.BROKEN, error=str(error))
     return recorded if recorded.state is RunState.FAILED else _with_state(recorded, RunState.STOPPED)
+
+
+def read_summary(run_dir: Path) -> dict[str, Any]:
+    """What a run that is done says of itself (`RunResult`). Raises ValueError naming a file that does not."""
+    path = run_dir / SUMMARY_FILE
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: unreadable summary ({error})") from None
+    if not isinstance(summary, dict) or "identity" not in summary:
+        raise ValueError(f"{path}: no summary of a run; expected its identity")
+    return summary
 
 
 def discard_if_empty(run_dir: Path) -> None:
@@ -141,15 +159,6 @@ def _read(run_dir: Path) -> RunStatus:
         return RunStatus(**(values | {"state": RunState(values["state"])}))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: unreadable status ({error})") from None
-
-
-def _check_summary(path: Path) -> None:
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: unreadable summary ({error})") from None
-    if not isinstance(summary, dict) or "identity" not in summary:
-        raise ValueError(f"{path}: no summary of a run; expected its identity")
 
 
 def _with_state(status: RunStatus, state: RunState) -> RunStatus:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pointrad.status import STATUS_FILE, SUMMARY_FILE, RunState, read_status
 from pointrad.study.plan import PAGE_FILE, PLAN_FILE, REPORT_FOLDER, Plan
-from pointrad.study.results import collect
 
 
 def bring_report_up_to_date(plan: Plan) -> Path | None:
@@ -14,12 +13,14 @@ def bring_report_up_to_date(plan: Plan) -> Path | None:
     page = plan.study.dir / REPORT_FOLDER / PAGE_FILE
     if _is_current(page, plan):
         return page
-    return report(plan) if any(_is_done(plan, folder) for folder in _folders(plan)) else None
+    done = any(read_status(plan.run_dir(run)).state is RunState.DONE for run in plan.distinct())
+    return report(plan) if done else None
 
 
 def report(plan: Plan) -> Path:
     """Write the report and return its page. Raises UserError if no run is done."""
-    from pointrad.study.report import write_report  # imports Matplotlib, which takes as long as all else
+    from pointrad.study.report import write_report  # imports pandas and Matplotlib, which take as long as all else
+    from pointrad.study.results import collect
 
     return write_report(collect(plan), plan.command)
 
@@ -27,6 +28,7 @@ def report(plan: Plan) -> Path:
 def table(plan: Plan) -> Path:
     """Write the report's table of all runs alone, whatever has become of them, and return it."""
     from pointrad.study.report import write_tables
+    from pointrad.study.results import collect
 
     return write_tables(collect(plan))
 
@@ -34,16 +36,8 @@ def table(plan: Plan) -> Path:
 def _is_current(page: Path, plan: Plan) -> bool:
     if not page.exists():
         return False
-    folders = [plan.study.dir / folder for folder in _folders(plan)]
+    folders = [plan.run_dir(run) for run in plan.distinct()]
     # A folder's own time tells when a run was taken over from another study, whose files keep theirs.
     sources = [plan.study.dir / PLAN_FILE, *folders]
     sources += [folder / name for folder in folders for name in (STATUS_FILE, SUMMARY_FILE)]
     return all(source.stat().st_mtime <= page.stat().st_mtime for source in sources if source.exists())
-
-
-def _folders(plan: Plan) -> list[str]:
-    return [run.folder for run in plan.distinct()]
-
-
-def _is_done(plan: Plan, folder: str) -> bool:
-    return read_status(plan.study.dir / folder).state is RunState.DONE

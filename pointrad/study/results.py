@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pointrad.status import SUMMARY_FILE, RunState, read_status
+from pointrad.status import RunState, read_status, read_summary
 from pointrad.study.config import StudyConfig
 from pointrad.study.plan import Plan, PlannedRun
 
@@ -26,14 +24,6 @@ class StudyResults:
     study: StudyConfig
     table: pd.DataFrame
 
-    @property
-    def done(self) -> pd.DataFrame:
-        return self.table[self.table.state == RunState.DONE.value]
-
-    @property
-    def failed(self) -> pd.DataFrame:
-        return self.table[self.table.state.isin([RunState.FAILED.value, RunState.BROKEN.value])]
-
 
 def collect(plan: Plan) -> StudyResults:
     """Read the state and the summary of every run of `plan`; also while runs are being computed."""
@@ -48,15 +38,10 @@ def _row(plan: Plan, run: PlannedRun) -> dict[str, Any]:
     row: dict[str, Any] = {"scene": run.variant.scene, **run.variant.labels, "repeat": run.variant.repeat}
     row |= {"state": status.state.value, "error": status.error, "attempts": status.attempts}
     row |= {"folder": run.folder, "identity": run.identity}
-    summary = _summary(run_dir) if status.state is RunState.DONE else {}
+    summary = read_summary(run_dir) if status.state is RunState.DONE else {}
     for key, value in summary.items():
         if key in run.variant.labels:
             row[f"run_{key}"] = value
         elif key not in row and key != "status":
             row[key] = value
     return row
-
-
-def _summary(run_dir: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((run_dir / SUMMARY_FILE).read_text(encoding="utf-8"))
-    return values

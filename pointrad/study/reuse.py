@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pointrad.status import LOCK_FILE, STATUS_FILE, SUMMARY_FILE, RunState, read_status
+from pointrad.status import LOCK_FILE, STATUS_FILE, SUMMARY_FILE, RunState, read_status, read_summary
 from pointrad.study.plan import Plan
 
 _WITHIN = ("pictures", "wandb", "report")  # folders of runs and studies that hold no runs
-_UNFINISHED = (RunState.MISSING, RunState.STOPPED, RunState.FAILED)
 
 
 def take_over(plan: Plan, folders: Sequence[Path]) -> list[Path]:
@@ -23,7 +21,8 @@ def take_over(plan: Plan, folders: Sequence[Path]) -> list[Path]:
     the run was computed. Returns the folders taken over, as the study now has them.
     """
     wanted = {run.identity: plan.run_dir(run) for run in plan.distinct()}
-    wanted = {identity: path for identity, path in wanted.items() if read_status(path).state in _UNFINISHED}
+    states = {identity: read_status(path).state for identity, path in wanted.items()}
+    wanted = {key: path for key, path in wanted.items() if states[key].is_left or states[key] is RunState.FAILED}
     taken = []
     for folder in folders:
         for run_dir in _finished(folder) if wanted else ():
@@ -54,8 +53,8 @@ def _finished(folder: Path) -> Iterator[Path]:
 def _identity(run_dir: Path) -> str:
     """Of the run's summary; empty, which no run has, where it cannot be read."""
     try:
-        return str(json.loads((run_dir / SUMMARY_FILE).read_text(encoding="utf-8"))["identity"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_summary(run_dir)["identity"])
+    except (OSError, ValueError):
         return ""
 
 

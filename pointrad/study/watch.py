@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -14,14 +14,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pointrad.status import SUMMARY_FILE, TRACEBACK_FILE, RunState, RunStatus, read_status
+from pointrad.status import TRACEBACK_FILE, RunState, RunStatus, read_status, read_summary
 from pointrad.study.plan import Plan, PlannedRun
 
 _COLOURS = {RunState.DONE: "green", RunState.FAILED: "red", RunState.BROKEN: "red", RunState.RUNNING: "cyan"}
-QUEUED = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")  # of SLURM's states
-_UNFINISHED = (RunState.MISSING, RunState.STOPPED)
 _ENDED = (RunState.DONE, RunState.FAILED, RunState.BROKEN)
 _SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """What SLURM says of a job, such as PENDING or TIMEOUT, and where its log is."""
+
+    state: str
+    log: str
+
+    @property
+    def in_queue(self) -> bool:
+        return self.state in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
 
 
 class StudyBar:
@@ -81,11 +91,11 @@ class StudyBar:
         run_dir = self._plan.run_dir(run)
         place = f"{len(self._reported)}/{len(self._runs)}  {run.variant.title}"
         if status.state is RunState.DONE:
-            summary = json.loads((run_dir / SUMMARY_FILE).read_text(encoding="utf-8"))
+            summary = read_summary(run_dir)
             found = f"{summary['psnr_db']:.2f} dB, {summary['model_mb']:.2f} MB, {summary['train_seconds']:.0f} s"
             self._console.print(f"{place}: {found}", markup=False, soft_wrap=True)
         else:
-            self._console.print(f"{place}: {_trouble(run_dir, status, '', '')}", markup=False, soft_wrap=True)
+            self._console.print(f"{place}: {_trouble(run_dir, status, None)}", markup=False, soft_wrap=True)
 
     def _epochs_done(self, run: PlannedRun, status: RunStatus) -> int:
         if status.state in _ENDED:
@@ -94,50 +104,50 @@ class StudyBar:
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def print_states(plan: Plan, jobs: Mapping[str, tuple[str, str]]) -> None:
+def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> None:
     """Print a table of the plan's runs and their states to standard output.
 
-    jobs: a cluster's word for the state of a run folder's job, and the job's log, where there is one.
+    jobs: what a cluster says of the jobs of run folders, where there are any.
     """
     table = Table(title=f"{plan.study.name}: {plan.study.question}", title_justify="left")
     for column in ("run", "state", "PSNR (dB)", "size (MB)", "folder"):
         table.add_column(column, justify="right" if column.endswith(")") else "left", overflow="fold")
     troubles: dict[str, str] = {}
+    states: dict[str, RunState] = {}
     for run in plan.runs:
         run_dir = plan.run_dir(run)
         status = read_status(run_dir)
-        job, log = jobs.get(run.folder, ("", ""))
+        states[run.identity] = status.state
+        job = jobs.get(run.folder)
         state = _described(status, job)
-        if trouble := _trouble(run_dir, status, job, log):
+        if trouble := _trouble(run_dir, status, job):
             troubles[run.variant.title] = trouble
         table.add_row(run.variant.title, _coloured(state, status.state), *_scores(run_dir, status.state), run.folder)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
     for title, trouble in troubles.items():
         console.print(f"{title}: {trouble}", markup=False, soft_wrap=True)  # whole paths, to copy
-    console.print(f"{len(plan.runs)} runs, {len(plan.distinct())} of them distinct: {state_counts(plan)}")
+    console.print(f"{len(plan.runs)} runs, {len(states)} of them distinct: {_counted(states.values())}")
     console.print(f"Folder: {plan.study.dir}", soft_wrap=True)
 
 
-def state_counts(plan: Plan) -> str:
-    """How many distinct runs are in each state, in words."""
-    counts = Counter(read_status(plan.run_dir(run)).state for run in plan.distinct())
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+def _counted(states: Iterable[RunState]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items()))
 
 
-def _described(status: RunStatus, job: str) -> str:
+def _described(status: RunStatus, job: QueueState | None) -> str:
     parts = [str(status.state)]
     if status.attempts > 1:
         parts.append(f"attempt {status.attempts}")
-    if job in QUEUED and status.state in _UNFINISHED:
-        parts.append(f"queued ({job.lower()})")
+    if job and job.in_queue and status.state.is_left:
+        parts.append(f"queued ({job.state.lower()})")
     return ", ".join(parts)
 
 
-def _trouble(run_dir: Path, status: RunStatus, job: str, log: str) -> str:
+def _trouble(run_dir: Path, status: RunStatus, job: QueueState | None) -> str:
     """Why the run is not done and where to read on; "" if nothing went wrong."""
-    if job and status.state in _UNFINISHED:
-        return "" if job in QUEUED else f"{status.state}: its job has ended: {job.lower()} ({log})"
+    if job and status.state.is_left:
+        return "" if job.in_queue else f"{status.state}: its job has ended: {job.state.lower()} ({job.log})"
     if not status.error:
         return ""
     where = f" ({run_dir / TRACEBACK_FILE})" if (run_dir / TRACEBACK_FILE).exists() else ""
@@ -152,5 +162,5 @@ def _coloured(text: str, state: RunState) -> str:
 def _scores(run_dir: Path, state: RunState) -> tuple[str, str]:
     if state is not RunState.DONE:
         return "", ""
-    summary = json.loads((run_dir / SUMMARY_FILE).read_text(encoding="utf-8"))
+    summary = read_summary(run_dir)
     return f"{summary['psnr_db']:.2f}", f"{summary['model_mb']:.2f}"
