@@ -6,7 +6,6 @@ out of date. The folder may be deleted at any time.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import uuid
@@ -17,13 +16,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from pointrad.config import CorruptionConfig, DatasetConfig, InitConfig
+from pointrad.config import CorruptionConfig, DatasetConfig, InitConfig, digest
 from pointrad.files import replacing
 from pointrad.hull import Lattice, Votes, votes_needed
+from pointrad.scene.blender import BACKGROUNDS
 from pointrad.scene.loading import load_scene, scene_folder
 from pointrad.scene.types import Camera, Scene, Split, View
-
-_BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
 
 
 class Cache:
@@ -36,14 +34,15 @@ class Cache:
         """`load_scene`, from memory-mapped arrays where they are kept."""
         if self._folder is None:
             return load_scene(dataset, name, split)
-        entries = {part: self._folder / "views" / _views_key(dataset, name, part) for part in (Split.TRAIN, split)}
+        key = _scene_key(dataset, name)
+        entries = {part: self._folder / "views" / f"{key}-{part}" for part in (Split.TRAIN, split)}
         views = {part: _read_views(entry) for part, entry in entries.items()}
         if None in views.values():
             scene = load_scene(dataset, name, split)
             _write_views(entries[split], scene.evaluation)
             _write_views(entries[Split.TRAIN], scene.train)
             return scene
-        return Scene(name, views[Split.TRAIN] or (), views[split] or (), _BACKGROUNDS[dataset.background])
+        return Scene(name, views[Split.TRAIN] or (), views[split] or (), BACKGROUNDS[dataset.background])
 
     def votes(
         self,
@@ -58,7 +57,7 @@ class Cache:
         if self._folder is None:
             return count(views, init)
         lattice = Lattice(init.lattice, *init.bounds)
-        entry = self._folder / "votes" / _votes_key(_views_key(dataset, name, Split.TRAIN), corruption, init)
+        entry = self._folder / "votes" / _votes_key(_scene_key(dataset, name), corruption, init)
         kept = _read_votes(entry, lattice, len(views), votes_needed(len(views), init.consistency))
         if kept is None:
             kept = count(views, init)
@@ -66,19 +65,15 @@ class Cache:
         return kept
 
 
-def _views_key(dataset: DatasetConfig, name: str, split: Split) -> str:
+def _scene_key(dataset: DatasetConfig, name: str) -> str:
     folder = scene_folder(dataset, name)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     stamps = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return _digest([str(folder.resolve()), dataset.downscale, dataset.background, split.value, stamps])
+    return digest([str(folder.resolve()), dataset.downscale, dataset.background, stamps])
 
 
-def _votes_key(views: str, corruption: CorruptionConfig, init: InitConfig) -> str:
-    return _digest([views, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
-
-
-def _digest(values: object) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:24]
+def _votes_key(scene: str, corruption: CorruptionConfig, init: InitConfig) -> str:
+    return digest([scene, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
 
 
 def _write_views(entry: Path, views: Sequence[View]) -> None:

@@ -383,11 +383,11 @@ class RunConfig(Config):
     def identity(self) -> str:
         """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
         same. Studies compute each identity once."""
-        return _digest(self._trained() | {"eval": self.eval.model_dump(mode="json")})
+        return digest(self._trained() | {"eval": self.eval.model_dump(mode="json")})
 
     def training_identity(self) -> str:
         """16 hex digits that name the trained cloud, whatever it is evaluated on; a checkpoint belongs to one."""
-        return _digest(self._trained())
+        return digest(self._trained())
 
     def _trained(self) -> dict[str, Any]:
         """What decides the trained cloud, as plain values.
@@ -423,7 +423,8 @@ class CorruptionsConfig(Config):
     matched_iou: Share | None
 
 
-def _digest(values: dict[str, Any]) -> str:
+def digest(values: object) -> str:
+    """16 hex digits that name plain values; the order of a mapping's keys does not matter."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -92,12 +92,15 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
         config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
     )
     renderer = build_renderer(config.renderer, settings)
-    corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
+    cuts = config.corruption.targets == "masked"
+    corrupted: tuple[View, ...] = ()
+    if state is None or cuts:  # a resumed run has its initial cloud
+        corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
     if state is None:
         state = _prepare(config, scene, corrupted, cache, run_dir)
     else:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
-    if config.corruption.targets == "masked":
+    if cuts:
         scene = replace(scene, train=cut_targets(scene.train, corrupted, scene.background))
     _write_provenance(config, renderer, run_dir)
     metrics = MetricsFile(run_dir)

@@ -23,6 +23,7 @@ from pointrad.errors import UserError
 from pointrad.scene.types import Camera, Float32Array, Float64Array, Scene, Split, View
 
 Background = Literal["black", "white"]
+BACKGROUNDS: dict[Background, tuple[float, float, float]] = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
 _RIGID_TOLERANCE = 1e-3
@@ -76,7 +77,7 @@ def load_folder(folder: Path, scene_name: str, split: Split, downscale: int, bac
         _check_mask(folder, view)
     evaluation = train if split == Split.TRAIN else _load_split(folder, split, downscale, background)
     _check_sizes(folder, (*train, *evaluation))
-    return Scene(scene_name, train, evaluation, (0.0, 0.0, 0.0) if background == "black" else (1.0, 1.0, 1.0))
+    return Scene(scene_name, train, evaluation, BACKGROUNDS[background])
 
 
 def _load_split(folder: Path, split: Split, downscale: int, background: Background) -> tuple[View, ...]:

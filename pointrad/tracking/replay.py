@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
-from pointrad.status import SUMMARY_FILE, RunState, read_status
+from pointrad.status import SUMMARY_FILE, RunState, read_status, read_summary
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.tracking.jsonl import FILE_NAME
 from pointrad.training.record import EpochRecord
@@ -54,14 +53,13 @@ def _log(tracker: Tracker, run_dir: Path, records: Sequence[EpochRecord]) -> Non
     for record in records:
         tracker.log_epoch(record)
         _log_pictures(tracker, pictures, record.epoch)
-    summary = run_dir / SUMMARY_FILE
-    if summary.exists():
+    if (run_dir / SUMMARY_FILE).exists():
         last = records[-1].epoch if records else 0
         tracker.log_image("masks", run_dir / "pictures" / "masks.png", last)
         if (run_dir / "turntable.mp4").exists():
             tracker.log_video("turntable", run_dir / "turntable.mp4", last)
         tracker.log_file("cloud", run_dir / "cloud.ply")
-        tracker.summarise(json.loads(summary.read_text()))
+        tracker.summarise(read_summary(run_dir))
 
 
 def _pictures(run_dir: Path, records: Sequence[EpochRecord]) -> dict[Path, int]:
