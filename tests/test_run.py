@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 
 from pointrad.errors import UserError
+from pointrad.preemption import Preempted
 from pointrad.run import RunResult, run
 from pointrad.status import RunState, read_status
 from pointrad.training.checkpoint import FILE_NAME
@@ -58,6 +61,30 @@ def test_masked_targets_train_on_background_outside_the_wrong_masks(
         quick_run(root, tmp_path / targets, *wrong, f"dataset.background={background}")
         found[targets] = [line["loss"] for line in lines(tmp_path / targets)]
     assert found["masked"] != found["clean"]
+
+
+@pytest.mark.parametrize("targets", ["clean", "masked"])
+def test_a_run_told_to_stop_goes_on_with_the_targets_it_had(
+    targets: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = ("corruption.level=0.1", "init.consistency=0.5", f"corruption.targets={targets}")
+    quick_run(root, tmp_path / "whole", *wrong)
+    with monkeypatch.context() as patched, pytest.raises(Preempted):
+        patched.setattr("pointrad.run.raise_if_told", stop_at_step(7))
+        quick_run(root, tmp_path / "stopped", *wrong)
+    quick_run(root, tmp_path / "stopped", *wrong)
+    clouds = [torch.load(tmp_path / name / FILE_NAME)["parameters"] for name in ("whole", "stopped")]
+    assert torch.equal(*clouds)
+
+
+def stop_at_step(number: int) -> Callable[[], None]:
+    steps = count(1)
+
+    def tell() -> None:
+        if next(steps) == number:
+            raise Preempted
+
+    return tell
 
 
 def test_both_renderers_lose_the_same(root: Path, tmp_path: Path) -> None:
