@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from pointrad.config import CorruptionConfig, DatasetConfig, InitConfig, digest
+from pointrad.config import CorruptionConfig, DatasetConfig, HullConfig, digest
 from pointrad.files import replacing
 from pointrad.hull import Lattice, Votes, votes_needed
 from pointrad.scene.blender import BACKGROUNDS
@@ -49,9 +49,9 @@ class Cache:
         dataset: DatasetConfig,
         name: str,
         corruption: CorruptionConfig,
-        init: InitConfig,
+        init: HullConfig,
         views: Sequence[View],
-        count: Callable[[Sequence[View], InitConfig], Votes],
+        count: Callable[[Sequence[View], HullConfig], Votes],
     ) -> Votes:
         """The votes of the corrupted training `views`, as `count` has them, at least from the number needed on."""
         if self._folder is None:
@@ -72,7 +72,7 @@ def _scene_key(dataset: DatasetConfig, name: str) -> str:
     return digest([str(folder.resolve()), dataset.downscale, dataset.background, stamps])
 
 
-def _votes_key(scene: str, corruption: CorruptionConfig, init: InitConfig) -> str:
+def _votes_key(scene: str, corruption: CorruptionConfig, init: HullConfig) -> str:
     return digest([scene, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
 
 

@@ -215,21 +215,38 @@ AnyCorruptionConfig = Annotated[
 
 
 class InitConfig(Config):
-    """The soft visual hull that the cloud starts from (spec, section 3)."""
+    """What every start has: the lattice whose points the views vote on, and which of a hull's points it takes."""
 
-    name: Literal["hull"]
     lattice: Annotated[int, Field(ge=2, le=1024)]
     bounds: tuple[float, float]
-    consistency: Share
     kept_share: PositiveShare
     jitter: NonNegative
     outside_margin: NonNegative
 
     @model_validator(mode="after")
-    def _bounds_ascend(self) -> InitConfig:
+    def _bounds_ascend(self) -> Self:
         if self.bounds[0] >= self.bounds[1]:
             raise ValueError(f"bounds must ascend, found {list(self.bounds)}")
         return self
+
+
+class HullConfig(InitConfig):
+    """The soft visual hull of the masks, at a consistency that the user picks (spec, section 3)."""
+
+    name: Literal["hull"]
+    consistency: Share
+
+
+class AdaptiveConfig(InitConfig):
+    """The hull that agrees best with what the training views show (docs/robustness.md).
+
+    source: whether masks are asked at all. contradicted: what a training pixel counts as that its mask cut off although
+    the hull covers it: as unknown, or as the background it was set to.
+    """
+
+    name: Literal["adaptive"]
+    source: Literal["masks", "none"]
+    contradicted: Literal["unknown", "background"]
 
 
 class ModelConfig(Config):
@@ -368,7 +385,7 @@ class RunConfig(Config):
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
     corruption: AnyCorruptionConfig
-    init: InitConfig
+    init: Annotated[HullConfig | AdaptiveConfig, Field(discriminator="name")]
     model: ModelConfig
     renderer: RendererConfig
     schedule: ScheduleConfig

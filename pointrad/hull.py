@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pointrad.config import InitConfig
+from pointrad.config import HullConfig, InitConfig
 from pointrad.errors import UserError
 from pointrad.scene.types import Float32Array, Float64Array, View
 
@@ -113,27 +113,27 @@ def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, 
     return Votes(lattice, counts, len(views), floor)
 
 
-def hull_votes(views: Sequence[View], config: InitConfig) -> Votes:
-    """The votes of `views` as `config` needs them: exact from the number that `config.consistency` asks for."""
+def hull_votes(views: Sequence[View], config: HullConfig) -> Votes:
+    """The votes of `views` as `config` needs them: exact from the number that `config.consistency` asks for.
+
+    Raises UserError if no point has as many.
+    """
     floor = votes_needed(len(views), config.consistency)
-    return count_votes(views, Lattice(config.lattice, *config.bounds), config.outside_margin, floor)
+    votes = count_votes(views, Lattice(config.lattice, *config.bounds), config.outside_margin, floor)
+    if not votes.counts.any():
+        raise _empty_hull(views, config, floor)
+    return votes
 
 
-def initialise(views: Sequence[View], config: InitConfig, seed: int, votes: Votes | None = None) -> InitialPoints:
-    """A random `kept_share` of the soft visual hull's points (at least one), coloured from the views.
+def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: int) -> InitialPoints:
+    """A random `kept_share` of the points that have `votes` (at least one), coloured from the views.
 
     A point's colour is the mean over all views that have it inside their image of the bilinear colour there; mid-grey
     if there is none. `config.jitter` moves the points, in lattice steps, before they are coloured. The same views,
-    config and seed give the same points whatever the number of threads. `votes`: `hull_votes(views, config)`, where a
-    caller has them.
-
-    Raises UserError if the hull is empty.
+    votes, config and seed give the same points whatever the number of threads.
     """
-    votes = votes or hull_votes(views, config)
-    lattice, needed = votes.lattice, votes.floor
+    lattice = votes.lattice
     hull = np.flatnonzero(votes.counts)
-    if hull.size == 0:
-        raise _empty_hull(views, config, needed)
     rng = np.random.default_rng(seed)
     kept = max(1, round(config.kept_share * hull.size))
     chosen = np.sort(rng.choice(hull, kept, replace=False, shuffle=False))
@@ -144,12 +144,12 @@ def initialise(views: Sequence[View], config: InitConfig, seed: int, votes: Vote
         colours=_mean_colours(views, positions),
         votes=votes.counts.ravel()[chosen],
         hull_points=int(hull.size),
-        needed=needed,
+        needed=votes.floor,
         views=len(views),
     )
 
 
-def _empty_hull(views: Sequence[View], config: InitConfig, needed: int) -> UserError:
+def _empty_hull(views: Sequence[View], config: HullConfig, needed: int) -> UserError:
     votes = count_votes(views, Lattice(config.lattice, *config.bounds), config.outside_margin)
     most = int(votes.counts.max())
     message = (

@@ -15,12 +15,13 @@ from pointrad.artifacts.ply import write_ply
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
 from pointrad.cloud import Cloud
-from pointrad.config import RunConfig
+from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
+from pointrad.evidence import agreeing_hull, doubt_contradicted, gather_evidence
 from pointrad.files import replacing, write_json
-from pointrad.hull import hull_votes, initialise
+from pointrad.hull import Votes, hull_votes, initialise
 from pointrad.preemption import Preempted, raise_if_told
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import provenance
@@ -92,16 +93,12 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
         config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
     )
     renderer = build_renderer(config.renderer, settings)
-    cuts = config.corruption.targets == "masked"
-    corrupted: tuple[View, ...] = ()
-    if state is None or cuts:  # a resumed run has its initial cloud
-        corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
-    if state is None:
-        state = _prepare(config, scene, corrupted, cache, run_dir)
-    else:
+    if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
-    if cuts:
-        scene = replace(scene, train=cut_targets(scene.train, corrupted, scene.background))
+    if state is None or config.corruption.targets == "masked":  # else a resumed run has all that a start decides
+        start = _start(config, scene, cache)
+        state = state or _prepare(config, scene, start, run_dir)
+        scene = replace(scene, train=start.targets)
     _write_provenance(config, renderer, run_dir)
     metrics = MetricsFile(run_dir)
     metrics.truncate_after(state.progress.epoch)
@@ -118,15 +115,42 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
     return result
 
 
-def _prepare(config: RunConfig, scene: Scene, corrupted: tuple[View, ...], cache: Cache, run_dir: Path) -> Checkpoint:
-    """From corrupted views to the initial cloud, kept as the first checkpoint."""
-    votes = cache.votes(config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
-    points = initialise(corrupted, config.init, config.seed, votes)
-    iou = mask_iou(corrupted, scene.train)
+@dataclass(frozen=True)
+class _Start:
+    """corrupted: the training views as wrong masks have them. initial: what the initial cloud is coloured from.
+    targets: what training is to reproduce, NaN where that is unknown."""
+
+    corrupted: tuple[View, ...]
+    initial: tuple[View, ...]
+    votes: Votes
+    targets: tuple[View, ...]
+
+
+def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
+    """From a scene to the votes for its lattice points, by the masks alone or by all that the views show."""
+    corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
+    cut = config.corruption.targets == "masked"
+    targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
+    if not isinstance(config.init, AdaptiveConfig):
+        votes = cache.votes(config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
+        return _Start(corrupted, corrupted, votes, targets)
+    seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
+    evidence = gather_evidence(seen, scene.background, config.init.source, cut)
+    hull = agreeing_hull(evidence, config.init)
+    if cut and config.init.contradicted == "unknown":
+        targets = doubt_contradicted(evidence, hull)
+    return _Start(corrupted, seen, hull.votes, targets)
+
+
+def _prepare(config: RunConfig, scene: Scene, start: _Start, run_dir: Path) -> Checkpoint:
+    """The initial cloud, kept as the first checkpoint."""
+    points = initialise(start.initial, start.votes, config.init, config.seed)
+    iou = mask_iou(start.corrupted, scene.train)
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
-    write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)
+    write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)
     cloud = Cloud.from_points(torch.from_numpy(points.positions), torch.from_numpy(points.colours), config.seed)
-    state = initial_state(cloud, config.training_identity(), {"mask_iou": iou, "hull_points": points.hull_points})
+    facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
+    state = initial_state(cloud, config.training_identity(), facts)
     state.save(run_dir)
     return state
 
@@ -236,7 +260,7 @@ def _summarise(
         corruption=config.corruption.name,
         level=config.corruption.level,
         targets=config.corruption.targets,
-        consistency=config.init.consistency,
+        consistency=_consistency(config, scene, state),
         mask_iou=state.facts["mask_iou"],
         psnr_db=evaluation.psnr_db,
         ssim=evaluation.ssim,
@@ -254,6 +278,13 @@ def _summarise(
         identity=config.identity(),
         status="done",
     )
+
+
+def _consistency(config: RunConfig, scene: Scene, state: Checkpoint) -> float:
+    """The ratio that was asked for, or the greatest that the votes exceed which the adaptive start asked for."""
+    if isinstance(config.init, HullConfig):
+        return config.init.consistency
+    return (state.facts["needed"] - 1) / max(len(scene.train) - 1, 1)
 
 
 def _write_provenance(config: RunConfig, renderer: Renderer, run_dir: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pointrad.cache import Cache
-from pointrad.config import InitConfig, RunConfig
+from pointrad.config import HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views
 from pointrad.hull import Votes, hull_votes
 from pointrad.scene.loading import load_scene
@@ -68,7 +68,7 @@ class TestVotes:
         views = corrupt_views(build_corruption(chosen.corruption), scene.train, chosen.corruption.seed)
         counts = 0
 
-        def count(views: Sequence[View], init: InitConfig) -> Votes:
+        def count(views: Sequence[View], init: HullConfig) -> Votes:
             nonlocal counts
             counts += 1
             return hull_votes(views, init)

@@ -13,17 +13,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from pointrad.config import InitConfig
+from pointrad.config import HullConfig
 from pointrad.errors import UserError
-from pointrad.hull import Lattice, count_votes, initialise, votes_needed
+from pointrad.hull import InitialPoints, Lattice, count_votes, hull_votes, initialise, votes_needed
 from pointrad.scene.blender import load_blender
 from pointrad.scene.types import Camera, Split, View
 from tests.scenes import camera, ring, sphere_view, sphere_views
 
 
-def hull_config(**changes: object) -> InitConfig:
+def hull_config(**changes: object) -> HullConfig:
     values = {"name": "hull", "lattice": 24, "bounds": (-1.0, 1.0), "consistency": 1.0, "kept_share": 0.5}
-    return InitConfig.model_validate({**values, "jitter": 0.0, "outside_margin": 0.0, **changes})
+    return HullConfig.model_validate({**values, "jitter": 0.0, "outside_margin": 0.0, **changes})
+
+
+def start(views: list[View], config: HullConfig, seed: int) -> InitialPoints:
+    return initialise(views, hull_votes(views, config), config, seed)
 
 
 def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> NDArray[np.bool_]:
@@ -124,21 +128,21 @@ def test_votes_needed_is_the_fewest_above_the_share_as_written(views: int, consi
 
 def test_the_kept_share_is_a_random_part_of_the_hull_that_the_seed_decides() -> None:
     views = sphere_views()
-    points = initialise(views, hull_config(kept_share=0.25), seed=3)
+    points = start(views, hull_config(kept_share=0.25), seed=3)
     assert len(points.positions) == round(0.25 * points.hull_points)
     assert len(np.unique(points.positions, axis=0)) == len(points.positions)
     assert (points.votes == points.needed).all()
-    np.testing.assert_array_equal(points.positions, initialise(views, hull_config(kept_share=0.25), 3).positions)
-    assert not np.array_equal(points.positions, initialise(views, hull_config(kept_share=0.25), 4).positions)
+    np.testing.assert_array_equal(points.positions, start(views, hull_config(kept_share=0.25), 3).positions)
+    assert not np.array_equal(points.positions, start(views, hull_config(kept_share=0.25), 4).positions)
 
 
 def test_at_least_one_point_is_kept() -> None:
-    assert len(initialise(sphere_views(), hull_config(kept_share=1e-9), seed=0).positions) == 1
+    assert len(start(sphere_views(), hull_config(kept_share=1e-9), seed=0).positions) == 1
 
 
 def test_jitter_moves_the_kept_points_by_at_most_that_many_lattice_steps() -> None:
     views = sphere_views()
-    still, moved = (initialise(views, hull_config(jitter=jitter), seed=0) for jitter in (0.0, 2.0))
+    still, moved = (start(views, hull_config(jitter=jitter), seed=0) for jitter in (0.0, 2.0))
     steps = np.abs(moved.positions - still.positions) / (2 / 24)
     assert 1.9 < steps.max() <= 2 + 1e-5
     np.testing.assert_array_equal(moved.votes, still.votes)
@@ -150,14 +154,14 @@ def test_a_colour_is_the_mean_of_the_views_that_see_the_point() -> None:
     blue = replace(blue, image=np.full_like(blue.image, (0, 0, 1)))
     away = behind.camera.camera_to_world @ np.diag([-1.0, 1.0, -1.0, 1.0])
     behind = replace(behind, camera=replace(behind.camera, camera_to_world=away))
-    points = initialise([red, blue, behind], hull_config(consistency=0.5), seed=0)
+    points = start([red, blue, behind], hull_config(consistency=0.5), seed=0)
     np.testing.assert_allclose(points.colours, np.broadcast_to([0.5, 0, 0.5], points.colours.shape), atol=1e-6)
 
 
 def test_colours_are_bilinear_between_pixel_centres() -> None:
     view = sphere_view(camera(ring(1)[0]))
     ramp = np.broadcast_to(((np.arange(32) + 0.5) / 32)[None, :, None], (24, 32, 3)).astype(np.float32)
-    points = initialise([replace(view, image=ramp)], hull_config(), seed=0)
+    points = start([replace(view, image=ramp)], hull_config(), seed=0)
     homogeneous = np.concatenate([points.positions, np.ones((len(points.positions), 1))], axis=1)
     across, _, depth = view.camera.world_to_image @ homogeneous.T
     u = view.camera.focal * across / depth + 16
@@ -171,7 +175,7 @@ def test_the_points_do_not_depend_on_the_number_of_threads() -> None:
     try:
         for threads in (1, before):
             numba.set_num_threads(threads)
-            results.append(initialise(views, hull_config(lattice=48, jitter=0.5), seed=0))
+            results.append(start(views, hull_config(lattice=48, jitter=0.5), seed=0))
     finally:
         numba.set_num_threads(before)
     np.testing.assert_array_equal(results[0].positions, results[1].positions)
@@ -183,15 +187,15 @@ def test_an_empty_hull_says_which_consistency_would_hold_something() -> None:
     nothing = replace(other, mask=np.zeros_like(other.mask))
     views = [one, one, one, nothing]
     with pytest.raises(UserError, match=r"4 votes of 4 that 1 needs; the highest vote was 3.* below 1 "):
-        initialise(views, hull_config(), seed=0)
-    assert initialise(views, hull_config(consistency=0.99), seed=0).needed == 3
+        start(views, hull_config(), seed=0)
+    assert start(views, hull_config(consistency=0.99), seed=0).needed == 3
 
 
 def test_masks_that_show_nothing_in_the_bounds_are_an_error_about_the_bounds() -> None:
     view = sphere_view(camera(ring(1)[0]))
     blank = replace(view, mask=np.zeros_like(view.mask))
     with pytest.raises(UserError, match=r"highest vote was 0; expected init\.bounds"):
-        initialise([blank], hull_config(bounds=(-0.1, 0.1)), seed=0)
+        start([blank], hull_config(bounds=(-0.1, 0.1)), seed=0)
 
 
 def test_the_real_hotdog_has_the_hull_it_should(real_data_root: Path) -> None:

@@ -51,6 +51,38 @@ def test_every_choice_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -
     assert quick_run(root, tmp_path, *choice.split(), "init.consistency=0.5").status == "done"
 
 
+ADAPTIVE = ("corruption=none", "corruption.level=0.12", "corruption.level=0.12 corruption.targets=masked",
+            "init.source=none", "dataset.background=white corruption=dropout corruption.level=0.3",
+            "corruption.level=0.12 corruption.targets=masked renderer=pytorch3d")  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", ADAPTIVE)
+def test_the_adaptive_start_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -> None:
+    result = quick_run(root, tmp_path, "init=adaptive", *choice.split())
+    assert (result.status, 0 < result.consistency <= 1) == ("done", True)
+
+
+def test_with_clean_pictures_the_adaptive_start_trains_the_same_cloud_whatever_the_masks(
+    root: Path, tmp_path: Path
+) -> None:
+    clouds = []
+    for level in (0, 0.4):
+        quick_run(root, tmp_path / str(level), "init=adaptive", f"corruption.level={level}")
+        clouds.append((tmp_path / str(level) / "cloud.ply").read_bytes())
+    assert clouds[0] == clouds[1]
+
+
+def test_where_wrong_masks_cut_the_targets_contradicted_pixels_may_count_as_unknown_or_background(
+    root: Path, tmp_path: Path
+) -> None:
+    wrong = ("init=adaptive", "corruption.level=0.3", "corruption.targets=masked")
+    losses = []
+    for counts_as in ("unknown", "background"):
+        quick_run(root, tmp_path / counts_as, *wrong, f"init.contradicted={counts_as}")
+        losses.append([line["loss"] for line in lines(tmp_path / counts_as)])
+    assert losses[0][0] < losses[1][0]
+
+
 @pytest.mark.parametrize("background", ["black", "white"])
 def test_masked_targets_train_on_background_outside_the_wrong_masks(
     background: str, root: Path, tmp_path: Path
@@ -63,11 +95,12 @@ def test_masked_targets_train_on_background_outside_the_wrong_masks(
     assert found["masked"] != found["clean"]
 
 
+@pytest.mark.parametrize("init", ["init.consistency=0.5", "init=adaptive"])
 @pytest.mark.parametrize("targets", ["clean", "masked"])
 def test_a_run_told_to_stop_goes_on_with_the_targets_it_had(
-    targets: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    init: str, targets: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = ("corruption.level=0.1", "init.consistency=0.5", f"corruption.targets={targets}")
+    wrong = ("corruption.level=0.1", init, f"corruption.targets={targets}")
     quick_run(root, tmp_path / "whole", *wrong)
     with monkeypatch.context() as patched:
         patched.setattr("pointrad.run.raise_if_told", stop_at_step(7))

@@ -546,7 +546,8 @@ def gather(parameters, world_to_image, focal, rank_of, slot_start, slots, gradie
 def photometric(image, transmittance, background, target, gradient_weight, shifts, error, gradient, behind):
     """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
 
-    image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W]; error: [3, H, W] scratch.
+    image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W], NaN where it is unknown, which
+    counts as met; error: [3, H, W] scratch.
     gradient: [3, H', W'] and behind: [H', W'] out, as the backward kernel takes them.
     """
     height, width = target.shape[1:]
@@ -559,7 +560,7 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
                 # Not the other way round, which would turn NaN into black and hide that training diverged.
                 colour = _F0 if colour < _F0 else colour
                 colour = _F1 if colour > _F1 else colour
-                e = colour - target[c, y, x]
+                e = colour - target[c, y, x] if target[c, y, x] == target[c, y, x] else _F0
                 error[c, y, x] = e
                 total += np.float64(e * e)
         squares[y, 0] = total
@@ -590,7 +591,8 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
             for c in range(3):
                 colour = image[c, y, x] + transmittance[y, x] * background[c]
                 g = gradient[c, y, x]
-                g = g if (colour >= _F0) & (colour <= _F1) else _F0
+                known = target[c, y, x] == target[c, y, x]
+                g = g if (colour >= _F0) & (colour <= _F1) & known else _F0
                 gradient[c, y, x] = g
                 product += g * background[c]
             behind[y, x] = product

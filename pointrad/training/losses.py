@@ -9,7 +9,10 @@ from pointrad.config import PhotometricLossConfig, SilhouetteLossConfig
 
 
 def image_loss(config: PhotometricLossConfig | SilhouetteLossConfig, image: Tensor, target: Tensor) -> Tensor:
-    """The part of a loss that depends on the rendered image [H, W, 3], against `target` of the same shape."""
+    """The part of a loss that depends on the rendered image [H, W, 3], against `target` of the same shape.
+
+    Where the target is NaN it is unknown, and counts as met.
+    """
     match config:
         case PhotometricLossConfig():
             return photometric(config, image, target)
@@ -19,7 +22,7 @@ def image_loss(config: PhotometricLossConfig | SilhouetteLossConfig, image: Tens
 
 def photometric(config: PhotometricLossConfig, image: Tensor, target: Tensor) -> Tensor:
     """MSE plus the mean absolute error of differences between pixels `shifts` apart."""
-    error = image - target
+    error = residual(image, target)
     loss = error.square().mean()
     for shift in config.shifts:
         for axis in (0, 1):
@@ -36,7 +39,12 @@ def silhouette(config: SilhouetteLossConfig, image: Tensor, target: Tensor) -> T
     def soft(pixels: Tensor) -> Tensor:
         return torch.tanh(config.sharpness * pixels.amax(dim=-1))
 
-    return torch.nn.functional.mse_loss(soft(image), soft(target))
+    return residual(soft(image), soft(target)).square().mean()
+
+
+def residual(image: Tensor, target: Tensor) -> Tensor:
+    """image - target, 0 where the target is unknown (NaN)."""
+    return torch.where(target.isnan(), 0.0, image - target)
 
 
 def ridge(config: PhotometricLossConfig | SilhouetteLossConfig) -> float:

@@ -15,7 +15,7 @@ from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient
 from pointrad.scene.types import Camera
-from pointrad.training.losses import image_loss, ridge
+from pointrad.training.losses import image_loss, residual, ridge
 
 
 class Step(Protocol):
@@ -29,7 +29,8 @@ class Step(Protocol):
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         """One step towards `target` [3, H, W], learning rates times `decay`; returns the loss and its MSE part.
 
-        They are a tensor [2] on the cloud's device: whoever reads it waits until the step is computed.
+        Where the target is NaN it is unknown, and counts as met. The two numbers are a tensor [2] on the device of the
+        cloud: whoever reads it waits until the step is computed.
         """
         ...
 
@@ -62,7 +63,7 @@ class AutogradStep:
         self._update(BASE, gradient, self.stage.colour_lr * decay)
         if self.stage.harmonics:
             self._update(HARMONICS, gradient, self.stage.colour_lr * decay)
-        return torch.stack([loss.detach(), (image.detach() - pixels).square().mean()])
+        return torch.stack([loss.detach(), residual(image.detach(), pixels).square().mean()])
 
     def _update(self, rows: slice, gradient: Tensor, rate: float) -> None:
         if rate == 0:
@@ -122,7 +123,7 @@ class FusedStep:
         wanted = target.permute(1, 2, 0)
         loss = image_loss(self.stage.loss, pixels, wanted)
         gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], colours)
-        mse = float((pixels.detach() - wanted).square().mean())
+        mse = float(residual(pixels.detach(), wanted).square().mean())
         return float(loss.detach()), mse, gradient, np.einsum("chw,c->hw", gradient, self._background)
 
     def _scratch(self, padded: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:

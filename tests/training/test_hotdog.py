@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pointrad.cloud import Cloud
-from pointrad.hull import initialise
+from pointrad.hull import hull_votes, initialise
 from pointrad.render import SplatSettings, build_renderer
 from pointrad.scene.loading import load_scene
 from pointrad.training.step import build_step
@@ -23,7 +23,7 @@ def test_the_first_losses_on_hotdog_are_those_of_pytorch3d(real_data_root: Path)
     for name in ("cpu", "pytorch3d"):
         chosen = config(*HOTDOG, f"dataset.root={real_data_root}", f"renderer={name}", "renderer.device=cpu")
         scene = load_scene(chosen.dataset, "hotdog", chosen.eval.split)
-        points = initialise(scene.train, chosen.init, chosen.seed)
+        points = initialise(scene.train, hull_votes(scene.train, chosen.init), chosen.init, chosen.seed)
         cloud = Cloud.from_points(torch.from_numpy(points.positions), torch.from_numpy(points.colours), chosen.seed)
         settings = SplatSettings(chosen.model.splat_radius, chosen.model.points_per_pixel, "point", scene.background)
         stage = chosen.schedule.stages["full"]

@@ -8,7 +8,7 @@ import torch
 
 from pointrad.config import PhotometricLossConfig, SilhouetteLossConfig
 from pointrad.render import cpu_kernels as kernels
-from pointrad.training.losses import image_loss, ridge
+from pointrad.training.losses import image_loss, residual, ridge
 
 PHOTOMETRIC = PhotometricLossConfig(name="photometric", gradient_weight=0.03, shifts=(1, 2, 3))
 SILHOUETTE = SilhouetteLossConfig(name="silhouette", sharpness=5, ridge=0.1)
@@ -57,11 +57,31 @@ def test_only_the_silhouette_loss_has_a_ridge() -> None:
     assert (ridge(PHOTOMETRIC), ridge(SILHOUETTE)) == (0.0, 0.1)
 
 
+@pytest.mark.parametrize("config", [PHOTOMETRIC, SILHOUETTE], ids=lambda config: config.name)
+def test_an_unknown_pixel_counts_as_met(config: PhotometricLossConfig | SilhouetteLossConfig) -> None:
+    image, target = images()
+    met, unknown = target.clone(), target.clone()
+    met[3:6, 4:9], unknown[3:6, 4:9] = image[3:6, 4:9], torch.nan
+    image.requires_grad_()
+    losses = [image_loss(config, image, wanted) for wanted in (met, unknown)]
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=1e-6)
+    gradient = torch.autograd.grad(losses[1], image)[0]
+    assert (gradient[3:6, 4:9] == 0).all()
+    assert (gradient[:3] != 0).any()
+
+
+def test_an_image_that_is_not_a_number_is_not_taken_for_an_unknown_target() -> None:
+    image, target = images()
+    image[0, 0] = torch.nan
+    assert image_loss(PHOTOMETRIC, image, target).isnan()
+
+
+@pytest.mark.parametrize("unknown", [0.0, 0.4])
 @pytest.mark.parametrize("shifts", [(1, 2, 3), (), (1,), (5, 40)])
 @pytest.mark.parametrize("background", [(0.0, 0.0, 0.0), (0.2, 0.5, 1.0)])
 @pytest.mark.parametrize("size", [(9, 14), (16, 8), (2, 3), (1, 1)])
 def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
-    shifts: tuple[int, ...], background: tuple[float, float, float], size: tuple[int, int]
+    shifts: tuple[int, ...], background: tuple[float, float, float], size: tuple[int, int], unknown: float
 ) -> None:
     (height, width), padded = size, (16, 16)
     generator = torch.Generator().manual_seed(0)
@@ -69,6 +89,7 @@ def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
     image = (1.4 * torch.rand(3, *padded, generator=generator) - 0.2).requires_grad_()
     transmittance = torch.rand(*padded, generator=generator, requires_grad=True)
     target = torch.rand(3, height, width, generator=generator)
+    target[:, torch.rand(height, width, generator=generator) < unknown] = torch.nan
     config = PHOTOMETRIC.model_copy(update={"shifts": shifts})
 
     behind = torch.tensor(background)[:, None, None]
@@ -84,6 +105,6 @@ def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
     )  # fmt: skip
 
     assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
-    assert mse == pytest.approx(float((colours.detach() - target.permute(1, 2, 0)).square().mean()), rel=1e-5)
+    assert mse == pytest.approx(float(residual(colours.detach(), target.permute(1, 2, 0)).square().mean()), rel=1e-5)
     for found, wanted in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-5, atol=1e-7)

@@ -1,0 +1,206 @@
+"""A start that asks what the training views show, and believes masks no more than it must."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointrad.config import AdaptiveConfig
+from pointrad.corruption import cut_targets
+from pointrad.errors import UserError
+from pointrad.evidence import AgreeingHull, Pixels, agreeing_hull, doubt_contradicted, gather_evidence, silhouettes
+from pointrad.hull import Lattice, Votes, count_votes
+from pointrad.scene.types import Camera, View
+from tests.scenes import camera, ring, sphere_views
+
+BLACK = (0.0, 0.0, 0.0)
+VIEWS = sphere_views(24, 64, 48)
+
+
+def adaptive(**changes: object) -> AdaptiveConfig:
+    values = {"name": "adaptive", "lattice": 64, "bounds": (-1.0, 1.0), "source": "masks", "contradicted": "unknown"}
+    return AdaptiveConfig.model_validate(values | {"kept_share": 0.5, "jitter": 0.0, "outside_margin": 0.0} | changes)
+
+
+def hull_of(views: tuple[View, ...], cut: bool = False, source: str = "masks") -> AgreeingHull:
+    return agreeing_hull(gather_evidence(views, BLACK, source, cut), adaptive())
+
+
+def hard_hull(views: tuple[View, ...]) -> Pixels:
+    return count_votes(views, Lattice(64, -1.0, 1.0), 0.0, len(views)).counts > 0
+
+
+def overlap(one: Pixels, other: Pixels) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def with_masks(views: tuple[View, ...], masks: list[Pixels]) -> tuple[View, ...]:
+    return tuple(replace(view, mask=mask.astype(np.float32)) for view, mask in zip(views, masks, strict=True))
+
+
+def shifted_masks(views: tuple[View, ...], pixels: int, seed: int = 0) -> tuple[View, ...]:
+    """Each view's mask moved to somewhere else within `pixels`."""
+    shifts = np.random.default_rng(seed).integers(-pixels, pixels + 1, (len(views), 2))
+    moved = [np.roll(view.mask > 0, tuple(shift), (0, 1)) for view, shift in zip(views, shifts, strict=True)]
+    return with_masks(views, moved)
+
+
+def with_surroundings(views: tuple[View, ...]) -> tuple[View, ...]:
+    """Photographs: noise where there was background."""
+    rng = np.random.default_rng(0)
+    return tuple(
+        replace(view, image=np.where(view.mask[..., None] > 0, view.image, rng.uniform(0.2, 1, view.image.shape)))
+        for view in views
+    )
+
+
+def cut(views: tuple[View, ...], wrong: tuple[View, ...]) -> tuple[View, ...]:
+    """Views as training has them where wrong masks cut their images."""
+    pairs = zip(cut_targets(views, wrong, BLACK), wrong, strict=True)
+    return tuple(replace(view, mask=mask.mask) for view, mask in pairs)
+
+
+class TestTheEvidence:
+    def test_a_clean_background_outweighs_any_mask(self) -> None:
+        blank = with_masks(VIEWS, [np.zeros(view.mask.shape, bool) for view in VIEWS])
+        found = gather_evidence(blank, BLACK, "masks", cut=False)
+        true = np.stack([view.mask > 0 for view in VIEWS])
+        assert np.array_equal(found.seen_object, true)
+        assert np.array_equal(found.seen_background, ~true)
+
+    def test_a_photograph_with_surroundings_is_the_object_where_its_mask_says_so(self) -> None:
+        wrong = shifted_masks(with_surroundings(VIEWS), 4)
+        found = gather_evidence(wrong, BLACK, "masks", cut=False)
+        assert np.array_equal(found.seen_object, np.stack([view.mask > 0 for view in wrong]))
+        assert not found.seen_background.any()
+
+    def test_a_cut_image_tells_nothing_outside_its_mask(self) -> None:
+        wrong = shifted_masks(VIEWS, 4)
+        found = gather_evidence(cut(VIEWS, wrong), BLACK, "masks", cut=True)
+        true, asked = (np.stack([view.mask > 0 for view in views]) for views in (VIEWS, wrong))
+        assert np.array_equal(found.seen_object, true & asked)
+        assert np.array_equal(found.seen_background, ~true & asked)
+
+    def test_what_an_8_bit_picture_cannot_tell_from_the_background_is_background(self) -> None:
+        image = np.full((4, 4, 3), 0.4 / 255, np.float32)
+        image[1, 1] = 1 / 255
+        found = gather_evidence((replace(VIEWS[0], image=image, mask=np.ones((4, 4))),), BLACK, "none", cut=False)
+        assert np.argwhere(found.seen_object[0]).tolist() == [[1, 1]]
+
+
+class TestTheHull:
+    def test_of_clean_views_is_the_hard_hull(self) -> None:
+        assert overlap(hull_of(VIEWS).votes.counts > 0, hard_hull(VIEWS)) > 0.99
+
+    @pytest.mark.parametrize("source", ["masks", "none"])
+    def test_does_not_depend_on_masks_where_the_background_is_clean(self, source: str) -> None:
+        wrong = shifted_masks(VIEWS, 10)
+        assert np.array_equal(hull_of(wrong, source=source).votes.counts, hull_of(VIEWS).votes.counts)
+
+    def test_of_photographs_and_right_masks_is_the_hard_hull(self) -> None:
+        assert overlap(hull_of(with_surroundings(VIEWS)).votes.counts > 0, hard_hull(VIEWS)) > 0.99
+
+    def test_of_photographs_keeps_much_of_what_wrong_masks_cost_the_hard_hull(self) -> None:
+        wrong = shifted_masks(with_surroundings(VIEWS), 5)
+        true = hard_hull(VIEWS)
+        found = hull_of(wrong).votes.counts > 0
+        assert overlap(found, true) > 0.8 > 0.5 > overlap(hard_hull(wrong), true)
+
+    def test_of_images_that_wrong_masks_cut_is_nearly_the_true_one(self) -> None:
+        wrong = shifted_masks(VIEWS, 5)
+        assert overlap(hull_of(cut(VIEWS, wrong), cut=True).votes.counts > 0, hard_hull(VIEWS)) > 0.85
+
+    def test_survives_views_that_lost_their_mask(self) -> None:
+        lost = [np.full(view.mask.shape, n % 4 == 1) if n % 2 else view.mask > 0 for n, view in enumerate(VIEWS)]
+        wrong = with_masks(VIEWS, lost)
+        assert overlap(hull_of(cut(VIEWS, wrong), cut=True).votes.counts > 0, hard_hull(VIEWS)) > 0.9
+
+    def test_survives_dark_spots_on_the_object_in_a_few_views(self) -> None:
+        views = sphere_views(60, 64, 48)
+        spotted = [replace(view, image=view.image.copy()) for view in views]
+        for view in spotted[::30]:
+            view.image[20:28, 28:36] = 0
+        spots = tuple(spotted)
+        true = hard_hull(views)
+        assert overlap(hull_of(spots).votes.counts > 0, true) > 0.95
+
+    def test_without_masks_and_background_holds_all_that_every_view_sees(self) -> None:
+        photographs = with_surroundings(VIEWS)
+        found = hull_of(photographs, source="none").votes
+        seen = hard_hull(with_masks(VIEWS, [np.ones(view.mask.shape, bool) for view in VIEWS]))
+        assert seen.any()
+        assert (found.counts[seen] == len(VIEWS)).all()
+
+    def test_is_part_of_the_plausible_points(self) -> None:
+        hull = hull_of(cut(VIEWS, shifted_masks(VIEWS, 5)), cut=True)
+        assert hull.plausible.floor <= hull.votes.floor
+        assert np.array_equal(hull.votes.counts[hull.votes.counts > 0], hull.plausible.counts[hull.votes.counts > 0])
+
+    def test_does_not_depend_on_the_number_of_threads(self) -> None:
+        views = cut(VIEWS, shifted_masks(VIEWS, 5))
+        found, threads = [], numba.get_num_threads()
+        try:
+            for count in (1, threads):
+                numba.set_num_threads(count)
+                found.append(hull_of(views, cut=True).votes.counts)
+        finally:
+            numba.set_num_threads(threads)
+        assert np.array_equal(*found)
+
+    def test_that_would_be_empty_is_an_error_that_says_what_is_expected(self) -> None:
+        blank = tuple(replace(view, image=np.zeros_like(view.image)) for view in VIEWS)
+        with pytest.raises(UserError, match=r"init.adaptive: found no lattice point .* expected init.bounds"):
+            hull_of(blank)
+
+
+class TestSilhouettes:
+    @settings(deadline=None, max_examples=25)
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+    def test_are_the_pixels_whose_centres_lie_within_half_a_step_of_a_point(self, seed: int, points: int) -> None:
+        rng = np.random.default_rng(seed)
+        lattice, at = Lattice(9, -1.0, 1.0), camera(ring(7)[int(rng.integers(7))])
+        counts = np.zeros((9, 9, 9), np.uint16)
+        counts.ravel()[rng.choice(729, points, replace=False)] = 1
+        found = silhouettes(Votes(lattice, counts, 1, 1), [at])[0]
+        assert np.array_equal(found, plain_silhouette(lattice, counts, at))
+
+    def test_leave_out_what_is_behind_the_camera(self) -> None:
+        counts = np.ones((2, 2, 2), np.uint16)
+        behind = camera(ring(1)[0])
+        behind.camera_to_world[:3, :3] = behind.camera_to_world[:3, :3] @ np.diag([1.0, -1.0, -1.0])
+        assert not silhouettes(Votes(Lattice(2, -1.0, 1.0), counts, 1, 1), [behind]).any()
+
+
+def plain_silhouette(lattice: Lattice, counts: np.ndarray, at: Camera) -> Pixels:
+    """Point by point: the pixels whose centres a square of the projected step, at least a pixel, covers."""
+    result = np.zeros((at.height, at.width), bool)
+    for index in np.argwhere(counts):
+        x, y, depth = at.world_to_image @ [*lattice.axis(index), 1.0]
+        u, v = at.focal * x / depth + at.width / 2, at.focal * y / depth + at.height / 2
+        half = 0.5 * max(at.focal * lattice.step / depth, 1)
+        rows, columns = np.arange(at.height) + 0.5, np.arange(at.width) + 0.5
+        result |= (np.abs(rows - v) <= half)[:, None] & (np.abs(columns - u) <= half)[None, :]
+    return result
+
+
+class TestDoubt:
+    def test_falls_on_most_of_the_object_that_wrong_masks_cut_and_on_little_else(self) -> None:
+        wrong = shifted_masks(VIEWS, 5)
+        views = cut(VIEWS, wrong)
+        evidence = gather_evidence(views, BLACK, "masks", cut=True)
+        doubted = doubt_contradicted(evidence, agreeing_hull(evidence, adaptive()))
+        unknown = np.stack([np.isnan(view.image).any(axis=-1) for view in doubted])
+        true, asked = (np.stack([view.mask > 0 for view in views]) for views in (VIEWS, wrong))
+        assert (unknown & true & ~asked).sum() / (true & ~asked).sum() > 0.8
+        assert (unknown & ~true).sum() / true.sum() < 0.1
+        assert not (unknown & asked).any()
+
+    def test_falls_on_next_to_nothing_where_masks_are_right(self) -> None:
+        evidence = gather_evidence(VIEWS, BLACK, "masks", cut=True)
+        doubted = doubt_contradicted(evidence, agreeing_hull(evidence, adaptive()))
+        assert np.mean([np.isnan(view.image).any(axis=-1).mean() for view in doubted]) < 0.01
