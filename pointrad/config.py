@@ -295,7 +295,17 @@ class DropFaintHarmonicsConfig(Config):
     quantile: Share
 
 
-Operation = Annotated[RemoveOutliersConfig | DuplicateConfig | DropFaintHarmonicsConfig, Field(discriminator="op")]
+class PruneUnsupportedConfig(Config):
+    """Drop the points of whose contributions to the training images less than `share` shows an object there."""
+
+    op: Literal["prune_unsupported"]
+    share: Share
+
+
+Operation = Annotated[
+    RemoveOutliersConfig | DuplicateConfig | DropFaintHarmonicsConfig | PruneUnsupportedConfig,
+    Field(discriminator="op"),
+]
 
 
 class StageConfig(Config):

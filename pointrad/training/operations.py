@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.spatial import KDTree
 
 from pointrad.cloud import Cloud
-from pointrad.config import DropFaintHarmonicsConfig, DuplicateConfig, Operation, RemoveOutliersConfig
+from pointrad.config import (
+    DropFaintHarmonicsConfig,
+    DuplicateConfig,
+    Operation,
+    PruneUnsupportedConfig,
+    RemoveOutliersConfig,
+)
 from pointrad.errors import UserError
+from pointrad.render import Renderer
+from pointrad.scene.types import View
+from pointrad.training.support import prune_unsupported
 
 
-def apply(operation: Operation, cloud: Cloud) -> Cloud:
-    """The cloud after `operation`. Raises UserError where no point would be left."""
+def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Cloud:
+    """The cloud after `operation`, which may ask the training views. Raises UserError where no point would be left."""
     match operation:
         case RemoveOutliersConfig():
             result = remove_outliers(cloud, operation)
@@ -20,6 +31,8 @@ def apply(operation: Operation, cloud: Cloud) -> Cloud:
             result = Cloud(cloud.parameters.repeat(1, operation.copies))
         case DropFaintHarmonicsConfig():
             result = drop_faint_harmonics(cloud, operation.quantile)
+        case PruneUnsupportedConfig():
+            result = prune_unsupported(cloud, operation, views, renderer)
     if len(result) == 0:
         raise UserError(f"schedule: operation {operation.op} left none of {len(cloud)} points; soften {operation}")
     return result

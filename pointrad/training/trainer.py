@@ -68,7 +68,7 @@ class _Training:
         progress = self.state.progress
         started = time.perf_counter()
         if progress.stage_epoch == 0 and not self.state.losses:
-            cloud = _apply_all(stage.before, cloud)
+            cloud = self._apply_all(stage.before, cloud)
         camera = _stage_camera(self.views[0].camera, stage, name)
         need = memory.estimate(len(self.views), camera, len(cloud), self.renderer.settings)
         with memory.within(need, self.renderer.device, name):
@@ -76,8 +76,13 @@ class _Training:
             step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
             self._restore(step)
             started = self._run_epochs(step, training, name, stage, started)
-        cloud = _apply_all(stage.after, cloud)
+        cloud = self._apply_all(stage.after, cloud)
         progress.seconds += time.perf_counter() - started
+        return cloud
+
+    def _apply_all(self, todo: tuple[Operation, ...], cloud: Cloud) -> Cloud:
+        for operation in todo:
+            cloud = operations.apply(operation, cloud, self.views, self.renderer)
         return cloud
 
     def _run_epochs(
@@ -177,12 +182,6 @@ def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> N
 def _read(losses: list[Tensor]) -> list[list[float]]:
     """From their device, all at once: a step on a GPU goes on while the next one is prepared."""
     return torch.stack(losses).tolist() if losses else []
-
-
-def _apply_all(todo: tuple[Operation, ...], cloud: Cloud) -> Cloud:
-    for operation in todo:
-        cloud = operations.apply(operation, cloud)
-    return cloud
 
 
 def _training_views(

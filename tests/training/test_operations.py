@@ -6,12 +6,19 @@ import pytest
 import torch
 
 from pointrad.cloud import HARMONICS, Cloud
-from pointrad.config import DropFaintHarmonicsConfig, DuplicateConfig, RemoveOutliersConfig
+from pointrad.config import DropFaintHarmonicsConfig, DuplicateConfig, Operation, RemoveOutliersConfig
 from pointrad.errors import UserError
-from pointrad.training.operations import apply
+from pointrad.render.base import SplatSettings
+from pointrad.render.cpu import CpuRenderer
+from pointrad.scene.types import View
+from pointrad.training import operations
 from tests.runs import random_cloud
 
 REMOVE = RemoveOutliersConfig(op="remove_outliers", voxel=0.01, neighbours=20, deviations=2)
+
+
+def apply(operation: Operation, cloud: Cloud, views: tuple[View, ...] = ()) -> Cloud:
+    return operations.apply(operation, cloud, views, CpuRenderer(SplatSettings(0.1, 15, "point", (0.0, 0.0, 0.0))))
 
 
 def at(positions: torch.Tensor) -> Cloud:

@@ -1,0 +1,81 @@
+"""Points that no training image speaks for are pruned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pointrad.cloud import Cloud
+from pointrad.config import PruneUnsupportedConfig
+from pointrad.render.base import SplatSettings
+from pointrad.render.cpu import CpuRenderer
+from pointrad.render.oracle import render as oracle
+from pointrad.scene.types import View
+from pointrad.training.support import contributions, prune_unsupported
+from tests.scenes import sphere_views
+
+VIEWS = sphere_views(12, 64, 48)
+PRUNE = PruneUnsupportedConfig(op="prune_unsupported", share=0.25)
+
+
+def renderer(background: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> CpuRenderer:
+    return CpuRenderer(SplatSettings(0.1, 15, "point", background))
+
+
+def shell(radius: float, count: int = 600) -> Cloud:
+    """Points spread over a sphere about the origin."""
+    directions = np.random.default_rng(0).normal(size=(count, 3))
+    positions = radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return Cloud.from_points(torch.from_numpy(positions).float(), torch.full((count, 3), 0.5), seed=0)
+
+
+def at(*positions: tuple[float, float, float]) -> Cloud:
+    return Cloud.from_points(torch.tensor(positions), torch.full((len(positions), 3), 0.5), seed=0)
+
+
+def without_pixels(view: View) -> View:
+    return replace(view, image=np.full_like(view.image, np.nan))
+
+
+def test_points_on_the_object_stay() -> None:
+    assert len(prune_unsupported(shell(0.5), PRUNE, VIEWS, renderer())) == 600
+
+
+@pytest.mark.parametrize("colour", [0.0, 1.0], ids=["on black", "on white"])
+def test_a_point_below_the_object_goes_that_paints_background_where_it_is_not_hidden(colour: float) -> None:
+    views = [replace(view, image=np.where(view.mask[..., None] > 0, view.image, np.float32(colour))) for view in VIEWS]
+    cloud = Cloud(torch.cat([shell(0.5).parameters, at((0.0, 0.0, -0.9)).parameters], dim=1))
+    kept = prune_unsupported(cloud, PRUNE, views, renderer((colour, colour, colour)))
+    assert torch.equal(kept.parameters, cloud.parameters[:, :600])
+
+
+def test_points_that_no_view_sees_go() -> None:
+    assert len(prune_unsupported(at((0.0, 0.0, 0.5), (50.0, 0.0, 0.0)), PRUNE, VIEWS, renderer())) == 1
+
+
+def test_points_go_that_are_seen_where_the_target_is_unknown_only() -> None:
+    """All views but one tell nothing: what stays is what that one sees best, the side that faces its camera."""
+    views = (VIEWS[0], *map(without_pixels, VIEWS[1:]))
+    kept = prune_unsupported(shell(0.5), PRUNE, views, renderer())
+    facing = kept.positions.T @ torch.from_numpy(VIEWS[0].camera.position).float()
+    assert 0 < len(kept) < 300
+    assert (facing > 0).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("name", ["all", "known"])
+def test_contributions_are_the_compositing_weights_summed_over_pixels(name: str) -> None:
+    """Against the oracle: what an image of a cloud of one white point among black ones sums to."""
+    cloud, view = shell(0.5, 40), VIEWS[0]
+    shown, everywhere = contributions(cloud, [view], renderer())
+    pixels = np.ones_like(view.mask) if name == "all" else (np.abs(view.image) > 0.5 / 255).any(axis=-1)
+    for point in (0, 7, 31):
+        parameters = cloud.parameters.clone().double()
+        parameters[3:6] = 0
+        parameters[3:6, point] = 1
+        image = oracle(parameters, view.camera, renderer().settings, harmonics=False)
+        wanted = float((image[..., 0].numpy() * pixels).sum())
+        found = everywhere if name == "all" else shown
+        assert found[point].item() == pytest.approx(wanted, rel=1e-4, abs=1e-6)
