@@ -372,7 +372,10 @@ class CacheConfig(Config):
 
 
 class CheckpointConfig(Config):
+    """max_attempts: how many processes may work on a run, the first and those that resume it, before it fails."""
+
     every_seconds: NonNegative
+    max_attempts: Count
 
 
 class NoTrackerConfig(Config):

@@ -79,7 +79,7 @@ def run(config: RunConfig, run_dir: Path) -> RunResult:
     What becomes of it is kept in the folder (`pointrad.status`). Raises UserError for what the user can mend, and if
     another process is computing this run; KeyboardInterrupt leaves a run that the same call resumes.
     """
-    with recording(run_dir):
+    with recording(run_dir, config.checkpoint.max_attempts):
         return _run(config, run_dir)
 
 

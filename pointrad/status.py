@@ -61,19 +61,25 @@ class RunningElsewhereError(UserError):
 
 
 @contextmanager
-def recording(run_dir: Path) -> Iterator[None]:
+def recording(run_dir: Path, max_attempts: int) -> Iterator[None]:
     """Hold the folder's lock and keep its status while the block computes the run.
 
-    Whatever the block raises is recorded and raised again. Raises RunningElsewhereError if the lock is taken.
+    Whatever the block raises is recorded and raised again. Raises RunningElsewhereError if the lock is taken, and
+    UserError, recorded too, if `max_attempts` processes have ended without finishing the run or failing.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with _locked(run_dir):
         (run_dir / TRACEBACK_FILE).unlink(missing_ok=True)
         running = RunStatus(
-            RunState.RUNNING, _attempts(run_dir) + 1, _now(), None, platform.node(), os.getpid()
+            RunState.RUNNING, _attempts(run_dir, max_attempts) + 1, _now(), None, platform.node(), os.getpid()
         )  # fmt: skip
         _write(run_dir, running)
         try:
+            if running.attempts > max_attempts:
+                raise UserError(
+                    f"checkpoint.max_attempts: found {max_attempts}, and as many processes were interrupted at this "
+                    "run; expected more, or the run to be started again, which counts anew from its last checkpoint"
+                )
             yield
         except BaseException as error:
             state = RunState.FAILED if isinstance(error, Exception) else RunState.STOPPED
@@ -143,11 +149,14 @@ def _is_locked(run_dir: Path) -> bool:
     return False
 
 
-def _attempts(run_dir: Path) -> int:
+def _attempts(run_dir: Path, max_attempts: int) -> int:
+    """The processes that have worked on the run; 0 again after it failed for there having been too many."""
     try:
-        return _read(run_dir).attempts
+        found = _read(run_dir)
     except ValueError:
         return 0
+    gave_up = found.state is RunState.FAILED and found.attempts > max_attempts
+    return 0 if gave_up else found.attempts
 
 
 def _read(run_dir: Path) -> RunStatus:

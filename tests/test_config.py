@@ -151,6 +151,7 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("eval.split", "all", "'train', 'val', 'test' or 'paper'"),
         ("artifacts.turntable.fps", 0, "greater than or equal to 1"),
         ("checkpoint.every_seconds", -1, "greater than or equal to 0"),
+        ("checkpoint.max_attempts", 0, "greater than or equal to 1"),
         ("tracker.mode", "maybe", "'auto', 'online' or 'offline'"),
         ("seed", -1, "greater than or equal to 0"),
         ("seed", None, "valid integer"),
@@ -274,7 +275,7 @@ class TestIdentity:
         "override",
         [
             "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "artifacts.views=[]",
-            "checkpoint.every_seconds=1", "cache.dir=here", "schedule.name=mine",
+            "checkpoint.every_seconds=1", "checkpoint.max_attempts=2", "cache.dir=here", "schedule.name=mine",
             "scene.kept_share=0.5 init.kept_share=0.035",
             "corruption.seed=1", "corruption=none", "corruption.targets=masked",
         ],

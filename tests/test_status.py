@@ -19,7 +19,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from pointrad.status import recording
-with recording(Path(sys.argv[1])):
+with recording(Path(sys.argv[1]), 9):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -30,9 +30,12 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
 
 
 def test_while_a_process_computes_it_is_running_and_nobody_else_may(tmp_path: Path) -> None:
-    with recording(tmp_path):
+    with recording(tmp_path, 9):
         assert read_status(tmp_path).state is RunState.RUNNING
-        with pytest.raises(RunningElsewhereError, match="another process is computing this run"), recording(tmp_path):
+        with (
+            pytest.raises(RunningElsewhereError, match="another process is computing this run"),
+            recording(tmp_path, 9),
+        ):
             pass
         assert read_status(tmp_path).state is RunState.RUNNING
 
@@ -50,7 +53,7 @@ def test_a_killed_process_leaves_a_run_that_is_stopped(tmp_path: Path) -> None:
 
 
 def test_an_exception_is_a_failure_that_keeps_its_traceback(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), recording(tmp_path):
+    with pytest.raises(ZeroDivisionError), recording(tmp_path, 9):
         1 / 0  # noqa: B018
     status = read_status(tmp_path)
     assert (status.state, status.error) == (RunState.FAILED, "ZeroDivisionError: division by zero")
@@ -58,26 +61,57 @@ def test_an_exception_is_a_failure_that_keeps_its_traceback(tmp_path: Path) -> N
 
 
 def test_a_users_error_is_told_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(UserError), recording(tmp_path):
+    with pytest.raises(UserError), recording(tmp_path, 9):
         raise UserError("init.lattice: too much\nand more")
     assert read_status(tmp_path).error == "init.lattice: too much"
 
 
 def test_ctrl_c_leaves_a_run_that_is_stopped(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), recording(tmp_path):
+    with pytest.raises(KeyboardInterrupt), recording(tmp_path, 9):
         raise KeyboardInterrupt
     assert read_status(tmp_path).state is RunState.STOPPED
     assert not (tmp_path / "traceback.txt").exists()
 
 
 def test_attempts_are_counted_and_a_success_clears_what_failed(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), recording(tmp_path):
+    with pytest.raises(ZeroDivisionError), recording(tmp_path, 9):
         1 / 0  # noqa: B018
-    with recording(tmp_path):
+    with recording(tmp_path, 9):
         (tmp_path / "summary.json").write_text(json.dumps({"identity": "x"}))
     status = read_status(tmp_path)
     assert (status.state, status.attempts, status.error) == (RunState.DONE, 2, None)
     assert not (tmp_path / "traceback.txt").exists()
+
+
+class TestARunThatIsInterruptedAgainAndAgain:
+    def interrupt(self, run_dir: Path, times: int, most: int) -> None:
+        for _ in range(times):
+            with pytest.raises(KeyboardInterrupt), recording(run_dir, most):
+                raise KeyboardInterrupt
+
+    def test_fails_once_as_many_processes_were_as_may_work_on_it(self, tmp_path: Path) -> None:
+        self.interrupt(tmp_path, times=3, most=3)
+        assert read_status(tmp_path).state is RunState.STOPPED
+        with (
+            pytest.raises(UserError, match=r"checkpoint.max_attempts: found 3, and .* counts anew"),
+            recording(tmp_path, 3),
+        ):
+            pytest.fail("the block ran")
+        assert (read_status(tmp_path).state, read_status(tmp_path).attempts) == (RunState.FAILED, 4)
+
+    @pytest.mark.parametrize(("most", "attempt"), [(3, 1), (9, 5)], ids=["started again", "allowed more"])
+    def test_goes_on_when_it_is_started_again_or_allowed_more(self, most: int, attempt: int, tmp_path: Path) -> None:
+        self.interrupt(tmp_path, times=3, most=3)
+        with pytest.raises(UserError), recording(tmp_path, 3):
+            pytest.fail("the block ran")
+        with recording(tmp_path, most):
+            assert read_status(tmp_path).attempts == attempt
+
+    def test_is_not_kept_from_failing_for_other_reasons_as_often_as_one_likes(self, tmp_path: Path) -> None:
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError), recording(tmp_path, 3):
+                1 / 0  # noqa: B018
+        assert read_status(tmp_path).attempts == 3
 
 
 def test_a_summary_is_enough_to_be_done(tmp_path: Path) -> None:
@@ -100,7 +134,7 @@ def test_files_that_cannot_be_read_are_named(name: str, content: str, tmp_path: 
 
 def test_a_folder_with_nothing_but_a_status_is_discarded_unless_it_is_running(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with recording(folder):
+    with recording(folder, 9):
         discard_if_empty(folder)
         assert folder.exists()
     discard_if_empty(folder)
@@ -114,7 +148,7 @@ def test_a_folder_with_results_is_never_discarded(tmp_path: Path) -> None:
 
 
 def test_times_are_told(tmp_path: Path) -> None:
-    with recording(tmp_path):
+    with recording(tmp_path, 9):
         time.sleep(0)
     status = read_status(tmp_path)
     assert status.started is not None

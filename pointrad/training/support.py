@@ -15,9 +15,7 @@ from pointrad.scene.types import View
 _BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel
 
 
-def prune_unsupported(
-    cloud: Cloud, config: PruneUnsupportedConfig, views: Sequence[View], renderer: Renderer
-) -> Cloud:
+def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Sequence[View], renderer: Renderer) -> Cloud:
     """Keep the points that paint something which the images of `views` show to be there.
 
     Of all that a point contributes to the images, `config.share` must fall on pixels that show anything but the
