@@ -240,13 +240,13 @@ class HullConfig(InitConfig):
 class AdaptiveConfig(InitConfig):
     """The hull that agrees best with what the training views show (docs/robustness.md).
 
-    source: whether masks are asked at all. contradicted: what a training pixel counts as that its mask cut off although
-    the hull covers it: as unknown, or as the background it was set to.
+    source: whether masks are asked at all. cut_pixels: what the training pixels count as that wrong masks cut off
+    (`corruption.targets=masked`): as unknown, or as the background they were set to.
     """
 
     name: Literal["adaptive"]
     source: Literal["masks", "none"]
-    contradicted: Literal["unknown", "background"]
+    cut_pixels: Literal["unknown", "background"]
 
 
 class ModelConfig(Config):

@@ -16,21 +16,19 @@ from dataclasses import dataclass, replace
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_erosion, generate_binary_structure
+from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes
-from pointrad.scene.types import Camera, Float32Array, Float64Array, View
+from pointrad.scene.types import Camera, Float64Array, View
 
 Pixels = NDArray[np.bool_]
 
 _BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot tell from the background
 _COARSENING = 3  # the rule is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
-_CROSS = generate_binary_structure(2, 1)[None]  # a pixel and its four neighbours, in each view on its own
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
-_EXPLAINED = 0.998  # of the pixels seen as the object that can be explained, by the points that may belong to it
 _ERROR_SHARES = (0, 0.01, 0.02, 0.04)  # of the views may err when they see background: dark spots of an object do
 
 
@@ -48,23 +46,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which lattice points are kept: at least `needed` views see the object there, at most `errors` background.
-
-    plausible: with as few views, at most `needed`, the points explain nearly every pixel that is seen as the object.
-    """
+    """Which lattice points are kept: at least `needed` views see the object there, at most `errors` background."""
 
     needed: int
-    plausible: int
     errors: int
-
-
-@dataclass(frozen=True)
-class AgreeingHull:
-    """votes: of the hull's points, how many views see the object there, 0 elsewhere. plausible: likewise, of the points
-    that may belong to the object though they are not in the hull, too."""
-
-    votes: Votes
-    plausible: Votes
 
 
 def gather_evidence(views: Sequence[View], background: tuple[float, float, float], source: str, cut: bool) -> Evidence:
@@ -92,29 +77,26 @@ def _border(pixels: Pixels) -> Pixels:
     return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
 
 
-def agreeing_hull(evidence: Evidence, config: AdaptiveConfig) -> AgreeingHull:
-    """The hull whose silhouettes agree best with what the views show, and the one that explains all of it.
+def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
+    """How many views see the object at each lattice point, 0 where the rule that agrees best drops the point.
 
     Raises UserError if no point is left.
     """
     coarse = Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), *config.bounds)
     rule = _best_rule(evidence, coarse, config.outside_margin)
-    lattice = Lattice(config.lattice, *config.bounds)
-    plausible = _votes(evidence, lattice, config.outside_margin, rule.plausible, rule.errors)
-    counts = np.where(plausible.counts >= rule.needed, plausible.counts, np.uint16(0))
-    if not counts.any():
+    votes = _votes(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin, rule)
+    if not votes.counts.any():
         raise UserError(
             f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
             f"{list(config.bounds)} to hold it, and masks or pictures that show it"
         )
-    return AgreeingHull(replace(plausible, counts=counts, floor=rule.needed), plausible)
+    return votes
 
 
-def _votes(evidence: Evidence, lattice: Lattice, margin: float, needed: int, errors: int) -> Votes:
-    """How many views see the object at each lattice point; 0 if fewer than `needed` do or over `errors` background."""
-    views = evidence.views
-    votes = count_votes(_with_masks(views, evidence.seen_object), lattice, margin, needed)
-    kept = _not_background(evidence, lattice, margin, errors).counts > 0
+def _votes(evidence: Evidence, lattice: Lattice, margin: float, rule: Rule) -> Votes:
+    """How many views see the object at each lattice point, 0 where the rule drops the point."""
+    votes = count_votes(_with_masks(evidence.views, evidence.seen_object), lattice, margin, rule.needed)
+    kept = _not_background(evidence, lattice, margin, rule.errors).counts > 0
     return replace(votes, counts=np.where(kept, votes.counts, np.uint16(0)))
 
 
@@ -135,50 +117,38 @@ def _best_rule(evidence: Evidence, lattice: Lattice, margin: float) -> Rule:
     """
     views = len(evidence.views)
     errors = sorted({round(share * views) for share in _ERROR_SHARES})
-    votes = _votes(evidence, lattice, margin, 1, errors[-1]).counts
+    votes = _votes(evidence, lattice, margin, Rule(1, errors[-1])).counts
     allowed = _not_background(evidence, lattice, margin, errors[-1]).counts
-    best, rule = -1.0, Rule(1, 1, 0)
+    best, rule = -1.0, Rule(1, 0)
     for most in errors:
         points = np.flatnonzero((votes > 0) & (allowed >= views - most))
-        agreement, explained = _compare(evidence, lattice, points, votes.ravel()[points])
+        agreement = _agreement(evidence, lattice, points, votes.ravel()[points])
         needed = views - int(agreement[::-1].argmax())
         if agreement[needed] > best:
-            plausible = int(np.flatnonzero(explained[: needed + 1] >= _EXPLAINED * explained[1]).max())
-            best, rule = agreement[needed], Rule(needed, plausible, most)
+            best, rule = agreement[needed], Rule(max(needed, 1), most)
     return rule
 
 
-def _compare(
+def _agreement(
     evidence: Evidence, lattice: Lattice, points: NDArray[np.int64], votes: NDArray[np.uint16]
-) -> tuple[Float64Array, Float64Array]:
-    """Silhouettes of the points with at least n = 0 ... V votes against the pixels seen as the object.
+) -> Float64Array:
+    """[V + 1] IoU of the pixels seen as the object and the silhouettes of the points with >= n votes; 0 for n = 0.
 
-    Returns [V + 1] their IoU, and [V + 1] the share of those pixels that they cover; both 0 for n = 0. For the IoU the
-    pixels are taken a pixel wider, as a vote takes them, which counts the pixels around a projection.
+    Those pixels are taken a pixel wider, as a vote takes them, which counts the pixels around a projection.
     """
     views = len(evidence.views)
     chosen = np.unique(np.linspace(0, views - 1, min(views, _MOST_VIEWS)).round().astype(int))
     cameras = [evidence.views[index].camera for index in chosen]
-    drawn, shared, covered = np.zeros((3, views + 1))
-    seen = widened = 0
+    drawn, shared, seen = np.zeros(views + 1), np.zeros(views + 1), 0
     for index, highest in zip(chosen, _highest_votes(lattice, points, votes, cameras), strict=True):
-        pixels = evidence.seen_object[index]
-        wide = binary_dilation(pixels, _CROSS[0])
+        pixels = binary_dilation(evidence.seen_object[index], generate_binary_structure(2, 1))
         drawn += np.bincount(highest.ravel(), minlength=views + 1)
-        shared += np.bincount(highest[wide], minlength=views + 1)
-        covered += np.bincount(highest[pixels], minlength=views + 1)
-        seen, widened = seen + int(pixels.sum()), widened + int(wide.sum())
-    drawn, shared, covered = (counts[::-1].cumsum()[::-1] for counts in (drawn, shared, covered))
-    agreement: Float64Array = shared / np.maximum(drawn + widened - shared, 1)
-    explained: Float64Array = covered / max(seen, 1)
-    agreement[0] = explained[0] = 0
-    return agreement, explained
-
-
-def silhouettes(votes: Votes, cameras: Sequence[Camera]) -> Pixels:
-    """[V, H, W] bool: the pixels that the points with votes cover, each a square of a lattice step (or a pixel)."""
-    points = np.flatnonzero(votes.counts)
-    return np.stack(_highest_votes(votes.lattice, points, votes.counts.ravel()[points], cameras)) > 0
+        shared += np.bincount(highest[pixels], minlength=views + 1)
+        seen += int(pixels.sum())
+    drawn, shared = (counts[::-1].cumsum()[::-1] for counts in (drawn, shared))
+    agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)
+    agreement[0] = 0
+    return agreement
 
 
 def _highest_votes(
@@ -216,20 +186,10 @@ def _draw_highest(positions, votes, camera, focal, step, highest):  # type: igno
                     highest[row, column] = votes[n]
 
 
-def doubt_contradicted(evidence: Evidence, hull: AgreeingHull) -> tuple[View, ...]:
-    """The views, their images NaN (unknown) where they tell nothing although the object may well be there.
-
-    The silhouettes of the plausible points are taken a pixel smaller: a vote counts the pixels around a projection,
-    so they come out wider.
-    """
-    covered = binary_erosion(silhouettes(hull.plausible, [view.camera for view in evidence.views]), _CROSS)
-    contradicted = covered & ~evidence.seen_object & ~evidence.seen_background
+def without_unknown(evidence: Evidence) -> tuple[View, ...]:
+    """The views, their images NaN where they tell nothing."""
+    known = evidence.seen_object | evidence.seen_background
     return tuple(
-        replace(view, image=_without(view.image, pixels))
-        for view, pixels in zip(evidence.views, contradicted, strict=True)
+        replace(view, image=np.where(pixels[..., None], view.image, np.float32(np.nan)))
+        for view, pixels in zip(evidence.views, known, strict=True)
     )
-
-
-def _without(image: Float32Array, unknown: Pixels) -> Float32Array:
-    result: Float32Array = np.where(unknown[..., None], np.float32(np.nan), image)
-    return result

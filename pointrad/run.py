@@ -19,7 +19,7 @@ from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
-from pointrad.evidence import agreeing_hull, doubt_contradicted, gather_evidence
+from pointrad.evidence import agreeing_votes, gather_evidence, without_unknown
 from pointrad.files import replacing, write_json
 from pointrad.hull import Votes, hull_votes, initialise
 from pointrad.preemption import Preempted, raise_if_told
@@ -136,10 +136,9 @@ def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
         return _Start(corrupted, corrupted, votes, targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init.source, cut)
-    hull = agreeing_hull(evidence, config.init)
-    if cut and config.init.contradicted == "unknown":
-        targets = doubt_contradicted(evidence, hull)
-    return _Start(corrupted, seen, hull.votes, targets)
+    if cut and config.init.cut_pixels == "unknown":
+        targets = without_unknown(evidence)
+    return _Start(corrupted, seen, agreeing_votes(evidence, config.init), targets)
 
 
 def _prepare(config: RunConfig, scene: Scene, start: _Start, run_dir: Path) -> Checkpoint:

@@ -72,13 +72,11 @@ def test_with_clean_pictures_the_adaptive_start_trains_the_same_cloud_whatever_t
     assert clouds[0] == clouds[1]
 
 
-def test_where_wrong_masks_cut_the_targets_contradicted_pixels_may_count_as_unknown_or_background(
-    root: Path, tmp_path: Path
-) -> None:
+def test_what_wrong_masks_cut_off_the_targets_counts_as_unknown_or_as_background(root: Path, tmp_path: Path) -> None:
     wrong = ("init=adaptive", "corruption.level=0.3", "corruption.targets=masked")
     losses = []
     for counts_as in ("unknown", "background"):
-        quick_run(root, tmp_path / counts_as, *wrong, f"init.contradicted={counts_as}")
+        quick_run(root, tmp_path / counts_as, *wrong, f"init.cut_pixels={counts_as}")
         losses.append([line["loss"] for line in lines(tmp_path / counts_as)])
     assert losses[0][0] < losses[1][0]
 
