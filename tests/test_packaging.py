@@ -52,6 +52,7 @@ DOCUMENTS = (
     "README.md",
     "docs/configuration.md",
     "docs/corruption.md",
+    "docs/robustness.md",
     "docs/options.md",
     "docs/cluster.md",
     "docs/wandb.md",
@@ -164,7 +165,7 @@ def _sweep(overrides: list[str]) -> tuple[SweepConfig, DictConfig]:
     return SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields}), composed
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/studies.md", "docs/results.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/studies.md", "docs/results.md", "docs/robustness.md"])
 def test_documented_sweeps_are_valid(document: str) -> None:
     commands = _commands(document, "sweep")
     assert commands
