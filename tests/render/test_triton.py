@@ -152,7 +152,7 @@ def test_its_kernels_compile_for_gpus_without_spills_as_documented() -> None:
     head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines())
     usages: list[dict[str, Any]] = [dict(zip(head, row, strict=True)) for row in rows]
     assert {(usage["kernel"], usage["GPU"]) for usage in usages} == {
-        (kernel, gpu) for kernel in ("forward", "backward") for gpu in ("sm_80", "sm_90")
+        (kernel, gpu) for kernel in ("forward", "backward", "photometric") for gpu in ("sm_80", "sm_90")
     }
     assert all(usage["spilled bytes"] == usage["stack bytes"] == "0" for usage in usages)
     assert done.stdout in (REPOSITORY / "docs" / "gpu.md").read_text()
@@ -164,6 +164,7 @@ from bench.gpu_kernels import compiled
 size = ("columns", "height", "width")
 compiled("forward", 80, (*size, "nearest"))
 compiled("backward", 80, size)
+compiled("photometric", 80, (*size, "count"))
 """
     environment = {**os.environ, "TRITON_INTERPRET": "0"}
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=True)
