@@ -26,10 +26,12 @@ from tests.render.test_exactness import WHITE, assert_agree, cpu, image_and_grad
 from tests.runs import QUICK, REPOSITORY, random_cloud
 from tests.scenes import look_at, sphere_views, write_tiny_scene
 from tests.training.test_step import ADAM, FULL
+from tests.training.test_trainer import VIEWS, Heard, start, training_config
 
 pytest.importorskip("triton")
 from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats
 from pointrad.training.step import Step, build_step
+from pointrad.training.trainer import train
 
 # The interpreter takes milliseconds for a splat in a tile, so its clouds are small.
 SMALL = {"most_points": 8, "largest_side": 20} if DEVICE.type == "cpu" else {}
@@ -192,6 +194,20 @@ def test_a_step_reads_nothing_but_the_number_of_pairs() -> None:
     with _Reads() as reads:
         step(camera, target, 1.0)
     assert reads.count == 1
+
+
+def test_between_the_steps_of_an_epoch_nothing_else_is_read(tmp_path: Path) -> None:
+    class Counts(Heard):
+        def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
+            counts.append(reads.count)
+
+    counts: list[int] = []
+    one_stage = [f"schedule.stages.{name}.enabled=false" for name in ("base", "refine")]
+    run_config = training_config(*one_stage, "schedule.stages.full.epochs=1")
+    with _Reads() as reads:
+        train(start(run_config, tmp_path, random_cloud(5)), VIEWS, run_config, TritonRenderer(settings(), DEVICE),
+              tmp_path, Counts())  # fmt: skip
+    assert np.diff(counts).tolist() == [1] * (len(VIEWS) - 1)
 
 
 @needs_gpu
