@@ -28,6 +28,11 @@ SIGNATURES = {
         "behind": "*fp32", "transmittance": "*fp32", "last": "*i32", "slots": "*fp32", "columns": "i32",
         "height": "i32", "width": "i32", "channels": "i32", "radius": "fp32",
     },
+    "photometric": {
+        "image": "*fp32", "transmittance": "*fp32", "background": "*fp32", "target": "*fp32", "shifts": "*i32",
+        "gradient": "*fp32", "behind": "*fp32", "sums": "*fp32", "columns": "i32", "height": "i32", "width": "i32",
+        "count": "i32", "weight": "fp32",
+    },
 }  # fmt: skip
 
 

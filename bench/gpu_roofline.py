@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench import workload
 from bench.floor import Work
+from bench.gpu_kernels import SIGNATURES
 from pointrad.cloud import Cloud
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.base import SplatSettings
@@ -58,7 +59,8 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
         result = function(*arguments, **(options or {}))
         if not function.is_view and "empty" not in function.name():
-            self.count([*arguments, *(options or {}).values(), result])
+            written = _written(function, arguments) if result is None else result
+            self.count([*arguments, *(options or {}).values(), written])
         return result
 
     def count(self, values: list[Any]) -> None:
@@ -84,7 +86,7 @@ def work(points: int) -> tuple[Work, Bins]:
 
 
 def traffic(points: int, size: int = workload.SIZE, settings: SplatSettings = workload.SETTINGS) -> Traffic:
-    """Of a whole step as the trainer takes it; the two kernels count what they are given but do not run."""
+    """Of a whole step as the trainer takes it; our kernels count what they are given but do not run."""
     renderer = TritonRenderer(settings, torch.device("cpu"))
     cloud = Cloud(workload.cloud_parameters(points).clone())
     step = build_step(cloud, renderer, workload.STAGE, workload.SCHEDULE.adam)
@@ -100,8 +102,14 @@ def _kernels_only_counted(counted: Traffic) -> Iterator[None]:
         def __getitem__(self, grid: Any) -> Any:
             return lambda *arguments, **options: counted.count(list(arguments))
 
-    with patch.multiple(kernels, forward=Counted(), backward=Counted()):
+    with patch.multiple(kernels, **dict.fromkeys(SIGNATURES, Counted())):
         yield
+
+
+def _written(function: Any, arguments: Any) -> list[Any]:
+    """What an operation that returns nothing may write in place, as its schema tells."""
+    declared = zip(arguments, function._schema.arguments, strict=False)
+    return [value for value, argument in declared if argument.alias_info and argument.alias_info.is_write]
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

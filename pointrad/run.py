@@ -57,6 +57,7 @@ class RunResult:
     points_by_stage: dict[str, int]
     initial_points: int
     hull_points: int
+    target_bits: int
     peak_memory_mb: float
     renderer: str
     device: str
@@ -271,6 +272,7 @@ def _summarise(
         points_by_stage=state.progress.points,
         initial_points=state.progress.points["init"],
         hull_points=int(state.facts["hull_points"]),
+        target_bits=int(state.facts.get("target_bits", 32)),  # absent where an earlier version trained to the end
         peak_memory_mb=peak_memory_mb(renderer.device),
         renderer=renderer.name,
         device=device_name(renderer.device),

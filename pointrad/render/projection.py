@@ -17,17 +17,19 @@ def project(positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
 
     Term by term, in the order of the CPU kernel, so that both round alike and splats of almost equal depth sort alike.
     """
-    m = _constant(camera.world_to_image, positions.device, positions.dtype)
     px, py, pz = positions
-    x, y, z = (row[0] * px + row[1] * py + row[2] * pz + row[3] for row in m)
+    # Plain numbers reach a device as arguments of its operations: nothing is uploaded at each step.
+    x, y, z = (a * px + b * py + c * pz + d for a, b, c, d in camera.world_to_image.tolist())
     safe = torch.where(z > 0, z, torch.ones_like(z))
     return camera.focal * x / safe + camera.width / 2, camera.focal * y / safe + camera.height / 2, z
 
 
 def point_directions(positions: Tensor, camera: Camera) -> Tensor:
     """[3, N] unit vectors from the camera to world positions [3, N]; constants, no gradient flows through them."""
-    eye = _constant(camera.position, positions.device, positions.dtype)
-    return torch.nn.functional.normalize(positions.detach() - eye[:, None], dim=0)
+    eye = camera.position.tolist()
+    return torch.nn.functional.normalize(
+        torch.stack([p - e for p, e in zip(positions.detach(), eye, strict=True)]), dim=0
+    )
 
 
 def pixel_directions(camera: Camera, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -44,7 +44,7 @@ def bin_splats(u: Tensor, v: Tensor, depth: Tensor, camera: Camera, radius: floa
     Raises OverflowError where there are more pairs than int32 counts.
     """
     width, height = camera.width, camera.height
-    columns, rows = -(-width // TILE), -(-height // TILE)
+    columns, rows = tiles_along(width), tiles_along(height)
     visible = (depth > 0) & (u + radius > 0) & (u - radius < width) & (v + radius > 0) & (v - radius < height)
     order = torch.argsort(torch.where(visible, depth, torch.inf), stable=True)
     first_column, across = _tiles_along(u[order], radius, columns)
@@ -81,7 +81,12 @@ def _tiles_along(centre: Tensor, radius: float, tiles: int) -> tuple[Tensor, Ten
     return first.long(), (last - first + 1).clamp(min=0).long()
 
 
-def _current(tensor: Tensor) -> AbstractContextManager[None]:
+def tiles_along(pixels: int) -> int:
+    """How many tiles an axis of so many pixels has; the last may reach beyond the image."""
+    return -(-pixels // TILE)
+
+
+def launching_on(tensor: Tensor) -> AbstractContextManager[None]:
     """Makes the tensor's device the current one, on which Triton launches; does nothing for a tensor on the CPU."""
     context: AbstractContextManager[None] = torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]
     return context
@@ -100,7 +105,7 @@ class _Composite(torch.autograd.Function):
         transmittance = splats.new_empty(shape)
         last = torch.empty(shape, dtype=torch.int32, device=splats.device)
         radius = settings.radius_in_pixels(camera)
-        with _current(splats):
+        with launching_on(splats):
             kernels.forward[bins.tiles, count // kernels.CHANNELS](
                 splats, bins.pair_point, bins.tile_start, image, transmittance, last, bins.columns, *shape, count,
                 radius, settings.points_per_pixel, num_warps=kernels.WARPS,
@@ -118,7 +123,7 @@ class _Composite(torch.autograd.Function):
         chunks = count // kernels.CHANNELS
         # Zeros: the kernel leaves out the pairs that lie behind all that a tile's pixels took.
         slots = splats.new_zeros(len(bins.pair_slot), chunks, kernels.SLOT)
-        with _current(splats):
+        with launching_on(splats):
             kernels.backward[bins.tiles, chunks](
                 splats, bins.pair_point, bins.pair_slot, bins.tile_start, gradient, behind, transmittance, last, slots,
                 bins.columns, *transmittance.shape, count, ctx.radius, num_warps=kernels.WARPS,
@@ -137,9 +142,15 @@ class TritonRenderer:
     def __init__(self, settings: SplatSettings, device: torch.device) -> None:
         self.settings = settings
         self.device = device
-        self._background = torch.tensor(settings.background, device=device)[:, None, None]
+        self.background = torch.tensor(settings.background, device=device)
 
     def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
+        colours, transmittance = self.composite(parameters, camera, harmonics)
+        image: Tensor = (colours + transmittance * self.background[:, None, None]).clamp(0, 1).permute(1, 2, 0)
+        return image
+
+    def composite(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> tuple[Tensor, Tensor]:
+        """An image before background and clamping: colours [3, H, W] and transmittance [H, W], differentiable."""
         u, v, depth = project(parameters[POSITION], camera)
         bins = bin_splats(u.detach(), v.detach(), depth.detach(), camera, self.settings.radius_in_pixels(camera))
         channels = features(parameters, camera, self.settings.view_direction, harmonics)
@@ -150,8 +161,7 @@ class TritonRenderer:
             values = sh.basis(pixel_directions(camera, parameters.device))
             coefficients = colours[3:].view(sh.COUNT, 3, *colours.shape[1:])
             colours = colours[:3] + torch.einsum("jhw,jchw->chw", values, coefficients)
-        image: Tensor = (colours + transmittance * self._background).clamp(0, 1).permute(1, 2, 0)
-        return image
+        return colours, transmittance
 
     def synchronise(self) -> None:
         if self.device.type == "cuda":

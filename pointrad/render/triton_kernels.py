@@ -1,4 +1,4 @@
-"""The Triton renderer's kernels: compositing tiles forward and backward, 3 channels at a time.
+"""The Triton renderer's kernels: compositing tiles forward and backward, 3 channels at a time, and the loss between.
 
 A program is one warp that owns a tile of 8x8 pixels, two to a lane, and walks over the tile's *pairs* (a splat in a
 tile, nearest first). Since a warp's sums are shuffles, no loop has a barrier; since each pair writes a *slot* of its
@@ -124,3 +124,67 @@ def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transm
         tl.store(slot + 2, tl.sum(a * red))
         tl.store(slot + 3, tl.sum(a * green))
         tl.store(slot + 4, tl.sum(a * blue))
+
+
+@triton.jit
+def _error(image, transmittance, background, target, at, plane, wanted, channel):
+    """Of one channel at pixels `at`: the colour on the background, its error once clamped, and where that counts.
+
+    It does where `wanted` and the target is known (not NaN); elsewhere the error is 0.
+    """
+    colour = tl.load(image + channel * plane + at, mask=wanted, other=0.0)
+    colour += tl.load(transmittance + at, mask=wanted, other=0.0) * tl.load(background + channel)
+    # Not by minimum and maximum, which may turn NaN into a colour and hide that training diverged.
+    clamped = tl.where(colour < 0.0, 0.0, colour)
+    clamped = tl.where(clamped > 1.0, 1.0, clamped)
+    goal = tl.load(target + channel * plane + at, mask=wanted, other=0.0)
+    counts = wanted & (goal == goal)
+    return colour, tl.where(counts, clamped - goal, 0.0), counts
+
+
+@triton.jit
+def _sign(value):
+    return (value > 0.0).to(tl.float32) - (value < 0.0).to(tl.float32)
+
+
+@triton.jit
+def photometric(image, transmittance, background, target, shifts, gradient, behind, sums, columns, height, width, count,
+                weight):  # fmt: skip
+    """Tile t's part of the photometric loss (spec, section 6) of a composited image, and its gradient in tile t.
+
+    image: [3, H, W] float32, without background; transmittance: [H, W] float32; background: [3] float32; target:
+    [3, H, W] float32; shifts: [count] int32; weight: of each shift.
+    Where the target is NaN it is unknown, and counts as met.
+    gradient: [3, H, W] float32 out and behind: [H, W] float32 out, as `backward` takes them. sums: [2, tiles] float32
+    out, the tile's parts of the loss and of its MSE.
+
+    A pixel computes its neighbours' errors anew, which are in the cache, rather than read what another kernel wrote.
+    """
+    tile = tl.program_id(0)
+    left, top, x, y, place, inside = _pixels(tile, columns, height, width)
+    x, y, plane = left + x, top + y, height * width
+    share = 1.0 / (3.0 * height * width)
+    through, squares, differences = x * 0.0, x * 0.0, x * 0.0
+    for channel in range(3):
+        colour, error, counts = _error(image, transmittance, background, target, place, plane, inside, channel)
+        squares += error * error
+        slope = 2.0 * share * error
+        for k in range(count):
+            shift = tl.load(shifts + k)
+            for axis in tl.static_range(2):
+                at, size, stride, lines = (x, width, 1, height) if axis == 0 else (y, height, width, width)
+                scale = weight / (3.0 * lines * tl.maximum(size - shift, 1))
+                before, after = inside & (at >= shift), inside & (at + shift < size)
+                step = shift * stride
+                there = _error(image, transmittance, background, target, place - step, plane, before, channel)[1]
+                difference = tl.where(before, error - there, 0.0)
+                slope += scale * _sign(difference)
+                differences += scale * tl.abs(difference)  # each difference once, by the pixel that comes after
+                there = _error(image, transmittance, background, target, place + step, plane, after, channel)[1]
+                slope += scale * _sign(tl.where(after, error - there, 0.0))
+        slope = tl.where(counts & (colour >= 0.0) & (colour <= 1.0), slope, 0.0)
+        tl.store(gradient + channel * plane + place, slope, mask=inside)
+        through += slope * tl.load(background + channel)
+    tl.store(behind + place, through, mask=inside)
+    tl.store(sums + tile, tl.sum(share * squares + differences))
+    tl.store(sums + tl.num_programs(0) + tile, tl.sum(share * squares))

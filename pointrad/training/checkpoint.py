@@ -35,7 +35,7 @@ class Progress:
 class Checkpoint:
     """identity: `RunConfig.training_identity` of the run. steps, first, second: Adam's, absent between stages.
 
-    facts: what the summary tells of the run's preparation (hull points, mask IoU, ...). losses: loss and MSE of
+    facts: what else the summary tells (hull points, mask IoU, bits of the targets, ...). losses: loss and MSE of
     each step done in the epoch under way.
     """
 

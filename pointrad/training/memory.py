@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from pointrad.cloud import ROWS
 from pointrad.errors import UserError
@@ -24,11 +25,20 @@ _IMAGES = 16  # as large as what is composited: errors, shifted differences and 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of the training views, of the cloud with its optimiser, and of rendering a view with its gradient."""
+    """What a stage needs: values of its training images and their dtype; bytes of the rest.
 
-    views: int
+    cloud: of the cloud with its optimiser. rendering: of rendering a view with its gradient.
+    """
+
+    values: int
     cloud: int
     rendering: int
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def views(self) -> int:
+        """Bytes of the training images."""
+        return self.values * self.dtype.itemsize
 
     @property
     def total(self) -> int:
@@ -36,7 +46,8 @@ class Need:
 
     def __str__(self) -> str:
         views, cloud, rendering, total = map(_megabytes, (self.views, self.cloud, self.rendering, self.total))
-        return f"about {total} MB ({views} of views, {cloud} of points, {rendering} to render)"
+        bits = 8 * self.dtype.itemsize
+        return f"about {total} MB ({views} of views as {bits} bits a value, {cloud} of points, {rendering} to render)"
 
 
 def estimate(views: int, camera: Camera, points: int, settings: SplatSettings) -> Need:
@@ -46,36 +57,53 @@ def estimate(views: int, camera: Camera, points: int, settings: SplatSettings) -
     touched = (1 + 2 * settings.radius_in_pixels(camera) / _TILE) ** 2
     pairs = points * min(touched, pixels / _TILE**2 + 1)
     return Need(
-        views=views * 3 * pixels * _FLOAT,
+        values=views * 3 * pixels,
         cloud=points * ROWS * _FLOAT * _CLOUDS,
         rendering=round(pairs * (_PAIR_BYTES + _SLOT_BYTES * channels / 3)) + pixels * channels * _FLOAT * _IMAGES,
     )
 
 
+def fitted(need: Need, free: int | None) -> Need:
+    """`need`, with images of 8 bits a value where it is more than the `free` bytes; None is as much as one likes."""
+    if free is None or need.total <= free:
+        return need
+    return replace(need, dtype=torch.uint8)
+
+
+def packed(image: Tensor, dtype: torch.dtype) -> Tensor:
+    """A float32 image in [0, 1] as `dtype`; uint8 holds multiples of 1/255, so that others move by up to 0.5/255."""
+    return (255 * image).round().to(dtype) if dtype == torch.uint8 else image
+
+
+def unpacked(image: Tensor) -> Tensor:
+    """The float32 image that `packed` was given, as far as uint8 holds it."""
+    return image / 255 if image.dtype == torch.uint8 else image
+
+
 @contextmanager
 def within(need: Need, device: torch.device, stage: str) -> Iterator[None]:
     """Raises UserError where a GPU has less than `need` free, or runs out all the same; CPUs are not asked."""
-    free = _free(device)
-    if free is not None and need.total > free:
-        raise UserError(_shortage(need, free, device, stage))
+    left = free(device)
+    if left is not None and need.total > left:
+        raise UserError(_shortage(need, left, device, stage))
     try:
         yield
     except torch.OutOfMemoryError:
-        raise UserError(f"out of memory: {_shortage(need, _free(device), device, stage)}") from None
+        raise UserError(f"out of memory: {_shortage(need, free(device), device, stage)}") from None
 
 
-def _free(device: torch.device) -> int | None:
-    """Bytes that torch can still give out on a GPU, those it holds unused included."""
+def free(device: torch.device) -> int | None:
+    """Bytes that torch can still give out on a GPU, those it holds unused included; None for a CPU."""
     if device.type != "cuda":
         return None
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + unused
 
 
-def _shortage(need: Need, free: int | None, device: torch.device, stage: str) -> str:
-    left = "" if free is None else f", where {_megabytes(free)} MB are free"
+def _shortage(need: Need, left: int | None, device: torch.device, stage: str) -> str:
+    where = "" if left is None else f", where {_megabytes(left)} MB are free"
     return (
-        f"stage {stage} needs {need} on {device}{left}; raise dataset.downscale or schedule.stages.{stage}.downscale, "
+        f"stage {stage} needs {need} on {device}{where}; raise dataset.downscale or schedule.stages.{stage}.downscale, "
         "lower init.kept_share, or share the GPU with fewer runs"
     )
 

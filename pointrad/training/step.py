@@ -1,4 +1,4 @@
-"""One training step on one view: render, loss, gradients, Adam. Two ways to the same numbers."""
+"""One training step on one view: render, loss, gradients, Adam. Two ways to the same numbers, and a third on Triton."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adam import adam as fused_adam
 
 from pointrad.cloud import BASE, HARMONICS, POSITION, Cloud
 from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
@@ -36,14 +37,21 @@ class Step(Protocol):
 
 
 def build_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
-    """The fused step where the renderer is ours, else autograd's."""
+    """The step with kernels of its own where the renderer is ours, else autograd's."""
     if isinstance(renderer, CpuRenderer):
         return FusedStep(cloud, renderer.settings, stage, adam)
+    if renderer.name == "triton":
+        # Not above, since Triton is not everywhere.
+        from pointrad.render.triton import TritonRenderer
+        from pointrad.training.triton_step import TritonStep
+
+        assert isinstance(renderer, TritonRenderer)
+        return TritonStep(cloud, renderer, stage, adam)
     return AutogradStep(cloud, renderer, stage, adam)
 
 
 class AutogradStep:
-    """Any renderer, torch's losses and gradients; Adam as published (Kingma and Ba 2015, algorithm 1)."""
+    """Any renderer, torch's losses, gradients and fused Adam (Kingma and Ba 2015, algorithm 1)."""
 
     def __init__(self, cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> None:
         self.cloud, self.renderer, self.stage, self.adam = cloud, renderer, stage, adam
@@ -52,28 +60,35 @@ class AutogradStep:
 
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         parameters = self.cloud.parameters.requires_grad_()
+        losses, gradient = self._differentiate(parameters, camera, target)
+        parameters.requires_grad_(False)
+        colours = slice(BASE.start, HARMONICS.stop if self.stage.harmonics else BASE.stop)
+        self._update(POSITION, gradient, self.stage.position_lr * decay)
+        self._update(colours, gradient, self.stage.colour_lr * decay)
+        self.steps += 1
+        return losses
+
+    def _differentiate(self, parameters: Tensor, camera: Camera, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss and its MSE part as [2], and the gradient [33, N] of the loss."""
         image = self.renderer.render(parameters, camera, self.stage.harmonics)
         pixels = target.permute(1, 2, 0)
         loss = image_loss(self.stage.loss, image, pixels)
-        loss = loss + ridge(self.stage.loss) * parameters[POSITION].square().mean()
+        weight = ridge(self.stage.loss)
+        if weight:
+            loss = loss + weight * parameters[POSITION].square().mean()
         (gradient,) = torch.autograd.grad(loss, parameters)
-        parameters.requires_grad_(False)
-        self.steps += 1
-        self._update(POSITION, gradient, self.stage.position_lr * decay)
-        self._update(BASE, gradient, self.stage.colour_lr * decay)
-        if self.stage.harmonics:
-            self._update(HARMONICS, gradient, self.stage.colour_lr * decay)
-        return torch.stack([loss.detach(), residual(image.detach(), pixels).square().mean()])
+        return torch.stack([loss.detach(), residual(image.detach(), pixels).square().mean()]), gradient
 
     def _update(self, rows: slice, gradient: Tensor, rate: float) -> None:
+        """torch.optim.Adam(fused=True) as a function: the moments stay in `first` and `second`, for checkpoints."""
         if rate == 0:
             return
-        adam = self.adam
-        first, second = self.first[rows], self.second[rows]
-        first.mul_(adam.beta1).add_(gradient[rows], alpha=1 - adam.beta1)
-        second.mul_(adam.beta2).addcmul_(gradient[rows], gradient[rows], value=1 - adam.beta2)
-        root = (second / (1 - adam.beta2**self.steps)).sqrt_().add_(adam.epsilon)
-        self.cloud.parameters[rows].addcdiv_(first, root, value=-rate / (1 - adam.beta1**self.steps))
+        steps = torch.full((), float(self.steps), device=gradient.device)  # filled there; Adam adds 1
+        fused_adam(
+            [self.cloud.parameters[rows]], [gradient[rows]], [self.first[rows]], [self.second[rows]], [], [steps],
+            fused=True, amsgrad=False, beta1=self.adam.beta1, beta2=self.adam.beta2, lr=rate, weight_decay=0,
+            eps=self.adam.epsilon, maximize=False,
+        )  # fmt: skip
 
 
 class FusedStep:

@@ -15,6 +15,7 @@ from pointrad.cloud import Cloud
 from pointrad.config import Operation, RunConfig, StageConfig
 from pointrad.errors import UserError
 from pointrad.preemption import Preempted
+from pointrad.progress import announce
 from pointrad.render import Renderer
 from pointrad.scene.types import Camera, View
 from pointrad.training import memory, operations
@@ -71,8 +72,11 @@ class _Training:
             cloud = self._apply_all(stage.before, cloud)
         camera = _stage_camera(self.views[0].camera, stage, name)
         need = memory.estimate(len(self.views), camera, len(cloud), self.renderer.settings)
+        if not any(np.isnan(view.image).any() for view in self.views):  # 8 bits have no value for the unknown
+            need = memory.fitted(need, memory.free(self.renderer.device))
+        self._note_bits(need, name)
         with memory.within(need, self.renderer.device, name):
-            training = _training_views(self.views, stage, name, self.renderer.device)
+            training = _training_views(self.views, stage, name, self.renderer.device, need.dtype)
             step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
             self._restore(step)
             started = self._run_epochs(step, training, name, stage, started)
@@ -84,6 +88,16 @@ class _Training:
         for operation in todo:
             cloud = operations.apply(operation, cloud, self.views, self.renderer)
         return cloud
+
+    def _note_bits(self, need: memory.Need, stage: str) -> None:
+        """A summary tells of the coarsest targets that the run had; who watches hears of them at once."""
+        bits = 8 * need.dtype.itemsize
+        self.state.facts["target_bits"] = min(bits, self.state.facts.get("target_bits", bits))
+        if need.dtype == torch.uint8:
+            announce(
+                f"Stage {stage}: short of memory, so its training images are kept as 8 bits a value; those that are "
+                "not multiples of 1/255 (averages, or on a white background) are rounded by up to 0.5/255"
+            )
 
     def _run_epochs(
         self, step: Step, training: list[tuple[Camera, Tensor]], name: str, stage: StageConfig, started: float
@@ -116,7 +130,7 @@ class _Training:
         try:
             for index in self._order(len(training))[len(earlier) :]:
                 camera, target = training[index]
-                losses.append(step(camera, target, stage.lr_decay**stage_epoch))
+                losses.append(step(camera, memory.unpacked(target), stage.lr_decay**stage_epoch))
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
         except Preempted:
             self.state.losses = [*earlier, *_read(losses)]
@@ -175,7 +189,7 @@ def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> N
     for name, stage in config.schedule.enabled_stages.items():
         cloud = Cloud.from_points(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
         step = build_step(Cloud(cloud.parameters.to(renderer.device)), renderer, stage, config.schedule.adam)
-        camera, target = _training_views(views[:1], stage, name, renderer.device)[0]
+        camera, target = _training_views(views[:1], stage, name, renderer.device, torch.float32)[0]
         step(camera, target, 1.0)
 
 
@@ -185,15 +199,15 @@ def _read(losses: list[Tensor]) -> list[list[float]]:
 
 
 def _training_views(
-    views: tuple[View, ...], stage: StageConfig, name: str, device: torch.device
+    views: tuple[View, ...], stage: StageConfig, name: str, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[Camera, Tensor]]:
-    """Each view's camera and its image as [3, H, W] float32, at the stage's resolution."""
+    """Each view's camera and its image [3, H, W] at the stage's resolution, `memory.packed` as `dtype`."""
     factor = stage.downscale
     targets = (torch.from_numpy(view.image).permute(2, 0, 1) for view in views)
     return [
         (
             _stage_camera(view.camera, stage, name),
-            torch.nn.functional.avg_pool2d(target, factor).contiguous().to(device),
+            memory.packed(torch.nn.functional.avg_pool2d(target, factor), dtype).contiguous().to(device),
         )
         for view, target in zip(views, targets, strict=True)
     ]

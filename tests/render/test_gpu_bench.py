@@ -52,3 +52,10 @@ def test_a_steps_traffic_counts_every_tensor_once() -> None:
         b.mul_(a[:10])
     # 100 and 100 floats of the sum, then 100, 10 and the 100 that mul_ returns.
     assert (counted.launches, counted.bytes) == (2, 4 * (200 + 210))
+
+
+def test_a_steps_traffic_counts_what_is_written_in_place_and_not_returned() -> None:
+    values = [torch.ones(100), torch.ones(10)]
+    with gpu_roofline.Traffic() as counted:
+        torch._foreach_add_(values, 1)
+    assert (counted.launches, counted.bytes) == (1, 4 * (110 + 110))

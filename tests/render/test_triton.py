@@ -26,10 +26,12 @@ from tests.render.test_exactness import WHITE, assert_agree, cpu, image_and_grad
 from tests.runs import QUICK, REPOSITORY, random_cloud
 from tests.scenes import look_at, sphere_views, write_tiny_scene
 from tests.training.test_step import ADAM, FULL
+from tests.training.test_trainer import VIEWS, Heard, start, training_config
 
 pytest.importorskip("triton")
 from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats
 from pointrad.training.step import Step, build_step
+from pointrad.training.trainer import train
 
 # The interpreter takes milliseconds for a splat in a tile, so its clouds are small.
 SMALL = {"most_points": 8, "largest_side": 20} if DEVICE.type == "cpu" else {}
@@ -152,7 +154,7 @@ def test_its_kernels_compile_for_gpus_without_spills_as_documented() -> None:
     head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines())
     usages: list[dict[str, Any]] = [dict(zip(head, row, strict=True)) for row in rows]
     assert {(usage["kernel"], usage["GPU"]) for usage in usages} == {
-        (kernel, gpu) for kernel in ("forward", "backward") for gpu in ("sm_80", "sm_90")
+        (kernel, gpu) for kernel in ("forward", "backward", "photometric") for gpu in ("sm_80", "sm_90")
     }
     assert all(usage["spilled bytes"] == usage["stack bytes"] == "0" for usage in usages)
     assert done.stdout in (REPOSITORY / "docs" / "gpu.md").read_text()
@@ -164,6 +166,7 @@ from bench.gpu_kernels import compiled
 size = ("columns", "height", "width")
 compiled("forward", 80, (*size, "nearest"))
 compiled("backward", 80, size)
+compiled("photometric", 80, (*size, "count"))
 """
     environment = {**os.environ, "TRITON_INTERPRET": "0"}
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=True)
@@ -191,6 +194,20 @@ def test_a_step_reads_nothing_but_the_number_of_pairs() -> None:
     with _Reads() as reads:
         step(camera, target, 1.0)
     assert reads.count == 1
+
+
+def test_between_the_steps_of_an_epoch_nothing_else_is_read(tmp_path: Path) -> None:
+    class Counts(Heard):
+        def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
+            counts.append(reads.count)
+
+    counts: list[int] = []
+    one_stage = [f"schedule.stages.{name}.enabled=false" for name in ("base", "refine")]
+    run_config = training_config(*one_stage, "schedule.stages.full.epochs=1")
+    with _Reads() as reads:
+        train(start(run_config, tmp_path, random_cloud(5)), VIEWS, run_config, TritonRenderer(settings(), DEVICE),
+              tmp_path, Counts())  # fmt: skip
+    assert np.diff(counts).tolist() == [1] * (len(VIEWS) - 1)
 
 
 @needs_gpu

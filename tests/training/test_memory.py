@@ -6,22 +6,23 @@ import pytest
 import torch
 
 from pointrad.errors import UserError
-from pointrad.training.memory import Need, estimate, within
+from pointrad.training.memory import Need, estimate, fitted, packed, unpacked, within
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import front_camera, settings
 from tests.runs import random_cloud
 from tests.scenes import sphere_views
 
 GPU = torch.device("cuda")
-NEED = Need(views=200 * 2**20, cloud=50 * 2**20, rendering=20 * 2**20)
+MB = 2**20
+NEED = Need(values=50 * MB, cloud=50 * MB, rendering=20 * MB)  # 200 MB of views
 
 
 @pytest.fixture
 def _free_300_mb(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU with 100 MB free, and 200 MB that torch holds and uses none of."""
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100 * 2**20, 2**34))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 250 * 2**20)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 50 * 2**20)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100 * MB, 2**34))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 250 * MB)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 50 * MB)
 
 
 def test_views_are_counted_as_float32_and_everything_grows_with_its_cause() -> None:
@@ -32,6 +33,29 @@ def test_views_are_counted_as_float32_and_everything_grows_with_its_cause() -> N
     assert estimate(100, front_camera(400, 400), 50_000, settings(0.015, 15, "pixel")).rendering > need.rendering
 
 
+def test_views_that_fit_stay_float32() -> None:
+    assert fitted(NEED, 270 * MB) == NEED
+    assert fitted(NEED, None) == NEED
+
+
+def test_views_that_do_not_fit_take_a_byte_a_value() -> None:
+    need = fitted(NEED, 270 * MB - 1)
+    assert need.dtype == torch.uint8
+    assert need.total == 120 * MB
+
+
+def test_packing_keeps_a_files_values_and_moves_others_by_half_a_step_at_most() -> None:
+    values = torch.arange(256) / 255
+    torch.testing.assert_close(unpacked(packed(values, torch.uint8)), values, rtol=1e-6, atol=0)
+    between = torch.rand(1000, generator=torch.Generator().manual_seed(0))
+    assert float((unpacked(packed(between, torch.uint8)) - between).abs().max()) <= 0.5 / 255 + 1e-6
+
+
+def test_float32_is_packed_as_it_is() -> None:
+    values = torch.rand(10)
+    assert torch.equal(unpacked(packed(values, torch.float32)), values)
+
+
 @pytest.mark.usefixtures("_free_300_mb")
 def test_what_fits_is_let_through() -> None:
     with within(NEED, GPU, "base"):
@@ -40,11 +64,11 @@ def test_what_fits_is_let_through() -> None:
 
 @pytest.mark.usefixtures("_free_300_mb")
 def test_what_does_not_fit_is_refused_before_it_is_loaded_with_the_keys_that_help() -> None:
-    large = Need(views=1200 * 2**20, cloud=50 * 2**20, rendering=20 * 2**20)
+    large = fitted(Need(values=1200 * MB, cloud=50 * MB, rendering=20 * MB), 300 * MB)
     with pytest.raises(UserError) as error, within(large, GPU, "refine_2"):
         pytest.fail("was not refused")
     for part in (
-        "stage refine_2 needs about 1,270 MB (1,200 of views, 50 of points, 20 to render) on cuda",
+        "stage refine_2 needs about 1,270 MB (1,200 of views as 8 bits a value, 50 of points, 20 to render) on cuda",
         "where 300 MB are free",
         "dataset.downscale",
         "schedule.stages.refine_2.downscale",
@@ -60,7 +84,7 @@ def test_running_out_all_the_same_is_explained_alike() -> None:
 
 
 def test_a_cpu_is_not_asked() -> None:
-    with within(Need(2**60, 0, 0), torch.device("cpu"), "base"):
+    with within(Need(values=2**60, cloud=0, rendering=0), torch.device("cpu"), "base"):
         pass
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.render import SplatSettings
 from pointrad.render.cpu import CpuRenderer
+from pointrad.training import memory
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
@@ -166,6 +167,23 @@ def test_training_that_diverged_does_not_overwrite_its_last_checkpoint(tmp_path:
     with pytest.raises(UserError):
         go_on(run_config, tmp_path, Heard())
     assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_short_of_memory_it_trains_on_images_of_8_bits_says_so_and_keeps_it_for_the_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_config = training_config()
+    exact, _ = whole(run_config, tmp_path / "exact")
+    monkeypatch.setattr(memory, "fitted", lambda need, free: replace(need, dtype=torch.uint8))
+    rounded, _ = whole(run_config, tmp_path / "rounded")
+    assert "Stage base: short of memory" in capsys.readouterr().err
+    bits = []
+    for folder in ("exact", "rounded"):
+        state = Checkpoint.load(tmp_path / folder, run_config.training_identity())
+        assert state is not None
+        bits.append(state.facts["target_bits"])
+    assert bits == [32, 8]
+    assert not torch.equal(rounded.parameters, exact.parameters)
 
 
 def test_warming_up_changes_nothing(tmp_path: Path) -> None:

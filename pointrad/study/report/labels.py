@@ -41,6 +41,7 @@ _KNOWN = {
     "points": Quantity("points", decimals=0),
     "initial_points": Quantity("initial points", decimals=0),
     "hull_points": Quantity("points in the hull", decimals=0),
+    "target_bits": Quantity("bits of a training image's values", decimals=0),
     "peak_memory_mb": Quantity("peak memory", "MB", decimals=0),
     "level": _LEVEL,
     "consistency": _CONSISTENCY,
