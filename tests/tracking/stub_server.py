@@ -1,6 +1,6 @@
 """A stand-in for W&B's servers, which the real SDK talks to: what it uploads is kept in memory, to look at.
 
-It answers what logging, resuming and `wandb sync` ask for, and knows nothing of artifacts and of the public API.
+It answers what logging, resuming, artifacts of a run and `wandb sync` ask for, and knows nothing of the public API.
 """
 
 from __future__ import annotations
@@ -52,11 +52,23 @@ class StubRun:
         }
 
 
+@dataclass
+class StubArtifact:
+    """What the server was told of an artifact."""
+
+    type: str
+    name: str
+    run: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    committed: bool = False
+
+
 class StubServer:
     """Serves on a free port of this machine while its context is open."""
 
     def __init__(self) -> None:
         self.runs: dict[str, StubRun] = {}
+        self.artifacts: dict[str, StubArtifact] = {}
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -92,6 +104,8 @@ class StubServer:
             run.starts += bool(variables.get("host"))  # later upserts change a running run
             run.properties |= {key: value for key, value in variables.items() if value}
             return {"upsertBucket": {"bucket": run.bucket(), "inserted": inserted}}
+        if "rtifact" in query:
+            return self._artifact(query, variables.get("input") or variables)
         if "createRunFiles" in query:
             files = [{"name": f, "uploadUrl": f"{self.url}/{variables['run']}/{f}"} for f in variables["files"]]
             return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
@@ -102,6 +116,32 @@ class StubServer:
             return {"viewer": viewer, "serverInfo": {"cliVersionInfo": versions, "features": []}}
         types = re.findall(r"(\w+)\s*:\s*__type", query)
         return {name: {"name": name, "fields": [], "inputFields": [], "args": []} for name in types}
+
+    def _artifact(self, query: str, given: dict[str, Any]) -> dict[str, Any]:
+        if "createArtifact(" in query:
+            made = StubArtifact(given["artifactTypeName"], given["artifactCollectionName"], given["runName"])
+            self.artifacts[made.name] = made
+            sequence = {"id": "S", "latestArtifact": None}
+            return {"createArtifact": {"artifact": {"id": made.name, "state": "PENDING", "artifactSequence": sequence}}}
+        if "ArtifactManifest(" in query:
+            (name,) = re.findall(r"\b((?:create|update)ArtifactManifest)\(", query)
+            file = {"id": "F", **self._upload("manifest", "manifest")}
+            return {name: {"artifactManifest": {"id": "M", "file": file}}}
+        if "createArtifactFiles(" in query:
+            files = [
+                {"id": "F", "artifact": {"id": one["artifactID"]}, "storagePath": one["name"],
+                 "uploadMultipartUrls": None, **self._upload(one["artifactID"], one["name"])}
+                for one in given["artifactFiles"]
+            ]  # fmt: skip
+            return {"createArtifactFiles": {"files": {"edges": [{"node": file} for file in files]}}}
+        if "commitArtifact(" in query:
+            self.artifacts[given["artifactID"]].committed = True
+            return {"commitArtifact": {"artifact": {"id": given["artifactID"], "digest": "d"}}}
+        return {"project": {"artifact": None}}
+
+    def _upload(self, artifact: str, name: str) -> dict[str, Any]:
+        url = f"{self.url}/artifacts/{artifact}/{name}"
+        return {"name": name, "displayName": name, "uploadUrl": url, "uploadHeaders": []}
 
     def _stream(self, run: StubRun, message: dict[str, Any]) -> None:
         for name, chunk in (message.get("files") or {}).items():
@@ -130,10 +170,13 @@ class StubServer:
                 pass
 
             def do_PUT(self) -> None:
-                self._body()
-                _, run_id, name = self.path.split("/", 2)
+                body = self._body()
+                _, owner, name = self.path.split("/", 2)
                 with server._lock:
-                    server.runs[run_id].files.add(name)
+                    if owner != "artifacts":
+                        server.runs[owner].files.add(name)
+                    elif (artifact := server.artifacts.get(name.split("/")[0])) is not None:
+                        artifact.files[name.split("/", 1)[1]] = body
                 self._reply({})
 
             def do_POST(self) -> None:

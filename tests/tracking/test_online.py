@@ -61,6 +61,23 @@ def test_a_preempted_run_goes_on_as_the_same_run(server: StubServer, tmp_path: P
     assert sum(name.startswith("media/images/render_") for name in run.files) == 3
 
 
+def test_the_cloud_is_uploaded_as_an_artifact_of_the_run(server: StubServer, tmp_path: Path) -> None:
+    path = tmp_path / "cloud.ply"
+    path.write_bytes(b"ply\n" + bytes(1000))
+    tracker = started(tmp_path)
+    tracker.log_file("cloud", path)
+    tracker.finish(0)
+    (artifact,) = server.artifacts.values()
+    (run,) = server.runs.values()
+    assert (artifact.type, artifact.name, artifact.run, artifact.committed) == (
+        "cloud",
+        f"cloud-{run.id}",
+        run.id,
+        True,
+    )
+    assert artifact.files == {"cloud.ply": path.read_bytes()}
+
+
 def test_credentials_are_written_nowhere(server: StubServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     tracker = started(tmp_path)
     log(tracker, 1, 2)
