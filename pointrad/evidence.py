@@ -25,7 +25,7 @@ from pointrad.scene.types import Camera, Float64Array, View
 
 Pixels = NDArray[np.bool_]
 
-_BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot tell from the background
+BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot tell from the background
 _COARSENING = 3  # the rule is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
@@ -66,7 +66,7 @@ def gather_evidence(views: Sequence[View], background: tuple[float, float, float
     if source == "none":
         masks = np.ones_like(masks)
     differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
-    empty: Pixels = np.less_equal(differences, _BACKGROUND_TOLERANCE)
+    empty: Pixels = np.less_equal(differences, BACKGROUND_TOLERANCE)
     if cut:
         return Evidence(tuple(views), masks & ~empty, masks & empty)
     clean = np.array([_border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]

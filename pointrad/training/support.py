@@ -9,10 +9,9 @@ from torch import Tensor
 
 from pointrad.cloud import BASE, Cloud
 from pointrad.config import PruneUnsupportedConfig
+from pointrad.evidence import BACKGROUND_TOLERANCE
 from pointrad.render import Renderer
 from pointrad.scene.types import View
-
-_BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel
 
 
 def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Sequence[View], renderer: Renderer) -> Cloud:
@@ -37,7 +36,7 @@ def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> tu
     background = torch.tensor(renderer.settings.background, device=parameters.device)
     for view in views:
         target = torch.from_numpy(view.image).to(parameters.device)
-        shown = ((target - background).abs().amax(dim=-1) > _BACKGROUND_TOLERANCE).float()  # NaN is not
+        shown = ((target - background).abs().amax(dim=-1) > BACKGROUND_TOLERANCE).float()  # NaN is not
         image = renderer.render(parameters.requires_grad_(), view.camera, harmonics=False)
         (gradient,) = torch.autograd.grad((image[..., 0] * shown).sum() + image[..., 1].sum(), parameters)
         total += gradient[BASE]
