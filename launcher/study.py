@@ -28,6 +28,7 @@ from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
 
 _FAILED = (RunState.FAILED, RunState.BROKEN)
+_NO_STRINGS = {"null", "true", "false", "inf", "nan"}  # to Hydra, unless quoted
 _SECONDS_BETWEEN_LOOKS = 5  # at the queue; SLURM's controllers dislike more
 
 
@@ -219,7 +220,8 @@ def _written(value: object) -> str:
         case dict():
             return f"{{{','.join(f'{key}:{_written(item)}' for key, item in value.items())}}}"
     text = str(value)
-    return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) else "'" + text.replace("'", r"\'") + "'"
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in _NO_STRINGS
+    return text if plain else "'" + text.replace("'", r"\'") + "'"
 
 
 def _to_launch(plan: Plan, retry_failed: bool) -> list[PlannedRun]:

@@ -17,6 +17,7 @@ from tests.runs import REPOSITORY
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**6), 10**6), st.floats(allow_nan=False, allow_infinity=False),
     st.text(st.characters(codec="ascii", exclude_characters="\\$"), max_size=20),
+    st.sampled_from(["TRUE", "False", "null", "NaN", "inf"]),
 )  # fmt: skip
 
 
