@@ -26,10 +26,9 @@ from pointrad.scene.types import Camera, Float64Array, View
 Pixels = NDArray[np.bool_]
 
 BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot tell from the background
-_COARSENING = 3  # the rule is chosen on a lattice this much coarser,
+_COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
-_ERROR_SHARES = (0, 0.01, 0.02, 0.04)  # of the views may err when they see background: dark spots of an object do
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,6 @@ class Evidence:
     views: tuple[View, ...]
     seen_object: Pixels
     seen_background: Pixels
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Which lattice points are kept: at least `needed` views see the object there, at most `errors` background."""
-
-    needed: int
-    errors: int
 
 
 def gather_evidence(views: Sequence[View], background: tuple[float, float, float], source: str, cut: bool) -> Evidence:
@@ -78,13 +69,13 @@ def _border(pixels: Pixels) -> Pixels:
 
 
 def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
-    """How many views see the object at each lattice point, 0 where the rule that agrees best drops the point.
+    """How many views see the object at each lattice point, 0 where that is too few for the hull that agrees best.
 
     Raises UserError if no point is left.
     """
     coarse = Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), *config.bounds)
-    rule = _best_rule(evidence, coarse, config.outside_margin)
-    votes = _votes(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin, rule)
+    needed = _agreed_number(evidence, coarse, config.outside_margin)
+    votes = _votes(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin, needed)
     if not votes.counts.any():
         raise UserError(
             f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
@@ -93,40 +84,27 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     return votes
 
 
-def _votes(evidence: Evidence, lattice: Lattice, margin: float, rule: Rule) -> Votes:
-    """How many views see the object at each lattice point, 0 where the rule drops the point."""
-    votes = count_votes(_with_masks(evidence.views, evidence.seen_object), lattice, margin, rule.needed)
-    kept = _not_background(evidence, lattice, margin, rule.errors).counts > 0
-    return replace(votes, counts=np.where(kept, votes.counts, np.uint16(0)))
-
-
-def _not_background(evidence: Evidence, lattice: Lattice, margin: float, errors: int) -> Votes:
-    """How many views do not see background at each lattice point, 0 where more than `errors` do."""
-    possible = _with_masks(evidence.views, ~evidence.seen_background)
-    return count_votes(possible, lattice, margin, len(evidence.views) - errors)
+def _votes(evidence: Evidence, lattice: Lattice, margin: float, needed: int) -> Votes:
+    """How many views see the object at each lattice point, 0 where fewer than `needed` do or any sees background."""
+    views = evidence.views
+    votes = count_votes(_with_masks(views, evidence.seen_object), lattice, margin, needed)
+    possible = count_votes(_with_masks(views, ~evidence.seen_background), lattice, margin, len(views))
+    return replace(votes, counts=np.where(possible.counts > 0, votes.counts, np.uint16(0)))
 
 
 def _with_masks(views: Sequence[View], masks: Pixels) -> list[View]:
     return [replace(view, mask=mask.astype(np.float32)) for view, mask in zip(views, masks, strict=True)]
 
 
-def _best_rule(evidence: Evidence, lattice: Lattice, margin: float) -> Rule:
-    """The rule whose hull's silhouettes agree best (IoU) with the pixels seen as the object.
+def _agreed_number(evidence: Evidence, lattice: Lattice, margin: float) -> int:
+    """The votes to ask for so that the hull's silhouettes agree best (IoU) with the pixels seen as the object.
 
-    Of equally good ones, the one that tolerates the fewest errors and needs the most views.
+    Of equally good numbers the greatest.
     """
-    views = len(evidence.views)
-    errors = sorted({round(share * views) for share in _ERROR_SHARES})
-    votes = _votes(evidence, lattice, margin, Rule(1, errors[-1])).counts
-    allowed = _not_background(evidence, lattice, margin, errors[-1]).counts
-    best, rule = -1.0, Rule(1, 0)
-    for most in errors:
-        points = np.flatnonzero((votes > 0) & (allowed >= views - most))
-        agreement = _agreement(evidence, lattice, points, votes.ravel()[points])
-        needed = views - int(agreement[::-1].argmax())
-        if agreement[needed] > best:
-            best, rule = agreement[needed], Rule(max(needed, 1), most)
-    return rule
+    votes = _votes(evidence, lattice, margin, 1).counts
+    points = np.flatnonzero(votes)
+    agreement = _agreement(evidence, lattice, points, votes.ravel()[points])
+    return max(len(evidence.views) - int(agreement[::-1].argmax()), 1)
 
 
 def _agreement(

@@ -118,15 +118,6 @@ class TestTheHull:
         wrong = with_masks(VIEWS, lost)
         assert overlap(hull_of(cut(VIEWS, wrong), cut=True).counts > 0, hard_hull(VIEWS)) > 0.9
 
-    def test_survives_dark_spots_on_the_object_in_a_few_views(self) -> None:
-        views = sphere_views(60, 64, 48)
-        spotted = [replace(view, image=view.image.copy()) for view in views]
-        for view in spotted[::30]:
-            view.image[20:28, 28:36] = 0
-        spots = tuple(spotted)
-        true = hard_hull(views)
-        assert overlap(hull_of(spots).counts > 0, true) > 0.95
-
     def test_without_masks_and_background_holds_all_that_every_view_sees(self) -> None:
         photographs = with_surroundings(VIEWS)
         found = hull_of(photographs, source="none")
