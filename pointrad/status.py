@@ -65,7 +65,7 @@ def recording(run_dir: Path, max_attempts: int) -> Iterator[None]:
     """Hold the folder's lock and keep its status while the block computes the run.
 
     Whatever the block raises is recorded and raised again. Raises RunningElsewhereError if the lock is taken, and
-    UserError, recorded too, if `max_attempts` processes have ended without finishing the run or failing.
+    UserError, recorded too, if `max_attempts` processes have worked on the run and the last was interrupted.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with _locked(run_dir):
@@ -77,8 +77,9 @@ def recording(run_dir: Path, max_attempts: int) -> Iterator[None]:
         try:
             if running.attempts > max_attempts:
                 raise UserError(
-                    f"checkpoint.max_attempts: found {max_attempts}, and as many processes were interrupted at this "
-                    "run; expected more, or the run to be started again, which counts anew from its last checkpoint"
+                    f"checkpoint.max_attempts: found {max_attempts}, and as many processes have worked on this run "
+                    "without finishing it; expected more, or the run to be started again, which counts anew from its "
+                    "last checkpoint"
                 )
             yield
         except BaseException as error:
@@ -150,13 +151,13 @@ def _is_locked(run_dir: Path) -> bool:
 
 
 def _attempts(run_dir: Path, max_attempts: int) -> int:
-    """The processes that have worked on the run; 0 again after it failed for there having been too many."""
+    """The processes that have worked on the run; 0 again once it has failed after as many as may."""
     try:
         found = _read(run_dir)
     except ValueError:
         return 0
-    gave_up = found.state is RunState.FAILED and found.attempts > max_attempts
-    return 0 if gave_up else found.attempts
+    begins_anew = found.state is RunState.FAILED and found.attempts >= max_attempts
+    return 0 if begins_anew else found.attempts
 
 
 def _read(run_dir: Path) -> RunStatus:

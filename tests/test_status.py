@@ -112,6 +112,9 @@ class TestARunThatIsInterruptedAgainAndAgain:
             with pytest.raises(ZeroDivisionError), recording(tmp_path, 3):
                 1 / 0  # noqa: B018
         assert read_status(tmp_path).attempts == 3
+        with pytest.raises(ZeroDivisionError), recording(tmp_path, 3):
+            1 / 0  # noqa: B018
+        assert read_status(tmp_path).attempts == 1
 
 
 def test_a_summary_is_enough_to_be_done(tmp_path: Path) -> None:
