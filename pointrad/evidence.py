@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numba
 import numpy as np
@@ -43,7 +44,9 @@ class Evidence:
     seen_background: Pixels
 
 
-def gather_evidence(views: Sequence[View], background: tuple[float, float, float], source: str, cut: bool) -> Evidence:
+def gather_evidence(
+    views: Sequence[View], background: tuple[float, float, float], source: Literal["masks", "none"], cut: bool
+) -> Evidence:
     """What `views` say: their images as training sees them, and their masks, which may be wrong.
 
     background: the RGB that shows where there is no object. source: "none" asks no masks. cut: whether the images were

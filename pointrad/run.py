@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from pointrad.artifacts.ply import write_ply
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
 from pointrad.cloud import Cloud
-from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
+from pointrad.config import HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
@@ -119,32 +120,33 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
 @dataclass(frozen=True)
 class _Start:
     """corrupted: the training views as wrong masks have them. initial: what the initial cloud is coloured from.
-    targets: what training is to reproduce, NaN where that is unknown."""
+    count_votes: counts the votes for the initial cloud, which a resumed run has. targets: what training is to
+    reproduce, NaN where that is unknown."""
 
     corrupted: tuple[View, ...]
     initial: tuple[View, ...]
-    votes: Votes
+    count_votes: Callable[[], Votes]
     targets: tuple[View, ...]
 
 
 def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
-    """From a scene to the votes for its lattice points, by the masks alone or by all that the views show."""
+    """What a run starts from: the masks alone, or all that the views show."""
     corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
-    if not isinstance(config.init, AdaptiveConfig):
-        votes = cache.votes(config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
+    if isinstance(config.init, HullConfig):
+        votes = partial(cache.votes, config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
         return _Start(corrupted, corrupted, votes, targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init.source, cut)
     if cut and config.init.cut_pixels == "unknown":
         targets = without_unknown(evidence)
-    return _Start(corrupted, seen, agreeing_votes(evidence, config.init), targets)
+    return _Start(corrupted, seen, partial(agreeing_votes, evidence, config.init), targets)
 
 
 def _prepare(config: RunConfig, scene: Scene, start: _Start, run_dir: Path) -> Checkpoint:
     """The initial cloud, kept as the first checkpoint."""
-    points = initialise(start.initial, start.votes, config.init, config.seed)
+    points = initialise(start.initial, start.count_votes(), config.init, config.seed)
     iou = mask_iou(start.corrupted, scene.train)
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numba
 import numpy as np
@@ -25,7 +26,7 @@ def adaptive(**changes: object) -> AdaptiveConfig:
     return AdaptiveConfig.model_validate(values | {"kept_share": 0.5, "jitter": 0.0, "outside_margin": 0.0} | changes)
 
 
-def hull_of(views: tuple[View, ...], cut: bool = False, source: str = "masks") -> Votes:
+def hull_of(views: tuple[View, ...], cut: bool = False, source: Literal["masks", "none"] = "masks") -> Votes:
     return agreeing_votes(gather_evidence(views, BLACK, source, cut), adaptive())
 
 
@@ -96,7 +97,7 @@ class TestTheHull:
         assert overlap(hull_of(VIEWS).counts > 0, hard_hull(VIEWS)) > 0.99
 
     @pytest.mark.parametrize("source", ["masks", "none"])
-    def test_does_not_depend_on_masks_where_the_background_is_clean(self, source: str) -> None:
+    def test_does_not_depend_on_masks_where_the_background_is_clean(self, source: Literal["masks", "none"]) -> None:
         wrong = shifted_masks(VIEWS, 10)
         assert np.array_equal(hull_of(wrong, source=source).counts, hull_of(VIEWS).counts)
 

@@ -19,7 +19,7 @@ from pointrad.config import (
 from pointrad.errors import UserError
 from pointrad.render import Renderer
 from pointrad.scene.types import View
-from pointrad.training.support import prune_unsupported
+from pointrad.training.pruning import prune_unsupported
 
 
 def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Cloud:

@@ -72,8 +72,9 @@ class _Training:
             cloud = self._apply_all(stage.before, cloud)
         camera = _stage_camera(self.views[0].camera, stage, name)
         need = memory.estimate(len(self.views), camera, len(cloud), self.renderer.settings)
-        if not any(np.isnan(view.image).any() for view in self.views):  # 8 bits have no value for the unknown
-            need = memory.fitted(need, memory.free(self.renderer.device))
+        fitted = memory.fitted(need, memory.free(self.renderer.device))
+        if fitted != need and not any(np.isnan(view.image).any() for view in self.views):
+            need = fitted  # else float32, since 8 bits have no value for the unknown
         self._note_bits(need, name)
         with memory.within(need, self.renderer.device, name):
             training = _training_views(self.views, stage, name, self.renderer.device, need.dtype)

@@ -14,7 +14,7 @@ from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.oracle import render as oracle
 from pointrad.scene.types import View
-from pointrad.training.support import contributions, prune_unsupported
+from pointrad.training.pruning import contributions, prune_unsupported
 from tests.scenes import sphere_views
 
 VIEWS = sphere_views(12, 64, 48)
