@@ -24,6 +24,7 @@ from pointrad.training.record import EpochRecord
 
 ID_FILE = "wandb_id"
 _INIT_SECONDS = 30  # then the run is kept offline
+_UPLOAD_SECONDS = 120  # of a result; then the run goes on, and so does the upload
 _FINISH_SECONDS = 300  # a dead network must not hold a job; what was not uploaded stays on disk
 _TAG_LENGTH = 64  # W&B's limit
 _BETTER = {  # which way each metric improves, so that W&B's tables and summaries show the best
@@ -101,7 +102,9 @@ class WandbTracker:
         def log(run: wandb.Run) -> None:
             artifact = wandb.Artifact(f"{name}-{run.id}", type=name)
             artifact.add_file(str(path), policy="immutable", skip_cache=True)  # uploads from where it is, no copies
-            run.log_artifact(artifact)
+            logged = run.log_artifact(artifact)
+            if not (run.offline or run.disabled):
+                logged.wait(_UPLOAD_SECONDS)  # else W&B keeps a failure to itself
 
         self._attempt(log)
 

@@ -15,6 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+_PROJECT = {"id": "P", "name": "p", "entity": {"id": "E", "name": "me"}}
+# What the SDK wants to be told of any artifact that is whole.
+_ARTIFACT = {
+    "artifactSequence": {"__typename": "ArtifactSequence", "id": "S", "name": "s", "project": _PROJECT},
+    "artifactType": {"name": "t"}, "versionIndex": 0, "description": None, "metadata": None, "ttlDurationSeconds": -1,
+    "ttlIsInherited": False, "tags": [], "historyStep": None, "state": "COMMITTED", "size": 1, "digest": "D",
+    "commitHash": None, "fileCount": 1, "createdAt": "2026-01-31T12:00:00", "updatedAt": None,
+}  # fmt: skip
+
 
 @dataclass
 class StubRun:
@@ -66,7 +75,8 @@ class StubArtifact:
 class StubServer:
     """Serves on a free port of this machine while its context is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, takes_artifacts: bool = True) -> None:
+        self._takes_artifacts = takes_artifacts
         self.runs: dict[str, StubRun] = {}
         self.artifacts: dict[str, StubArtifact] = {}
         self._lock = threading.Lock()
@@ -89,6 +99,11 @@ class StubServer:
 
     def _run(self, run_id: str, project: str) -> StubRun:
         return self.runs.setdefault(run_id, StubRun(run_id, project))
+
+    def _answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if "createArtifact(" in query and not self._takes_artifacts:
+            return {"data": None, "errors": [{"message": "no artifacts here"}]}
+        return {"data": self._graphql(query, variables)}
 
     def _graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         run_id, project = variables.get("name"), variables.get("project") or "none"
@@ -137,6 +152,8 @@ class StubServer:
         if "commitArtifact(" in query:
             self.artifacts[given["artifactID"]].committed = True
             return {"commitArtifact": {"artifact": {"id": given["artifactID"], "digest": "d"}}}
+        if "ArtifactByID" in query:
+            return {"artifact": _ARTIFACT | {"id": given["id"]}}
         return {"project": {"artifact": None}}
 
     def _upload(self, artifact: str, name: str) -> dict[str, Any]:
@@ -187,7 +204,7 @@ class StubServer:
                         self._reply({"exitcode": None, "limits": {}})
                     elif self.path.startswith("/graphql"):
                         message = json.loads(body)
-                        self._reply({"data": server._graphql(message["query"], message.get("variables") or {})})
+                        self._reply(server._answer(message["query"], message.get("variables") or {}))
                     else:
                         self._reply({})
 

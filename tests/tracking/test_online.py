@@ -78,6 +78,21 @@ def test_the_cloud_is_uploaded_as_an_artifact_of_the_run(server: StubServer, tmp
     assert artifact.files == {"cloud.ply": path.read_bytes()}
 
 
+def test_a_cloud_that_cannot_be_uploaded_is_told_and_harms_nothing(
+    tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with StubServer(takes_artifacts=False) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", API_KEY)
+        tracker = started(tmp_path)
+        tracker.log_file("cloud", picture)
+        log(tracker, 1, 2)
+        tracker.finish(0)
+    (run,) = server.runs.values()
+    assert (steps(server), run.exit_code, server.artifacts) == ([1, 2], 0, {})
+    assert "W&B failed and may lack part of this run" in caplog.text
+
+
 def test_credentials_are_written_nowhere(server: StubServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     tracker = started(tmp_path)
     log(tracker, 1, 2)
