@@ -11,12 +11,14 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import submitit
+from submitit.core.utils import FailedJobError
 from submitit.slurm.slurm import SlurmInfoWatcher
 
 from launcher.requeue import preemptible
@@ -108,11 +110,12 @@ def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> li
     stop = study_dir / STOP_FILE if submission.fail_fast else None
     jobs: list[Job] = []
     try:
-        for array in _split(chunks, _largest_array()):
-            executor = _executor(study_dir, submission.parameters)
-            submitted = _submitted(executor, [RunsJob(study_dir, folders, stop) for folders in array])
-            jobs += [_note(study_dir, job, folders) for job, folders in zip(submitted, array, strict=True)]
-        return [*jobs, _submit_conclusion(study_dir, submission, array_ids(jobs))]
+        with telling_refusals():
+            for array in _split(chunks, _largest_array()):
+                executor = _executor(study_dir, submission.parameters)
+                submitted = _submitted(executor, [RunsJob(study_dir, folders, stop) for folders in array])
+                jobs += [_note(study_dir, job, folders) for job, folders in zip(submitted, array, strict=True)]
+            return [*jobs, _submit_conclusion(study_dir, submission, array_ids(jobs))]
     except UserError:
         if jobs:  # all or nothing: what was accepted before would never be concluded
             _slurm("scancel", *array_ids(jobs))
@@ -125,6 +128,19 @@ def _submit_conclusion(study_dir: Path, submission: Submission, after: Sequence[
     executor.update_parameters(additional_parameters=others | {"dependency": f"afterany:{':'.join(after)}"})
     (job,) = _submitted(executor, [ConcludingJob(study_dir, submission)])
     return _note(study_dir, job, ())
+
+
+@contextmanager
+def telling_refusals() -> Iterator[None]:
+    """Where the block submits jobs: raise UserError with SLURM's own words if there is none here or it refuses them."""
+    if shutil.which("sbatch") is None:
+        raise UserError("hydra/launcher: found slurm, but there is no sbatch here; expected a SLURM login node")
+    try:
+        yield
+    except FailedJobError as error:
+        if not isinstance(error.__cause__, subprocess.CalledProcessError):  # a job's own failure
+            raise
+        raise UserError(f"hydra.launcher: SLURM refused the jobs: {str(error).strip()}") from None
 
 
 def read_jobs(study_dir: Path) -> list[Job]:
@@ -188,8 +204,6 @@ def _is_left(plan: Plan, run: PlannedRun) -> bool:
 
 
 def _executor(study_dir: Path, parameters: Mapping[str, Any]) -> submitit.SlurmExecutor:
-    if shutil.which("sbatch") is None:
-        raise UserError("hydra/launcher: found slurm, but there is no sbatch here; expected a SLURM login node")
     executor = submitit.SlurmExecutor(study_dir / LOGS_FOLDER, max_num_timeout=parameters["max_num_timeout"])
     given = {key: value for key, value in parameters.items() if key not in _NOT_SBATCHS and value is not None}
     given = {_RENAMED.get(key, key): value for key, value in given.items()}
@@ -202,11 +216,8 @@ def _executor(study_dir: Path, parameters: Mapping[str, Any]) -> submitit.SlurmE
 
 
 def _submitted(executor: submitit.SlurmExecutor, work: Sequence[Any]) -> list[submitit.Job[Any]]:
-    try:
-        with executor.batch():
-            return [executor.submit(one) for one in work]
-    except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError, OSError) as error:
-        raise UserError(f"hydra.launcher: SLURM refused the jobs: {_said(error)}") from None
+    with executor.batch():
+        return [executor.submit(one) for one in work]
 
 
 def _note(study_dir: Path, job: submitit.Job[Any], folders: Sequence[str]) -> Job:

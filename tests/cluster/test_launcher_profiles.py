@@ -37,6 +37,16 @@ def swept(environment: dict[str, str], folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def refused(environment: dict[str, str], *arguments: str) -> str:
+    """What a sweep says that cannot be submitted."""
+    command = [sys.executable, "train.py", "-m", *arguments]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    return done.stdout + done.stderr
+
+
 def summary(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "summary.json").read_text()))
 
@@ -108,6 +118,20 @@ def test_the_university_profile_gets_what_the_published_study_asked_for(
     for expected in ("JobState=COMPLETED", "TimeLimit=03:00:00", "CPUs/Task=2", "MinMemoryNode=16G", "gpu:1"):
         assert expected in shown.stdout
     assert summary(tmp_path / "sweep" / "0")["status"] == "done"
+
+
+@pytest.mark.cluster
+def test_a_sweep_to_a_wrong_partition_is_one_message(local_slurm: dict[str, str], tmp_path: Path) -> None:
+    said = refused(local_slurm, "hydra/launcher=slurm", "hydra.launcher.partition=gpu", f"hydra.sweep.dir={tmp_path}")
+    assert "Error: hydra.launcher: SLURM refused the jobs: " in said
+    assert "invalid partition specified: gpu" in said
+    assert "Traceback" not in said
+
+
+def test_a_sweep_where_there_is_no_slurm_is_one_message(tmp_path: Path) -> None:
+    said = refused({**os.environ, "PATH": str(tmp_path)}, "hydra/launcher=slurm", f"hydra.sweep.dir={tmp_path}")
+    assert "Error: hydra/launcher: found slurm, but there is no sbatch here; expected a SLURM login node" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("name", ["slurm", "university", "slurm_local"])

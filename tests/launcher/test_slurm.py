@@ -103,7 +103,7 @@ class TestSubmitting:
         assert calls(tmp_path, "scancel") == ["1 2"]
 
     def test_without_slurm_there_is_one_message(self, program: Program, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="there is no scontrol here; expected a login node"):
+        with pytest.raises(UserError, match="there is no sbatch here; expected a SLURM login node"):
             submitted(study(tmp_path, 2))
         assert read_jobs(tmp_path / "study") == []
 
