@@ -147,7 +147,8 @@ def _described(status: RunStatus, job: QueueState | None) -> str:
 def _trouble(run_dir: Path, status: RunStatus, job: QueueState | None) -> str:
     """Why the run is not done and where to read on; "" if nothing went wrong."""
     if job and status.state.is_left:
-        return "" if job.in_queue else f"{status.state}: its job has ended: {job.state.lower()} ({job.log})"
+        why = f"{status.error}; " if status.error else ""
+        return "" if job.in_queue else f"{status.state}: {why}its job has ended: {job.state.lower()} ({job.log})"
     if not status.error:
         return ""
     where = f" ({run_dir / TRACEBACK_FILE})" if (run_dir / TRACEBACK_FILE).exists() else ""

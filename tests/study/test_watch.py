@@ -1,0 +1,28 @@
+"""What the table of a study's runs says of those that are not done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pointrad.preemption import Preempted
+from pointrad.status import recording
+from pointrad.study.watch import QueueState, print_states
+from tests.study.studies import plan
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [("FAILED", "stopped: Preempted: told to stop by SIGTERM; its job has ended: failed (log)"), ("PENDING", "")],
+)
+def test_a_run_that_was_told_to_stop_says_so_once_nothing_in_the_queue_goes_on_with_it(
+    job: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = plan(tmp_path / "study", tmp_path, axes={"level": {"corruption.level": [0]}}, seeds={"seed": [0]})
+    (run,) = planned.runs
+    with pytest.raises(Preempted), recording(planned.run_dir(run), max_attempts=2):
+        raise Preempted
+    print_states(planned, {run.folder: QueueState(job, "log")})
+    troubles = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{run.variant.title}: ")]
+    assert troubles == [f"{run.variant.title}: {told}"] * bool(told)
