@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.slurm import read_jobs
+from launcher.slurm import array_ids, read_jobs
 from pointrad.study.plan import Plan
 from tests.cluster.studies import (
     EPOCHS,
@@ -24,6 +24,7 @@ from tests.cluster.studies import (
     reach_limit,
     releasing,
     requeue,
+    slurm,
     wait_for,
     write_scenes,
 )
@@ -129,15 +130,18 @@ class Cancelled:
     first: Ended
     second: Ended
     jobs: int
+    shown: str
     cancelled: Ended
 
 
 @pytest.fixture(scope="module")
 def cancelled(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Cancelled:
     study = Study(tmp_path_factory.mktemp("cancelled"), scenes, RUNS_4, local_slurm)
-    held = (SLURM, "detach=true", "+hydra.launcher.additional_parameters.hold=true")
+    held = (SLURM, "detach=true", "+hydra.launcher.additional_parameters={hold: true, mail-user: me, mail-type: END}")
     first, second = study(*held), study(*held)
-    return Cancelled(study, first, second, len(read_jobs(study.folder)), study.ask("cancel"))
+    jobs = read_jobs(study.folder)
+    shown = "".join(slurm(local_slurm, "scontrol", "show", "job", array) for array in array_ids(jobs))
+    return Cancelled(study, first, second, len(jobs), shown, study.ask("cancel"))
 
 
 class TestWhileJobsAreQueued:
@@ -150,6 +154,9 @@ class TestWhileJobsAreQueued:
         assert "Submitted" not in cancelled.second.out
         assert cancelled.second.out.count("queued (pending)") == 4
         assert cancelled.jobs == 5
+
+    def test_slurm_knows_whom_to_write_to_when_they_and_the_report_are_done(self, cancelled: Cancelled) -> None:
+        assert cancelled.shown.count("MailUser=me MailType=END") == 2  # of the array, and of the job that concludes it
 
     def test_cancel_leaves_nothing_queued_and_says_what_was(
         self, cancelled: Cancelled, local_slurm: dict[str, str]
@@ -169,7 +176,6 @@ def test_an_attached_sweep_of_packed_runs_ends_with_1_if_one_failed(
     local_slurm: dict[str, str], scenes: Path, tmp_path: Path
 ) -> None:
     study = Study(tmp_path, scenes, RUNS_4, local_slurm)
-    assert study("dry_run=true").code == 0
     planned = study("dry_run=true").out
     spoilt = next(word for word in planned.split() if word.startswith("runs/"))
     study.spoil(tmp_path / spoilt)
