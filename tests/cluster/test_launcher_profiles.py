@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from pointrad.run import run
 from pointrad.status import read_status
-from tests.cluster.studies import metrics, releasing, wait_for
+from tests.cluster.studies import metrics, releasing, slurm, wait_for
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
 from tests.tracking.wandb_runs import records, rows
 
@@ -112,11 +112,11 @@ def test_the_university_profile_gets_what_the_published_study_asked_for(
     swept(local_slurm, tmp_path / "sweep", *arguments)
     (script,) = tmp_path.glob("sweep/.submitit/*/*_submission.sh")
     job = script.name.split("_")[0]
-    shown = subprocess.run(
-        ["scontrol", "show", "job", job], env=local_slurm, capture_output=True, text=True, check=True
-    )
-    for expected in ("JobState=COMPLETED", "TimeLimit=03:00:00", "CPUs/Task=2", "MinMemoryNode=16G", "gpu:1"):
-        assert expected in shown.stdout
+    show = ("scontrol", "show", "job", job)
+    # The launcher has the result a moment before SLURM has the end of the job.
+    wait_for(lambda: "JobState=COMPLETED" in slurm(local_slurm, *show), "the end of the job")
+    for expected in ("TimeLimit=03:00:00", "CPUs/Task=2", "MinMemoryNode=16G", "gpu:1"):
+        assert expected in slurm(local_slurm, *show)
     assert summary(tmp_path / "sweep" / "0")["status"] == "done"
 
 
