@@ -56,7 +56,8 @@ def survived(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest
     study = Study(tmp_path_factory.mktemp("there"), scenes, RUNS_24, local_slurm)
     here = Study(tmp_path_factory.mktemp("here"), scenes, RUNS_24, local_slurm)
     undisturbed = here.start()
-    wait_for((here.folder / "plan.json").exists, "the plan")
+    # Eight processes that all compile kernels would take minutes; what the first one has compiled is theirs too.
+    wait_for(lambda: any(here.folder.glob("runs/*/metrics.jsonl")), "the first epoch")
     spoilt = study.folder / Plan.read(here.folder).runs[-1].folder
     study.spoil(spoilt)
     submitter = study.start(SLURM)
