@@ -6,6 +6,7 @@ Hydra executes this file at start, so it imports no more than submitit's own plu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import CompactHydraException
@@ -13,14 +14,34 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 
 
 class PlainSlurmLauncher(SlurmLauncher):
-    """submitit's launcher of plain sweeps, with one message where SLURM refuses the jobs."""
+    """submitit's launcher of plain sweeps, with one message where SLURM refuses the jobs or a job dies."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+        from submitit.core.utils import UncompletedJobError
+
         from launcher.slurm import telling_refusals
         from pointrad.errors import UserError
 
+        # Of this class, Hydra prints the message alone.
         try:
             with telling_refusals():
                 return super().launch(job_overrides, initial_job_idx)
         except UserError as error:
-            raise CompactHydraException(f"Error: {error}") from None  # of this class, Hydra prints the message alone
+            raise CompactHydraException(f"Error: {error}") from None
+        except UncompletedJobError as error:
+            assert self.config is not None
+            sweep_dir = Path(str(self.config.hydra.sweep.dir))
+            raise CompactHydraException("\n".join([f"Error: {str(error).strip()}", *_unfinished(sweep_dir)])) from None
+
+
+def _unfinished(sweep_dir: Path) -> list[str]:
+    """A line for each run folder whose run is not done, the jobs of some of which may yet go on."""
+    from pointrad.status import STATUS_FILE, RunState, read_status
+
+    folders = sorted(path.parent for path in sweep_dir.rglob(STATUS_FILE))
+    statuses = [(folder, read_status(folder)) for folder in folders]
+    return [
+        f"{folder}: {status.state}{f': {status.error}' if status.error else ''}"
+        for folder, status in statuses
+        if status.state is not RunState.DONE
+    ]
