@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from pointrad.render.projection import AnyCamera
 from pointrad.scene.types import Camera
 
 
@@ -25,7 +26,7 @@ class SplatSettings:
     view_direction: Literal["point", "pixel"]
     background: tuple[float, float, float]
 
-    def radius_in_pixels(self, camera: Camera) -> float:
+    def radius_in_pixels(self, camera: AnyCamera) -> float:
         return self.radius * camera.width / 2
 
 

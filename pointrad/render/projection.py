@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,27 +14,48 @@ from pointrad.cloud import BASE, HARMONICS, POSITION
 from pointrad.scene.types import Camera, Float64Array
 
 
-def project(positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+@dataclass(frozen=True)
+class DeviceCamera:
+    """A `Camera` whose pose lies on a device, so that it may change between two replays of a CUDA graph.
+
+    camera_to_world: [4, 4] float32; world_to_image: [3, 4] float32.
+    """
+
+    camera_to_world: Tensor
+    world_to_image: Tensor
+    focal: float
+    width: int
+    height: int
+
+    @property
+    def position(self) -> Tensor:
+        """[3] float32, the camera centre in world units."""
+        return self.camera_to_world[:3, 3]
+
+
+AnyCamera = Camera | DeviceCamera
+
+
+def project(positions: Tensor, camera: AnyCamera) -> tuple[Tensor, Tensor, Tensor]:
     """Pixel coordinates u, v and depth, each [N], of world positions [3, N]; depth <= 0 lies behind the camera.
 
     Term by term, in the order of the CPU kernel, so that both round alike and splats of almost equal depth sort alike.
     """
     px, py, pz = positions
-    # Plain numbers reach a device as arguments of its operations: nothing is uploaded at each step.
-    x, y, z = (a * px + b * py + c * pz + d for a, b, c, d in camera.world_to_image.tolist())
+    x, y, z = (a * px + b * py + c * pz + d for a, b, c, d in _numbers(camera.world_to_image))
     safe = torch.where(z > 0, z, torch.ones_like(z))
     return camera.focal * x / safe + camera.width / 2, camera.focal * y / safe + camera.height / 2, z
 
 
-def point_directions(positions: Tensor, camera: Camera) -> Tensor:
+def point_directions(positions: Tensor, camera: AnyCamera) -> Tensor:
     """[3, N] unit vectors from the camera to world positions [3, N]; constants, no gradient flows through them."""
-    eye = camera.position.tolist()
+    eye = _numbers(camera.position)
     return torch.nn.functional.normalize(
         torch.stack([p - e for p, e in zip(positions.detach(), eye, strict=True)]), dim=0
     )
 
 
-def pixel_directions(camera: Camera, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+def pixel_directions(camera: AnyCamera, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
     """[3, H, W] unit world directions of the rays through the pixel centres."""
     x = (torch.arange(camera.width, device=device, dtype=dtype) + 0.5 - camera.width / 2) / camera.focal
     y = (torch.arange(camera.height, device=device, dtype=dtype) + 0.5 - camera.height / 2) / camera.focal
@@ -42,7 +65,9 @@ def pixel_directions(camera: Camera, device: torch.device, dtype: torch.dtype = 
     return torch.nn.functional.normalize(torch.einsum("ij,jhw->ihw", rotation, local), dim=0)
 
 
-def features(parameters: Tensor, camera: Camera, view_direction: Literal["point", "pixel"], harmonics: bool) -> Tensor:
+def features(
+    parameters: Tensor, camera: AnyCamera, view_direction: Literal["point", "pixel"], harmonics: bool
+) -> Tensor:
     """[C, N], what is composited of a cloud [33, N]: RGB towards the camera, or all 30 coefficients along pixels."""
     if not harmonics:
         return parameters[BASE]
@@ -53,6 +78,11 @@ def features(parameters: Tensor, camera: Camera, view_direction: Literal["point"
     return parameters[BASE] + torch.einsum("jn,jcn->cn", values, coefficients)
 
 
-def _constant(values: Float64Array, device: torch.device, dtype: torch.dtype) -> Tensor:
+def _numbers(values: Float64Array | Tensor) -> Any:
+    """Rows of numbers. Plain ones reach a device as arguments of its operations: nothing is uploaded at each step."""
+    return values.tolist() if isinstance(values, np.ndarray) else values
+
+
+def _constant(values: Float64Array | Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     """`values` on the device, without waiting for what it computes (as a blocking copy would)."""
-    return torch.as_tensor(values, dtype=dtype).to(device, non_blocking=True)
+    return torch.as_tensor(values, dtype=dtype).to(device, non_blocking=True).contiguous()

@@ -13,7 +13,7 @@ from pointrad import harmonics as sh
 from pointrad.cloud import POSITION
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.base import SplatSettings
-from pointrad.render.projection import features, pixel_directions, project
+from pointrad.render.projection import AnyCamera, features, pixel_directions, project
 from pointrad.scene.types import Camera
 
 TILE: int = kernels.TILE.value
@@ -26,7 +26,8 @@ class Bins:
 
     order: [N] int64, the points by depth, those that touch no pixel last. slot_start: [N + 1] int64, the first slot of
     each point in that order: a point's pairs have neighbouring slots, so that its gradient is a sum over a range.
-    pair_point, pair_slot: [P] int32, by tile and then by depth. tile_start: [tiles + 1] int32.
+    pair_point, pair_slot: [P] int32, by tile and then by depth; what exceeds the pairs there are means nothing.
+    tile_start: [tiles + 1] int32.
     """
 
     columns: int
@@ -38,11 +39,24 @@ class Bins:
     tile_start: Tensor
 
 
-def bin_splats(u: Tensor, v: Tensor, depth: Tensor, camera: Camera, radius: float) -> Bins:
-    """The bins of splats at pixel coordinates u, v [N] with `radius` in pixels; waits once, for the number of pairs.
+@dataclass(frozen=True)
+class Footprints:
+    """The rectangle of tiles that each splat touches: all of binning that needs not know how many pairs there are.
 
-    Raises OverflowError where there are more pairs than int32 counts.
+    order: [N] int64 and slot_start: [N + 1] int64, as in `Bins`; the last slot start is the number of pairs.
+    first_tile, across: [N] int64 in that order, a rectangle's first tile, and how many of its tiles share a row.
     """
+
+    columns: int
+    tiles: int
+    order: Tensor
+    slot_start: Tensor
+    first_tile: Tensor
+    across: Tensor
+
+
+def footprints(u: Tensor, v: Tensor, depth: Tensor, camera: AnyCamera, radius: float) -> Footprints:
+    """The footprints of splats at pixel coordinates u, v [N] with `radius` in pixels."""
     width, height = camera.width, camera.height
     columns, rows = tiles_along(width), tiles_along(height)
     visible = (depth > 0) & (u + radius > 0) & (u - radius < width) & (v + radius > 0) & (v - radius < height)
@@ -50,28 +64,56 @@ def bin_splats(u: Tensor, v: Tensor, depth: Tensor, camera: Camera, radius: floa
     first_column, across = _tiles_along(u[order], radius, columns)
     first_row, down = _tiles_along(v[order], radius, rows)
     counts = torch.where(visible[order], across * down, 0)
-    slot_start = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-    pairs = int(slot_start[-1])
+    return Footprints(
+        columns=columns,
+        tiles=rows * columns,
+        order=order,
+        slot_start=torch.nn.functional.pad(counts.cumsum(0), (1, 0)),
+        first_tile=first_row * columns + first_column,
+        across=across,
+    )
+
+
+def count_pairs(splats: Footprints) -> int:
+    """The number of pairs, for which the host waits. Raises OverflowError where int32 does not count so many."""
+    pairs = int(splats.slot_start[-1])
     if pairs > MOST_PAIRS:
         raise OverflowError(
             f"{pairs} pairs of splat and tile; the Triton renderer can hold {MOST_PAIRS}: use a smaller "
             "model.splat_radius or fewer points"
         )
-    rank = torch.repeat_interleave(counts, output_size=pairs)
-    place = torch.arange(pairs, device=u.device) - slot_start[rank]
-    tile = (first_row[rank] + place // across[rank]) * columns + first_column[rank] + place % across[rank]
+    return pairs
+
+
+def list_pairs(splats: Footprints, capacity: int) -> Bins:
+    """The bins of `splats` in arrays of `capacity` pairs, which must be no less than there are.
+
+    What is left over is sorted behind the pairs of the last tile, where no tile looks.
+    """
+    slot = torch.arange(capacity, device=splats.order.device)
+    # The splat that a slot belongs to, by depth; of a slot that is left over any.
+    rank = torch.searchsorted(splats.slot_start[1:], slot, right=True).clamp(max=len(splats.order) - 1)
+    place, across = slot - splats.slot_start[rank], splats.across[rank].clamp(min=1)
+    tile = splats.first_tile[rank] + place // across * splats.columns + place % across
+    tile = torch.where(slot < splats.slot_start[-1], tile, splats.tiles)
     # Pairs are in order of depth so far, and stay so within each tile.
     sorted_tile, slot = torch.sort(tile.int(), stable=True)
-    edges = torch.arange(rows * columns + 1, device=u.device, dtype=torch.int32)
+    edges = torch.arange(splats.tiles + 1, device=slot.device, dtype=torch.int32)
     return Bins(
-        columns=columns,
-        tiles=rows * columns,
-        order=order,
-        slot_start=slot_start,
-        pair_point=order[rank[slot]].int(),
+        columns=splats.columns,
+        tiles=splats.tiles,
+        order=splats.order,
+        slot_start=splats.slot_start,
+        pair_point=splats.order[rank[slot]].int(),
         pair_slot=slot.int(),
         tile_start=torch.searchsorted(sorted_tile, edges, out_int32=True),
     )
+
+
+def bin_splats(u: Tensor, v: Tensor, depth: Tensor, camera: AnyCamera, radius: float) -> Bins:
+    """The bins of splats at pixel coordinates u, v [N] with `radius` in pixels; waits once, for the number of pairs."""
+    splats = footprints(u, v, depth, camera, radius)
+    return list_pairs(splats, count_pairs(splats))
 
 
 def _tiles_along(centre: Tensor, radius: float, tiles: int) -> tuple[Tensor, Tensor]:
@@ -97,7 +139,7 @@ class _Composite(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, pixels: Tensor, channels: Tensor, bins: Bins, camera: Camera, settings: SplatSettings
+        ctx: Any, pixels: Tensor, channels: Tensor, bins: Bins, camera: AnyCamera, settings: SplatSettings
     ) -> tuple[Tensor, Tensor]:
         splats = torch.cat([pixels, channels]).T.contiguous()
         count, shape = len(channels), (camera.height, camera.width)
@@ -139,20 +181,35 @@ class TritonRenderer:
 
     name = "triton"
 
-    def __init__(self, settings: SplatSettings, device: torch.device) -> None:
+    def __init__(self, settings: SplatSettings, device: torch.device, graphs: bool = False) -> None:
+        """graphs: training steps with this renderer are replayed as CUDA graphs; images never are."""
         self.settings = settings
         self.device = device
+        self.graphs = graphs
         self.background = torch.tensor(settings.background, device=device)
 
     def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
-        colours, transmittance = self.composite(parameters, camera, harmonics)
-        image: Tensor = (colours + transmittance * self.background[:, None, None]).clamp(0, 1).permute(1, 2, 0)
-        return image
+        return self.on_background(*self.composite(parameters, camera, harmonics))
 
-    def composite(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> tuple[Tensor, Tensor]:
-        """An image before background and clamping: colours [3, H, W] and transmittance [H, W], differentiable."""
+    def on_background(self, colours: Tensor, transmittance: Tensor) -> Tensor:
+        """[H, W, 3] in [0, 1] of what `composite` returns."""
+        return (colours + transmittance * self.background[:, None, None]).clamp(0, 1).permute(1, 2, 0)
+
+    def footprints(self, parameters: Tensor, camera: AnyCamera) -> Footprints:
+        with torch.no_grad():
+            splats = project(parameters[POSITION], camera)
+            return footprints(*splats, camera, self.settings.radius_in_pixels(camera))
+
+    def composite(
+        self, parameters: Tensor, camera: AnyCamera, harmonics: bool = True, bins: Bins | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """An image before background and clamping: colours [3, H, W] and transmittance [H, W], differentiable.
+
+        bins: of these points before this camera, where they are known already; nothing is waited for then.
+        """
         u, v, depth = project(parameters[POSITION], camera)
-        bins = bin_splats(u.detach(), v.detach(), depth.detach(), camera, self.settings.radius_in_pixels(camera))
+        if bins is None:
+            bins = bin_splats(u.detach(), v.detach(), depth.detach(), camera, self.settings.radius_in_pixels(camera))
         channels = features(parameters, camera, self.settings.view_direction, harmonics)
         colours, transmittance = _Composite.apply(  # type: ignore[no-untyped-call]
             torch.stack([u, v]), channels, bins, camera, self.settings

@@ -15,7 +15,6 @@ import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pointrad.cloud import Cloud
 from pointrad.render import oracle
@@ -25,11 +24,12 @@ from tests.render.clouds import Case, cases, cloud, front_camera, settings
 from tests.render.test_exactness import WHITE, assert_agree, cpu, image_and_gradient, triton
 from tests.runs import QUICK, REPOSITORY, random_cloud
 from tests.scenes import look_at, sphere_views, write_tiny_scene
+from tests.training.tape import Reads
 from tests.training.test_step import ADAM, FULL
 from tests.training.test_trainer import VIEWS, Heard, start, training_config
 
 pytest.importorskip("triton")
-from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats
+from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats, count_pairs, list_pairs
 from pointrad.training.step import Step, build_step
 from pointrad.training.trainer import train
 
@@ -127,6 +127,30 @@ class TestBins:
         assert bins.pair_slot.sort().values.tolist() == list(range(len(bins.pair_slot)))
 
 
+class TestRoomForMorePairs:
+    """Arrays that are longer than there are pairs change no bit."""
+
+    @pytest.mark.parametrize("spare", [0, 1, 3, 500])
+    @pytest.mark.parametrize("name", ["across the borders of tiles", "along pixels", "all behind", "a pixel wide"])
+    def test_of_image_and_gradient(self, name: str, spare: int) -> None:
+        case = CORNERS[name]
+        renderer = TritonRenderer(case.settings, DEVICE)
+        splats = renderer.footprints(case.parameters.to(DEVICE), case.camera)
+        bins = list_pairs(splats, count_pairs(splats) + spare)
+        assert len(bins.pair_point) == len(bins.pair_slot) == count_pairs(splats) + spare
+        found, expected = (self.composited(renderer, case, known) for known in (bins, None))
+        assert all(torch.equal(mine, other) for mine, other in zip(found, expected, strict=True))
+
+    def composited(self, renderer: TritonRenderer, case: Case, bins: Bins | None) -> list[Tensor]:
+        """Colours, transmittance and the gradient of their weighted sum."""
+        parameters = case.parameters.to(DEVICE).requires_grad_()
+        values = renderer.composite(parameters, case.camera, case.harmonics, bins)
+        weights = torch.Generator().manual_seed(0)
+        total = sum((each * torch.rand(each.shape, generator=weights).to(DEVICE)).sum() for each in values)
+        assert isinstance(total, Tensor)
+        return [*values, *torch.autograd.grad(total, parameters)]
+
+
 def trained_losses(root: Path, folder: Path, renderer: str) -> list[float]:
     """Of `python train.py`, four steps in each of two stages."""
     overrides = [
@@ -172,16 +196,6 @@ compiled("photometric", 80, (*size, "count"))
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=True)
 
 
-class _Reads(TorchDispatchMode):
-    """Counts the values that the host reads from tensors, for which it must wait where they are on a GPU."""
-
-    count = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
-        self.count += function.name() == "aten::_local_scalar_dense"
-        return function(*arguments, **(options or {}))
-
-
 def small_step() -> tuple[Step, Camera, Tensor]:
     view, points = sphere_views(1, 16, 12)[0], random_cloud(5)
     target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE)
@@ -191,7 +205,7 @@ def small_step() -> tuple[Step, Camera, Tensor]:
 
 def test_a_step_reads_nothing_but_the_number_of_pairs() -> None:
     step, camera, target = small_step()
-    with _Reads() as reads:
+    with Reads() as reads:
         step(camera, target, 1.0)
     assert reads.count == 1
 
@@ -204,7 +218,7 @@ def test_between_the_steps_of_an_epoch_nothing_else_is_read(tmp_path: Path) -> N
     counts: list[int] = []
     one_stage = [f"schedule.stages.{name}.enabled=false" for name in ("base", "refine")]
     run_config = training_config(*one_stage, "schedule.stages.full.epochs=1")
-    with _Reads() as reads:
+    with Reads() as reads:
         train(start(run_config, tmp_path, random_cloud(5)), VIEWS, run_config, TritonRenderer(settings(), DEVICE),
               tmp_path, Counts())  # fmt: skip
     assert np.diff(counts).tolist() == [1] * (len(VIEWS) - 1)
