@@ -256,8 +256,11 @@ class ModelConfig(Config):
 
 
 class RendererConfig(Config):
+    """graphs: whether training steps are replayed as CUDA graphs, which renderer=triton can on CUDA."""
+
     name: Literal["auto", "cpu", "triton", "pytorch3d"]
     device: str
+    graphs: bool
 
 
 class PhotometricLossConfig(Config):
@@ -422,14 +425,14 @@ class RunConfig(Config):
     def _trained(self) -> dict[str, Any]:
         """What decides the trained cloud, as plain values.
 
-        Left out: device, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which act through
-        `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
+        Left out: device, CUDA graphs, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which
+        act through `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
         excluded = {"eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
         values = self.model_dump(mode="json", exclude=excluded)
         values["scene"] = self.scene.name
         values["dataset"].pop("root", None)
-        values["renderer"].pop("device")
+        del values["renderer"]["device"], values["renderer"]["graphs"]
         values["schedule"]["stages"] = [
             [name, stage.model_dump(mode="json", exclude={"enabled"})]
             for name, stage in self.schedule.enabled_stages.items()

@@ -274,8 +274,9 @@ class TestIdentity:
     @pytest.mark.parametrize(
         "override",
         [
-            "threads=3", "renderer.device=cpu", "tracker=none", "dataset.root=elsewhere", "artifacts.views=[]",
-            "checkpoint.every_seconds=1", "checkpoint.max_attempts=2", "cache.dir=here", "schedule.name=mine",
+            "threads=3", "renderer.device=cpu", "renderer.graphs=true", "tracker=none", "dataset.root=elsewhere",
+            "artifacts.views=[]", "checkpoint.every_seconds=1", "checkpoint.max_attempts=2", "cache.dir=here",
+            "schedule.name=mine",
             "scene.kept_share=0.5 init.kept_share=0.035",
             "corruption.seed=1", "corruption=none", "corruption.targets=masked",
         ],

@@ -17,14 +17,21 @@ def build_renderer(config: RendererConfig, settings: SplatSettings) -> Renderer:
 
     That is ours in Numba without CUDA, ours in Triton on CUDA, and PyTorch3D's where Triton cannot run.
 
-    Raises UserError for a device that this machine or renderer does not have.
+    Raises UserError for a device that this machine or renderer does not have, and for CUDA graphs with another renderer
+    than Triton's on CUDA.
     """
     device = _device(config)
-    match config.name if config.name != "auto" else _automatic(device):
+    name = config.name if config.name != "auto" else _automatic(device)
+    if config.graphs and (name != "triton" or device.type != "cuda"):
+        raise UserError(
+            f"renderer.graphs: found true, but this run gets renderer={name} on {device}, and CUDA graphs need "
+            "renderer=triton on a CUDA device; set renderer.graphs=false"
+        )
+    match name:
         case "cpu":
             return _cpu(config, settings, device)
         case "triton":
-            return _triton(settings, device)
+            return _triton(config, settings, device)
         case _:
             return _pytorch3d(settings, device)
 
@@ -43,13 +50,13 @@ def _cpu(config: RendererConfig, settings: SplatSettings, device: torch.device) 
     return CpuRenderer(settings)
 
 
-def _triton(settings: SplatSettings, device: torch.device) -> Renderer:
+def _triton(config: RendererConfig, settings: SplatSettings, device: torch.device) -> Renderer:
     if problem := triton_support.problem(device):
         instead = "cpu" if device.type == "cpu" else "pytorch3d"
         raise UserError(f"renderer.name: found 'triton', but {problem}; or use renderer={instead}")
     from pointrad.render.triton import TritonRenderer
 
-    return TritonRenderer(settings, device)
+    return TritonRenderer(settings, device, config.graphs)
 
 
 def _pytorch3d(settings: SplatSettings, device: torch.device) -> Renderer:

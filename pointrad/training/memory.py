@@ -20,6 +20,8 @@ _TILE = 8  # pixels, as in `triton_kernels`, which cannot be imported everywhere
 _CLOUDS = 8
 _PAIR_BYTES = 100  # of a pair of splat and tile: sorting keys and places, both ways of composition
 _SLOT_BYTES = 20  # of a pair, for every 3 channels
+# CUDA graphs keep what a step takes, for up to a quarter more pairs, while the next one's warm-up takes it anew.
+_GRAPHS_RENDERINGS = 1.5
 _IMAGES = 16  # as large as what is composited: errors, shifted differences and gradients
 
 
@@ -27,12 +29,13 @@ _IMAGES = 16  # as large as what is composited: errors, shifted differences and 
 class Need:
     """What a stage needs: values of its training images and their dtype; bytes of the rest.
 
-    cloud: of the cloud with its optimiser. rendering: of rendering a view with its gradient.
+    cloud: of the cloud with its optimiser. rendering: of rendering a view with its gradient. graphs: of CUDA graphs.
     """
 
     values: int
     cloud: int
     rendering: int
+    graphs: int = 0
     dtype: torch.dtype = torch.float32
 
     @property
@@ -42,12 +45,14 @@ class Need:
 
     @property
     def total(self) -> int:
-        return self.views + self.cloud + self.rendering
+        return self.views + self.cloud + self.rendering + self.graphs
 
     def __str__(self) -> str:
         views, cloud, rendering, total = map(_megabytes, (self.views, self.cloud, self.rendering, self.total))
         bits = 8 * self.dtype.itemsize
-        return f"about {total} MB ({views} of views as {bits} bits a value, {cloud} of points, {rendering} to render)"
+        graphs = f", {_megabytes(self.graphs)} of CUDA graphs" if self.graphs else ""
+        parts = f"{views} of views as {bits} bits a value, {cloud} of points, {rendering} to render{graphs}"
+        return f"about {total} MB ({parts})"
 
 
 def estimate(views: int, camera: Camera, points: int, settings: SplatSettings) -> Need:
@@ -68,6 +73,11 @@ def fitted(need: Need, free: int | None) -> Need:
     if free is None or need.total <= free:
         return need
     return replace(need, dtype=torch.uint8)
+
+
+def with_graphs(need: Need) -> Need:
+    """`need` of a stage whose steps are CUDA graphs. Graphs change no result, so `fitted` is asked before."""
+    return replace(need, graphs=need.cloud + round(_GRAPHS_RENDERINGS * need.rendering))
 
 
 def packed(image: Tensor, dtype: torch.dtype) -> Tensor:
@@ -102,9 +112,10 @@ def free(device: torch.device) -> int | None:
 
 def _shortage(need: Need, left: int | None, device: torch.device, stage: str) -> str:
     where = "" if left is None else f", where {_megabytes(left)} MB are free"
+    graphless = "set renderer.graphs=false, " if need.graphs else ""
     return (
-        f"stage {stage} needs {need} on {device}{where}; raise dataset.downscale or schedule.stages.{stage}.downscale, "
-        "lower init.kept_share, or share the GPU with fewer runs"
+        f"stage {stage} needs {need} on {device}{where}; {graphless}raise dataset.downscale or "
+        f"schedule.stages.{stage}.downscale, lower init.kept_share, or share the GPU with fewer runs"
     )
 
 

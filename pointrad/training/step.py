@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -43,9 +44,12 @@ def build_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamC
     if renderer.name == "triton":
         # Not above, since Triton is not everywhere.
         from pointrad.render.triton import TritonRenderer
+        from pointrad.training.graphed_step import CudaGraphs, GraphedStep
         from pointrad.training.triton_step import TritonStep
 
         assert isinstance(renderer, TritonRenderer)
+        if renderer.graphs:
+            return GraphedStep(cloud, renderer, stage, adam, CudaGraphs(renderer.device))
         return TritonStep(cloud, renderer, stage, adam)
     return AutogradStep(cloud, renderer, stage, adam)
 
@@ -62,15 +66,17 @@ class AutogradStep:
         parameters = self.cloud.parameters.requires_grad_()
         losses, gradient = self._differentiate(parameters, camera, target)
         parameters.requires_grad_(False)
-        colours = slice(BASE.start, HARMONICS.stop if self.stage.harmonics else BASE.stop)
-        self._update(POSITION, gradient, self.stage.position_lr * decay)
-        self._update(colours, gradient, self.stage.colour_lr * decay)
+        # Filled on the device, once for each group of parameters: Adam adds 1 to its own.
+        self._update(gradient, self._rates(decay), torch.full((2,), float(self.steps), device=gradient.device))
         self.steps += 1
         return losses
 
     def _differentiate(self, parameters: Tensor, camera: Camera, target: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and its MSE part as [2], and the gradient [33, N] of the loss."""
-        image = self.renderer.render(parameters, camera, self.stage.harmonics)
+        return self._of_image(parameters, self.renderer.render(parameters, camera, self.stage.harmonics), target)
+
+    def _of_image(self, parameters: Tensor, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """`_differentiate`, given the image [H, W, 3] of the parameters."""
         pixels = target.permute(1, 2, 0)
         loss = image_loss(self.stage.loss, image, pixels)
         weight = ridge(self.stage.loss)
@@ -79,11 +85,20 @@ class AutogradStep:
         (gradient,) = torch.autograd.grad(loss, parameters)
         return torch.stack([loss.detach(), residual(image.detach(), pixels).square().mean()]), gradient
 
-    def _update(self, rows: slice, gradient: Tensor, rate: float) -> None:
+    def _rates(self, decay: float) -> tuple[float, float]:
+        """The learning rates of positions and colours."""
+        return self.stage.position_lr * decay, self.stage.colour_lr * decay
+
+    def _update(self, gradient: Tensor, rates: Sequence[float] | Tensor, steps: Tensor) -> None:
+        """Adam on positions and colours, with a rate each; steps: [2] float32, of each the steps before this one."""
+        colours = slice(BASE.start, HARMONICS.stop if self.stage.harmonics else BASE.stop)
+        if self.stage.position_lr:
+            self._adam(POSITION, gradient, rates[0], steps[0])
+        if self.stage.colour_lr:
+            self._adam(colours, gradient, rates[1], steps[1])
+
+    def _adam(self, rows: slice, gradient: Tensor, rate: float | Tensor, steps: Tensor) -> None:
         """torch.optim.Adam(fused=True) as a function: the moments stay in `first` and `second`, for checkpoints."""
-        if rate == 0:
-            return
-        steps = torch.full((), float(self.steps), device=gradient.device)  # filled there; Adam adds 1
         fused_adam(
             [self.cloud.parameters[rows]], [gradient[rows]], [self.first[rows]], [self.second[rows]], [], [steps],
             fused=True, amsgrad=False, beta1=self.adam.beta1, beta2=self.adam.beta2, lr=rate, weight_decay=0,

@@ -76,6 +76,8 @@ class _Training:
         if fitted != need and not any(np.isnan(view.image).any() for view in self.views):
             need = fitted  # else float32, since 8 bits have no value for the unknown
         self._note_bits(need, name)
+        if self.config.renderer.graphs:
+            need = memory.with_graphs(need)
         with memory.within(need, self.renderer.device, name):
             training = _training_views(self.views, stage, name, self.renderer.device, need.dtype)
             step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)

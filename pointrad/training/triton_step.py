@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,18 +17,31 @@ from pointrad.training.step import AutogradStep
 class TritonStep(AutogradStep):
     """Autograd's step with the photometric loss in one kernel; other losses are torch's."""
 
+    renderer: TritonRenderer
+
     def __init__(self, cloud: Cloud, renderer: TritonRenderer, stage: StageConfig, adam: AdamConfig) -> None:
         super().__init__(cloud, renderer, stage, adam)
-        self._composite, self._background = renderer.composite, renderer.background
         shifts = stage.loss.shifts if isinstance(stage.loss, PhotometricLossConfig) else ()
         self._shifts = torch.tensor(shifts, dtype=torch.int32, device=renderer.device)
 
+    def _rates(self, decay: float) -> tuple[float, float]:
+        """As float32, which is how `GraphedStep` keeps them on the device: the two must train alike."""
+        position, colour = super()._rates(decay)
+        return float(np.float32(position)), float(np.float32(colour))
+
     def _differentiate(self, parameters: Tensor, camera: Camera, target: Tensor) -> tuple[Tensor, Tensor]:
+        return self._of_composited(
+            parameters, self.renderer.composite(parameters, camera, self.stage.harmonics), target
+        )
+
+    def _of_composited(
+        self, parameters: Tensor, composited: tuple[Tensor, Tensor], target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`_differentiate`, given what the renderer composited of the parameters."""
         if not isinstance(self.stage.loss, PhotometricLossConfig):
-            return super()._differentiate(parameters, camera, target)
-        composited = self._composite(parameters, camera, self.stage.harmonics)
+            return self._of_image(parameters, self.renderer.on_background(*composited), target)
         losses, *gradients = photometric(
-            *composited, self._background, target, self.stage.loss.gradient_weight, self._shifts
+            *composited, self.renderer.background, target, self.stage.loss.gradient_weight, self._shifts
         )
         (gradient,) = torch.autograd.grad(composited, parameters, gradients)
         return losses, gradient

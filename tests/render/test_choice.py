@@ -16,8 +16,8 @@ from tests.device import DEVICE
 from tests.render.clouds import settings
 
 
-def build(name: str, device: str = "auto") -> str:
-    return build_renderer(RendererConfig(name=name, device=device), settings()).name
+def build(name: str, device: str = "auto", graphs: bool = False) -> str:
+    return build_renderer(RendererConfig(name=name, device=device, graphs=graphs), settings()).name
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA Test")
     monkeypatch.setattr(triton_support, "_try_out", lambda device: None)
-    monkeypatch.setattr(render, "_triton", lambda settings, device: SimpleNamespace(name="triton"))
+    monkeypatch.setattr(render, "_triton", lambda config, settings, device: SimpleNamespace(name="triton"))
 
 
 @pytest.fixture
@@ -107,6 +107,35 @@ class TestTriton:
         assert problem is not None
         assert "unsupported toolchain" in problem
         assert "a newer NVIDIA driver may help" in problem
+
+
+class TestGraphs:
+    @pytest.mark.usefixtures("_cuda")
+    @pytest.mark.parametrize("name", ["triton", "auto"])
+    def test_triton_on_cuda_has_them(self, name: str) -> None:
+        assert build(name, graphs=True) == "triton"
+
+    @pytest.mark.usefixtures("_no_cuda")
+    @pytest.mark.parametrize(("name", "gets"), [("triton", "triton"), ("auto", "cpu")])
+    def test_without_cuda_they_are_refused(self, name: str, gets: str) -> None:
+        expected = (
+            rf"^renderer\.graphs: found true, but this run gets renderer={gets} on cpu, and CUDA graphs need "
+            r"renderer=triton on a CUDA device; set renderer\.graphs=false$"
+        )
+        with pytest.raises(UserError, match=expected):
+            build(name, graphs=True)
+
+    @pytest.mark.usefixtures("_cuda")
+    def test_other_renderers_have_none(self) -> None:
+        with pytest.raises(UserError, match=r"^renderer\.graphs: found true, but this run gets renderer=pytorch3d"):
+            build("pytorch3d", "cuda", graphs=True)
+
+    @pytest.mark.parametrize("graphs", [False, True])
+    def test_the_renderer_is_told_of_them(self, graphs: bool) -> None:
+        triton = pytest.importorskip("pointrad.render.triton")
+        renderer = render._triton(RendererConfig(name="triton", device="auto", graphs=graphs), settings(), DEVICE)
+        assert isinstance(renderer, triton.TritonRenderer)
+        assert renderer.graphs == graphs
 
 
 def test_trying_triton_out_succeeds_where_it_works() -> None:

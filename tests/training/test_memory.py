@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pointrad.errors import UserError
-from pointrad.training.memory import Need, estimate, fitted, packed, unpacked, within
+from pointrad.training.memory import Need, estimate, fitted, packed, unpacked, with_graphs, within
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import front_camera, settings
 from tests.runs import random_cloud
@@ -42,6 +42,15 @@ def test_views_that_do_not_fit_take_a_byte_a_value() -> None:
     need = fitted(NEED, 270 * MB - 1)
     assert need.dtype == torch.uint8
     assert need.total == 120 * MB
+
+
+@pytest.mark.usefixtures("_free_300_mb")
+def test_graphs_take_more_and_are_named_where_it_is_too_much() -> None:
+    need = with_graphs(NEED)
+    assert need.total == NEED.total + 80 * MB
+    expected = r"20 to render, 80 of CUDA graphs\) on cuda, where 300 MB are free; set renderer\.graphs=false, raise "
+    with pytest.raises(UserError, match=expected), within(need, GPU, "base"):
+        pytest.fail("was not refused")
 
 
 def test_packing_keeps_a_files_values_and_moves_others_by_half_a_step_at_most() -> None:
