@@ -6,6 +6,7 @@ render   one view, without gradients
 raster   one view and the gradient of its pixels with respect to all parameters
 step     a whole training step of the paper's last stage, Adam included
 
+`triton graphs` is Triton with `renderer.graphs=true`: a step replays two CUDA graphs.
 PyTorch3D runs twice: `exact` tests every point against every pixel, as `renderer=pytorch3d` does; `binned` lets it sort
 points into its bins first, which is faster and drops points where a bin overflows.
 """
@@ -38,9 +39,10 @@ from pointrad.training.step import build_step
 POINTS = (15_000, 56_542, 250_000)
 ROUNDS = 10
 CALLS = 20  # of a round: the host may run ahead within it, as in training
-WARM_UP = 5
+WARM_UP = workload.VIEWS  # each view once, so that graphs for as many pairs as it has are recorded
 WHAT = ("render", "raster", "step")
-NAMES = ("triton", "pytorch3d binned", "pytorch3d exact")
+GRAPHS = "triton graphs"
+NAMES = ("triton", GRAPHS, "pytorch3d binned", "pytorch3d exact")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,13 @@ class Timing:
 
 def measure(name: str, renderer: Renderer, points: int, size: int = workload.SIZE, rounds: int = ROUNDS,
             calls: int = CALLS) -> Iterator[Timing]:  # fmt: skip
-    """`renderer` on the benchmark's cloud of `points` points, seen in images of size x size, everything of `WHAT`."""
+    """`renderer` on the benchmark's cloud of `points` points, seen in images of size x size, everything of `WHAT`.
+
+    But for graphs, without which images are rendered.
+    """
     for what, call in _calls(renderer, points, size).items():
+        if name == GRAPHS and what != "step":
+            continue
         views = itertools.cycle(range(workload.VIEWS))
         for view in itertools.islice(views, WARM_UP if calls > 1 else 1):
             call(view)
@@ -116,9 +123,12 @@ def table(timings: Sequence[Timing], device: str) -> Table:
 
 def renderers(device: str) -> dict[str, Renderer]:
     """Those that are compared, by `NAMES`. Raises UserError where the device or Triton is missing."""
-    ours = build_renderer(RendererConfig(name="triton", device=device), workload.SETTINGS)
+    ours, graphed = (
+        build_renderer(RendererConfig(name="triton", device=device, graphs=graphs), workload.SETTINGS)
+        for graphs in (False, True)
+    )
     others = [Pytorch3dRenderer(workload.SETTINGS, ours.device, bin_size) for bin_size in (None, 0)]
-    return dict(zip(NAMES, [ours, *others], strict=True))
+    return dict(zip(NAMES, [ours, graphed, *others], strict=True))
 
 
 def main(device: str = "cuda") -> None:

@@ -3,17 +3,18 @@
 Needs no GPU. Two estimates, of the paper's last stage on the benchmark's cloud (400x400, K = 15):
 
 floor        every phase reads its inputs and writes its outputs once, or does its arithmetic, at the published rates;
-as written   every operation of the step that runs on the device reads and writes memory, and is launched by the host.
+as written   every operation of the step that runs on the device reads and writes memory, and is launched by the host;
+             with CUDA graphs (`renderer.graphs=true`) the host launches two of them and what lies between.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import torch
@@ -29,8 +30,10 @@ from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import Splatting
 from pointrad.render.projection import project
 from pointrad.render.triton import Bins, TritonRenderer, bin_splats
+from pointrad.training.graphed_step import GraphedStep
 from pointrad.training.step import build_step
 
+T = TypeVar("T")
 PAPER_STEP_MS = 1e3 * 148.59 / 11_000  # the published hotdog run on an A100: 110 epochs of 100 views
 PAPER_FPS = 120.01
 LAUNCH_SECONDS = 5e-6  # of the host, per operation: an assumption
@@ -96,6 +99,43 @@ def traffic(points: int, size: int = workload.SIZE, settings: SplatSettings = wo
     return counted
 
 
+class Graphs:
+    """A `Capture` whose replays count as one launch each; keeps how many operations each of them launched in turn."""
+
+    def __init__(self, counted: Traffic) -> None:
+        self.counted = counted
+        self.operations: list[int] = []
+
+    def __call__(self, function: Callable[[], T]) -> Callable[[], T]:
+        def replay() -> T:
+            launches, moved = self.counted.launches, self.counted.bytes
+            result = function()
+            self.operations.append(self.counted.launches - launches)
+            self.counted.launches, self.counted.bytes = launches + 1, moved
+            return result
+
+        return replay
+
+
+def graphed(
+    points: int, size: int = workload.SIZE, settings: SplatSettings = workload.SETTINGS
+) -> tuple[int, list[int]]:
+    """Of a step as CUDA graphs that are recorded already: what the host launches, and what each of them does."""
+    counted = Traffic()
+    graphs = Graphs(counted)
+    cloud = Cloud(workload.cloud_parameters(points).clone())
+    renderer = TritonRenderer(settings, torch.device("cpu"))
+    step = GraphedStep(cloud, renderer, workload.STAGE, workload.SCHEDULE.adam, graphs)
+    view = (workload.cameras(size)[0], torch.zeros(3, size, size), workload.DECAY)
+    with _kernels_only_counted(counted):
+        step(*view)
+        graphs.operations.clear()
+        counted.launches = 0
+        with counted:
+            step(*view)
+    return counted.launches, graphs.operations
+
+
 @contextmanager
 def _kernels_only_counted(counted: Traffic) -> Iterator[None]:
     class Counted:
@@ -128,14 +168,18 @@ def main(points: int = 56_542) -> None:
     print(f"{points:,} points, {counted.visible:,} visible, {counted.pairs:,} pairs, {counted.hits:,} hits")
     print(f"{bins.tiles:,} tiles of {kernels.TILE.value}x{kernels.TILE.value} pixels, at most {longest} pairs in one")
     print(f"floor: {moved / 1e6:.0f} MB moved, {flops / 1e9:.2f} GFLOP")
+    launched, (first, second) = graphed(points)
     print(f"as written: {written.bytes / 1e6:.0f} MB moved by {written.launches} operations")
-    print(f"\n| | floor ms | memory, as written, ms | launches at {1e6 * LAUNCH_SECONDS:.0f} us each, ms |")
-    print("|---|---|---|---|")
+    print(f"with graphs: {launched} launches by the host, two of them graphs of {first} and {second} operations")
+    each = f"at {1e6 * LAUNCH_SECONDS:.0f} us each, ms"
+    print(f"\n| | floor ms | memory, as written, ms | launches {each} | with graphs {each} |")
+    print("|---|---|---|---|---|")
     for gpu in GPUS:
         floor = math.fsum(counted.floor_ms(gpu.bandwidth, gpu.flops).values())
-        memory, launches = 1e3 * written.bytes / gpu.bandwidth, 1e3 * LAUNCH_SECONDS * written.launches
-        print(f"| {gpu.name} | {floor:.3f} | {memory:.2f} | {launches:.2f} |")
-    print(f"| the paper's run on an A100, measured | {PAPER_STEP_MS:.1f} | | |")
+        memory = 1e3 * written.bytes / gpu.bandwidth
+        launches, replays = (1e3 * LAUNCH_SECONDS * number for number in (written.launches, launched))
+        print(f"| {gpu.name} | {floor:.3f} | {memory:.2f} | {launches:.2f} | {replays:.2f} |")
+    print(f"| the paper's run on an A100, measured | {PAPER_STEP_MS:.1f} | | | |")
 
 
 if __name__ == "__main__":

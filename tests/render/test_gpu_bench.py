@@ -29,12 +29,17 @@ def test_it_times_rendering_gradients_and_steps() -> None:
     assert all(len(timing.rounds) == 2 and min(timing.rounds) > 0 for timing in timings)
 
 
+def test_with_graphs_it_times_steps_alone() -> None:
+    timings = gpu.measure(gpu.GRAPHS, CpuRenderer(workload.SETTINGS), 50, size=16, rounds=1, calls=1)
+    assert [timing.what for timing in timings] == ["step"]
+
+
 def test_its_table_names_the_device_compares_with_ours_and_cites_the_paper() -> None:
     timings = [
-        gpu.Timing("step", 100, name, (ms, ms, 9.0)) for name, ms in zip(gpu.NAMES, (2.0, 3.0, 8.0), strict=True)
+        gpu.Timing("step", 100, name, (ms, ms, 9.0)) for name, ms in zip(gpu.NAMES, (2.0, 1.0, 3.0, 8.0), strict=True)
     ]
     text = printed(timings)
-    for expected in ("NVIDIA Test", "1.00 x", "1.50 x", "4.00 x", "500.0", "148.59 s", "13.5", "120.0"):
+    for expected in ("NVIDIA Test", "1.00 x", "0.50 x", "1.50 x", "4.00 x", "500.0", "148.59 s", "13.5", "120.0"):
         assert expected in text
 
 
@@ -59,3 +64,10 @@ def test_a_steps_traffic_counts_what_is_written_in_place_and_not_returned() -> N
     with gpu_roofline.Traffic() as counted:
         torch._foreach_add_(values, 1)
     assert (counted.launches, counted.bytes) == (1, 4 * (110 + 110))
+
+
+def test_with_graphs_the_host_launches_six_operations_for_all_the_others() -> None:
+    """Two uploads, two graphs, the read in between and the copy of the losses."""
+    launched, operations = gpu_roofline.graphed(50, size=16)
+    assert launched == 6
+    assert sum(operations) > gpu_roofline.traffic(50, size=16).launches
