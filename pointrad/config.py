@@ -240,8 +240,8 @@ class HullConfig(InitConfig):
 class AdaptiveConfig(InitConfig):
     """The hull that agrees best with what the training views show (docs/robustness.md).
 
-    source: whether masks are asked at all. cut_pixels: what the training pixels count as that wrong masks cut off
-    (`corruption.targets=masked`): as unknown, or as the background they were set to.
+    source: whether masks are asked at all. cut_pixels: what the training pixels count as that wrong masks may have cut
+    off: as unknown, or as the background they show.
     """
 
     name: Literal["adaptive"]

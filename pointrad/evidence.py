@@ -2,8 +2,9 @@
 
 Each pixel of a training view is seen as the object, as background, or tells nothing. A lattice point that some view
 sees as background is empty, whatever masks say; of the others, those are kept that enough views see as the object. How
-many is enough is decided by the views themselves: the hull's silhouettes should be the pixels seen as the object.
-docs/robustness.md explains and measures it.
+many is enough is decided by the views themselves: the hull's silhouettes should be the pixels seen as the object. So is
+whether the background around an object is one, or what a wrong mask left of it. docs/robustness.md explains and
+measures it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numba
 import numpy as np
@@ -30,41 +30,56 @@ BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot t
 _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
+_CONTRADICTION = 0.01  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What each pixel of the views says; where neither holds, it tells nothing.
 
-    seen_object, seen_background: [V, H, W] bool.
+    seen_object, seen_background: [V, H, W] bool. cut_off: [V, H, W] bool, where the image shows the background, but
+    perhaps only because a wrong mask cut off what was there.
     """
 
     views: tuple[View, ...]
     seen_object: Pixels
     seen_background: Pixels
+    cut_off: Pixels
 
 
-def gather_evidence(
-    views: Sequence[View], background: tuple[float, float, float], source: Literal["masks", "none"], cut: bool
-) -> Evidence:
+def gather_evidence(views: Sequence[View], background: tuple[float, float, float], config: AdaptiveConfig) -> Evidence:
     """What `views` say: their images as training sees them, and their masks, which may be wrong.
 
-    background: the RGB that shows where there is no object. source: "none" asks no masks. cut: whether the images were
-    set to the background outside their masks; their background then tells something inside their masks only.
+    background: the RGB that shows where there is no object.
 
-    An image whose border mostly shows the background has a clean one, so everything else in it is the object. In other
-    images, photographs with surroundings and those that masks have cut, the object is what also lies in the mask.
+    An image whose border mostly shows the background has a clean one, so everything else in it is the object. If the
+    images then contradict each other, wrong masks have cut them, and their background tells something inside their
+    masks only. Of photographs with surroundings, the object is what also lies in the mask.
     """
     images = np.stack([view.image for view in views])
-    masks = np.stack([view.mask > 0 for view in views])
-    if source == "none":
-        masks = np.ones_like(masks)
     differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
     empty: Pixels = np.less_equal(differences, BACKGROUND_TOLERANCE)
-    if cut:
-        return Evidence(tuple(views), masks & ~empty, masks & empty)
+    nowhere = np.zeros_like(empty)
+    if config.source == "none":
+        return Evidence(tuple(views), ~empty, empty, nowhere)
+    masks = np.stack([view.mask > 0 for view in views])
     clean = np.array([_border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
-    return Evidence(tuple(views), (masks | clean) & ~empty, empty)
+    believing = Evidence(tuple(views), (masks | clean) & ~empty, empty, nowhere)
+    if not clean.any() or not _contradicts_itself(believing, config):
+        return believing
+    return Evidence(tuple(views), masks & ~empty, masks & empty, clean & empty & ~masks)
+
+
+def _contradicts_itself(evidence: Evidence, config: AdaptiveConfig) -> bool:
+    """Whether a hull that fewer than all views vote for agrees better with what they see as the object.
+
+    It does if images were cut by wrong masks: all views together then leave less than each of them shows.
+    """
+    lattice = _coarse(config)
+    views = _with_masks(evidence.views, evidence.seen_object)
+    votes = count_votes(views, lattice, config.outside_margin, len(views) // 2)  # fewer would take longer, no more
+    agreement = _agreement(evidence, lattice, votes.counts)
+    return bool(agreement[-1] < (1 - _CONTRADICTION) * agreement.max())
 
 
 def _border(pixels: Pixels) -> Pixels:
@@ -76,8 +91,7 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
 
     Raises UserError if no point is left.
     """
-    coarse = Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), *config.bounds)
-    needed = _agreed_number(evidence, coarse, config.outside_margin)
+    needed = _agreed_number(evidence, _coarse(config), config.outside_margin)
     votes = _votes(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin, needed)
     if not votes.counts.any():
         raise UserError(
@@ -85,6 +99,10 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
             f"{list(config.bounds)} to hold it, and masks or pictures that show it"
         )
     return votes
+
+
+def _coarse(config: AdaptiveConfig) -> Lattice:
+    return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), *config.bounds)
 
 
 def _votes(evidence: Evidence, lattice: Lattice, margin: float, needed: int) -> Votes:
@@ -104,24 +122,21 @@ def _agreed_number(evidence: Evidence, lattice: Lattice, margin: float) -> int:
 
     Of equally good numbers the greatest.
     """
-    votes = _votes(evidence, lattice, margin, 1).counts
-    points = np.flatnonzero(votes)
-    agreement = _agreement(evidence, lattice, points, votes.ravel()[points])
+    agreement = _agreement(evidence, lattice, _votes(evidence, lattice, margin, 1).counts)
     return max(len(evidence.views) - int(agreement[::-1].argmax()), 1)
 
 
-def _agreement(
-    evidence: Evidence, lattice: Lattice, points: NDArray[np.int64], votes: NDArray[np.uint16]
-) -> Float64Array:
+def _agreement(evidence: Evidence, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:
     """[V + 1] IoU of the pixels seen as the object and the silhouettes of the points with >= n votes; 0 for n = 0.
 
-    Those pixels are taken a pixel wider, as a vote takes them, which counts the pixels around a projection.
+    votes: [size, size, size], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
+    those around a projection.
     """
     views = len(evidence.views)
     chosen = np.unique(np.linspace(0, views - 1, min(views, _MOST_VIEWS)).round().astype(int))
     cameras = [evidence.views[index].camera for index in chosen]
     drawn, shared, seen = np.zeros(views + 1), np.zeros(views + 1), 0
-    for index, highest in zip(chosen, _highest_votes(lattice, points, votes, cameras), strict=True):
+    for index, highest in zip(chosen, _highest_votes(lattice, votes, cameras), strict=True):
         pixels = binary_dilation(evidence.seen_object[index], generate_binary_structure(2, 1))
         drawn += np.bincount(highest.ravel(), minlength=views + 1)
         shared += np.bincount(highest[pixels], minlength=views + 1)
@@ -132,15 +147,14 @@ def _agreement(
     return agreement
 
 
-def _highest_votes(
-    lattice: Lattice, points: NDArray[np.int64], votes: NDArray[np.uint16], cameras: Sequence[Camera]
-) -> list[NDArray[np.uint16]]:
+def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequence[Camera]) -> list[NDArray[np.uint16]]:
     """Per camera, [H, W] the most votes of the points that cover a pixel; 0 where there is none."""
-    positions = lattice.axis(np.stack(np.unravel_index(points, (lattice.size,) * 3), axis=1))
+    voted = np.nonzero(votes)
+    positions, numbers = lattice.axis(np.stack(voted, axis=1)), votes[voted]
 
     def draw(camera: Camera) -> NDArray[np.uint16]:
         highest = np.zeros((camera.height, camera.width), np.uint16)
-        _draw_highest(positions, votes, camera.world_to_image, camera.focal, lattice.step, highest)
+        _draw_highest(positions, numbers, camera.world_to_image, camera.focal, lattice.step, highest)
         return highest
 
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
@@ -168,9 +182,8 @@ def _draw_highest(positions, votes, camera, focal, step, highest):  # type: igno
 
 
 def without_unknown(evidence: Evidence) -> tuple[View, ...]:
-    """The views, their images NaN where they tell nothing."""
-    known = evidence.seen_object | evidence.seen_background
+    """The views, their images NaN where a mask may have cut off what was there."""
     return tuple(
-        replace(view, image=np.where(pixels[..., None], view.image, np.float32(np.nan)))
-        for view, pixels in zip(evidence.views, known, strict=True)
+        replace(view, image=np.where(pixels[..., None], np.float32(np.nan), view.image))
+        for view, pixels in zip(evidence.views, evidence.cut_off, strict=True)
     )

@@ -16,7 +16,7 @@ from pointrad.artifacts.ply import write_ply
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
 from pointrad.cloud import Cloud
-from pointrad.config import HullConfig, RunConfig
+from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
@@ -97,7 +97,7 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
     renderer = build_renderer(config.renderer, settings)
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
-    if state is None or config.corruption.targets == "masked":  # else a resumed run has all that a start decides
+    if state is None or _start_decides_targets(config):  # else a resumed run has all that a start decides
         start = _start(config, scene, cache)
         state = state or _prepare(config, scene, start, run_dir)
         scene = replace(scene, train=start.targets)
@@ -129,6 +129,10 @@ class _Start:
     targets: tuple[View, ...]
 
 
+def _start_decides_targets(config: RunConfig) -> bool:
+    return config.corruption.targets == "masked" or isinstance(config.init, AdaptiveConfig)
+
+
 def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
     """What a run starts from: the masks alone, or all that the views show."""
     corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
@@ -138,8 +142,8 @@ def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
         votes = partial(cache.votes, config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
         return _Start(corrupted, corrupted, votes, targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
-    evidence = gather_evidence(seen, scene.background, config.init.source, cut)
-    if cut and config.init.cut_pixels == "unknown":
+    evidence = gather_evidence(seen, scene.background, config.init)
+    if config.init.cut_pixels == "unknown":
         targets = without_unknown(evidence)
     return _Start(corrupted, seen, partial(agreeing_votes, evidence, config.init), targets)
 

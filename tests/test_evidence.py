@@ -26,8 +26,8 @@ def adaptive(**changes: object) -> AdaptiveConfig:
     return AdaptiveConfig.model_validate(values | {"kept_share": 0.5, "jitter": 0.0, "outside_margin": 0.0} | changes)
 
 
-def hull_of(views: tuple[View, ...], cut: bool = False, source: Literal["masks", "none"] = "masks") -> Votes:
-    return agreeing_votes(gather_evidence(views, BLACK, source, cut), adaptive())
+def hull_of(views: tuple[View, ...], source: Literal["masks", "none"] = "masks") -> Votes:
+    return agreeing_votes(gather_evidence(views, BLACK, adaptive(source=source)), adaptive())
 
 
 def hard_hull(views: tuple[View, ...]) -> Pixels:
@@ -67,28 +67,38 @@ def cut(views: tuple[View, ...], wrong: tuple[View, ...]) -> tuple[View, ...]:
 class TestTheEvidence:
     def test_a_clean_background_outweighs_any_mask(self) -> None:
         blank = with_masks(VIEWS, [np.zeros(view.mask.shape, bool) for view in VIEWS])
-        found = gather_evidence(blank, BLACK, "masks", cut=False)
+        found = gather_evidence(blank, BLACK, adaptive())
         true = np.stack([view.mask > 0 for view in VIEWS])
         assert np.array_equal(found.seen_object, true)
         assert np.array_equal(found.seen_background, ~true)
 
     def test_a_photograph_with_surroundings_is_the_object_where_its_mask_says_so(self) -> None:
         wrong = shifted_masks(with_surroundings(VIEWS), 4)
-        found = gather_evidence(wrong, BLACK, "masks", cut=False)
+        found = gather_evidence(wrong, BLACK, adaptive())
         assert np.array_equal(found.seen_object, np.stack([view.mask > 0 for view in wrong]))
         assert not found.seen_background.any()
 
     def test_a_cut_image_tells_nothing_outside_its_mask(self) -> None:
         wrong = shifted_masks(VIEWS, 4)
-        found = gather_evidence(cut(VIEWS, wrong), BLACK, "masks", cut=True)
+        found = gather_evidence(cut(VIEWS, wrong), BLACK, adaptive())
         true, asked = (np.stack([view.mask > 0 for view in views]) for views in (VIEWS, wrong))
         assert np.array_equal(found.seen_object, true & asked)
         assert np.array_equal(found.seen_background, ~true & asked)
 
+    def test_a_cut_by_right_masks_is_a_clean_background(self) -> None:
+        found = gather_evidence(cut(VIEWS, VIEWS), BLACK, adaptive())
+        assert np.array_equal(found.seen_background, np.stack([view.mask == 0 for view in VIEWS]))
+        assert not found.cut_off.any()
+
+    def test_surroundings_outside_a_wrong_mask_were_not_cut_off(self) -> None:
+        photographs = with_surroundings(VIEWS)[:-1]
+        found = gather_evidence(shifted_masks((*photographs, VIEWS[-1]), 5), BLACK, adaptive())
+        assert not found.cut_off[:-1].any()
+
     def test_what_an_8_bit_picture_cannot_tell_from_the_background_is_background(self) -> None:
         image = np.full((4, 4, 3), 0.4 / 255, np.float32)
         image[1, 1] = 1 / 255
-        found = gather_evidence((replace(VIEWS[0], image=image, mask=np.ones((4, 4))),), BLACK, "none", cut=False)
+        found = gather_evidence((replace(VIEWS[0], image=image, mask=np.ones((4, 4))),), BLACK, adaptive(source="none"))
         assert np.argwhere(found.seen_object[0]).tolist() == [[1, 1]]
 
 
@@ -112,12 +122,12 @@ class TestTheHull:
 
     def test_of_images_that_wrong_masks_cut_is_nearly_the_true_one(self) -> None:
         wrong = shifted_masks(VIEWS, 5)
-        assert overlap(hull_of(cut(VIEWS, wrong), cut=True).counts > 0, hard_hull(VIEWS)) > 0.85
+        assert overlap(hull_of(cut(VIEWS, wrong)).counts > 0, hard_hull(VIEWS)) > 0.85
 
     def test_survives_views_that_lost_their_mask(self) -> None:
         lost = [np.full(view.mask.shape, n % 4 == 1) if n % 2 else view.mask > 0 for n, view in enumerate(VIEWS)]
         wrong = with_masks(VIEWS, lost)
-        assert overlap(hull_of(cut(VIEWS, wrong), cut=True).counts > 0, hard_hull(VIEWS)) > 0.9
+        assert overlap(hull_of(cut(VIEWS, wrong)).counts > 0, hard_hull(VIEWS)) > 0.9
 
     def test_without_masks_and_background_holds_all_that_every_view_sees(self) -> None:
         photographs = with_surroundings(VIEWS)
@@ -132,7 +142,7 @@ class TestTheHull:
         try:
             for count in (1, threads):
                 numba.set_num_threads(count)
-                found.append(hull_of(views, cut=True).counts)
+                found.append(hull_of(views).counts)
         finally:
             numba.set_num_threads(threads)
         assert np.array_equal(*found)
@@ -145,7 +155,7 @@ class TestTheHull:
 
 def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
     wrong = shifted_masks(VIEWS, 5)
-    targets = without_unknown(gather_evidence(cut(VIEWS, wrong), BLACK, "masks", cut=True))
+    targets = without_unknown(gather_evidence(cut(VIEWS, wrong), BLACK, adaptive()))
     for target, view, asked in zip(targets, VIEWS, wrong, strict=True):
         inside = asked.mask > 0
         assert np.isnan(target.image[~inside]).all()
