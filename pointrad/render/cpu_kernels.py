@@ -23,17 +23,23 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 from numba import njit, prange
+from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
+from pointrad.render.lanes import LANES, any_of, lanes, load, maximum, minimum, nothing, numbers, select, store, total
 
-# Pixels of a tile, and of a strip of it, two rows, which is one vector of AVX-512. Splats are often some 6 pixels wide:
-# where a strip is much wider than that, work is wasted; where it is smaller, it no longer fills a vector.
-TILE_WIDTH = 8
+# Pixels of a tile: the larger, the fewer splats lie in several; its state should stay in the first cache. The width
+# divides the usual images', whose padding is computed in vain.
+TILE_WIDTH = 80
 TILE_HEIGHT = 16
 PIXELS = TILE_WIDTH * TILE_HEIGHT
-STRIP = 2 * TILE_WIDTH
-STRIPS = PIXELS // STRIP
+# Splats are passed over where all the cells (squares of a tile) that they lie in are full: cells are as wide as a
+# vector. Forward looks for full cells once in so many pairs.
+CELL = LANES
+CELL_COLUMNS = TILE_WIDTH // CELL
+CELLS = TILE_HEIGHT // CELL * CELL_COLUMNS
+PAIRS_BETWEEN = 16
 RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
 BLOCK = 256
@@ -313,11 +319,68 @@ def pack_coefficients(parameters, rank_of, u, v, splats):
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _strip_range(v, radius):
-    """[first, last] strip of a tile that a splat at row v of the tile can touch; empty if last < first."""
-    first = max(np.int64(np.ceil(v - radius)), 0)
-    last = min(np.int64(np.floor(v + radius)), TILE_HEIGHT - 1)
-    return (first >> 1, last >> 1) if first <= last else (0, -1)
+def _box(u, v, radius):
+    """What a splat at (u, v) of a tile can touch of it: first and last row, first column, and vectors from there on.
+
+    The vectors lie inside the tile, if need be by beginning left of the splat. A splat that touches nothing has no rows
+    or no vectors.
+    """
+    first_row = max(np.int64(np.ceil(v - radius)), 0)
+    last_row = min(np.int64(np.floor(v + radius)), TILE_HEIGHT - 1)
+    first = max(np.int64(np.ceil(u - radius)), 0)
+    last = min(np.int64(np.floor(u + radius)), TILE_WIDTH - 1)
+    vectors = (last - first + LANES) // LANES
+    return first_row, last_row, min(first, TILE_WIDTH - vectors * LANES), vectors
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _reaches(limits, box, place):
+    """Whether a pixel in any cell of the box takes the pair at this place of the tile."""
+    first_row, last_row, column, vectors = box
+    for row in range(first_row // CELL, last_row // CELL + 1):
+        for cell in range(column // CELL, (column + vectors * LANES - 1) // CELL + 1):
+            if any_of(place <= load(limits, (row * CELL_COLUMNS + cell) * LANES)):
+                return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def _close_cells(counts, nearest, limits):
+    """Close the cells all of whose pixels have `nearest` hits; returns whether any is left open."""
+    any_open = False
+    for cell in range(CELLS):
+        least = lanes(nearest)
+        for row in range(CELL):
+            least = minimum(least, load(counts, _cell_start(cell) + row * TILE_WIDTH))
+        is_open = any_of(least < nearest)
+        any_open |= is_open
+        if not is_open:
+            store(limits, cell * LANES, lanes(-_F1))
+    return any_open
+
+
+@njit(cache=True, error_model="numpy")
+def _limit_cells(last, limits):
+    """The last pair that any pixel of a cell takes, column by column."""
+    for cell in range(CELLS):
+        most = lanes(-_F1)
+        for row in range(CELL):
+            most = maximum(most, load(last, _cell_start(cell) + row * TILE_WIDTH))
+        store(limits, cell * LANES, most)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _cell_start(cell):
+    """The first pixel of a cell in its tile."""
+    return cell // CELL_COLUMNS * CELL * TILE_WIDTH + cell % CELL_COLUMNS * CELL
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _copy_tile(source, start, stride, target, target_start, target_stride):
+    """Copy a tile between arrays, given the places of its first pixel and the distance of its rows."""
+    for row in range(TILE_HEIGHT):
+        for x in range(0, TILE_WIDTH, LANES):
+            store(target, target_start + row * target_stride + x, load(source, start + row * stride + x))
 
 
 class TileKernels(NamedTuple):
@@ -329,16 +392,47 @@ class TileKernels(NamedTuple):
 
 @cache
 def tile_kernels(channels: int) -> TileKernels:
-    """Kernels that composite `channels` values per splat; Numba unrolls over the channels.
+    """Kernels that composite `channels` values per splat; LLVM unrolls over the channels.
 
-    Their inner loops run over the pixels of a strip and become vector instructions. To that end all of a
-    tile's state is float32 (counts and places too: exact below 2^24) in planes of one array, a constant distance
-    apart, so that LLVM sees that they do not overlap; and indices are unsigned, which spares the test for Python's
-    negative ones.
+    A tile's state is planes of one float32 array, row by row. Counts and places are floats too (exact below 2^24), so
+    that all lanes have one width.
     """
     width = channels + 2
-    t0, k0, l0, x0, y0, s0 = (np.uint64((channels + plane) * PIXELS) for plane in range(6))
-    strip_size = np.uint64(STRIP)
+    # Planes: the channels, or their gradients; transmittance; counts of hits, or b; last pairs.
+    t0, k0, l0, end = (plane * PIXELS for plane in range(channels, channels + 4))
+
+    @njit(cache=True, error_model="numpy")
+    def composite(f, splats, ranks, left, top, radius, nearest):
+        """Add a tile's splats to its planes, front to back."""
+        square, inverse = radius * radius, _F1 / (radius * radius)
+        limits = np.full(CELLS * LANES, np.float32(np.inf))
+        for place in range(ranks.size):
+            if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:l0], nearest, limits):
+                return
+            splat = to_fixed_tuple(splats[ranks[place]], width)
+            u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
+            box, j = _box(u, v, radius), np.float32(place)
+            if not _reaches(limits, box, j):
+                continue
+            first_row, last_row, column, vectors = box
+            for start in range(column, column + vectors * LANES, LANES):
+                dx = numbers() + np.float32(start) - u
+                dx2 = dx * dx
+                for row in range(first_row, last_row + 1):
+                    at = row * TILE_WIDTH + start
+                    dy = np.float32(row) - v
+                    d2 = dx2 + dy * dy
+                    q = d2 * inverse
+                    t, count = load(f, t0 + at), load(f, k0 + at)
+                    hit = (d2 < square) & (count < nearest)
+                    a = select(hit, t * (_F1 - q), lanes(_F0))
+                    for c in range(channels):
+                        store(f, c * PIXELS + at, load(f, c * PIXELS + at) + a * splat[2 + c])
+                    t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
+                    store(f, t0 + at, t)
+                    count = select(hit, count + _F1, count)
+                    store(f, k0 + at, select(t < OPAQUE, lanes(nearest), count))
+                    store(f, l0 + at, select(hit, lanes(j), load(f, l0 + at)))
 
     @njit(**_PARALLEL)
     def forward(splats, pair_rank, tile_start, columns, rows, radius, nearest, image, transmittance, last):
@@ -347,63 +441,70 @@ def tile_kernels(channels: int) -> TileKernels:
         image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
         last pair of the tile that each pixel takes, -1 for none. H', W': the image size rounded up to whole tiles.
         """
-        square, inverse = radius * radius, _F1 / (radius * radius)
         tiles = columns * rows
         stride = _coprime_stride(tiles)
         for step in prange(tiles):
             tile = (step * stride) % tiles
-            start, stop = tile_start[tile], tile_start[tile + 1]
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            # Planes: the channels, transmittance, counts of hits, last pairs, column and row numbers.
-            f = np.zeros(s0, np.float32)
+            f = np.zeros(end, np.float32)
             f[t0:k0] = _F1
-            f[l0:x0] = -_F1
-            for pixel in range(PIXELS):
-                f[x0 + np.uint64(pixel)] = np.float32(pixel % TILE_WIDTH)
-                f[y0 + np.uint64(pixel)] = np.float32(pixel // TILE_WIDTH)
-            full = nearest * np.float32(STRIP)
-            open_strips = STRIPS
-            strip_open = np.ones(STRIPS, np.bool_)
-            for pair in range(start, stop):
-                if open_strips == 0:
-                    break
-                splat = to_fixed_tuple(splats[pair_rank[pair]], width)
-                u, v = splat[0] - np.float32(left) - _HALF, splat[1] - np.float32(top) - _HALF
-                j = np.float32(pair - start)
-                first, final = _strip_range(v, radius)
-                for strip in range(first, final + 1):
-                    if not strip_open[strip]:
-                        continue
-                    at = np.uint64(strip) * strip_size
-                    for x in range(at, at + strip_size):
-                        dx, dy = f[x0 + x] - u, f[y0 + x] - v
-                        d2 = dx * dx + dy * dy
-                        q = d2 * inverse
-                        count = f[k0 + x]
-                        t = f[t0 + x]
-                        hit = (d2 < square) & (count < nearest)
-                        a = t * (_F1 - q)
-                        a = a if hit else _F0
-                        for c in range(channels):
-                            f[np.uint64(c * PIXELS) + x] += a * splat[2 + c]
-                        after = t * (q if q > SMALLEST_Q else SMALLEST_Q)
-                        t = after if hit else t
-                        f[t0 + x] = t
-                        more = count + _F1
-                        count = more if hit else count
-                        f[k0 + x] = nearest if t < OPAQUE else count
-                        before = f[l0 + x]
-                        f[l0 + x] = j if hit else before
-                    if _sum(f, k0 + at, strip_size) >= full:
-                        strip_open[strip] = False
-                        open_strips -= 1
-            for row in range(TILE_HEIGHT):
-                for x in range(TILE_WIDTH):
-                    at = np.uint64(row * TILE_WIDTH + x)
+            f[l0:end] = -_F1
+            ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
+            composite(f, splats, ranks, np.float32(left), np.float32(top), radius, nearest)
+            line, plane = last.shape[1], last.size
+            at = top * line + left
+            for c in range(channels):
+                _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
+            _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
+            _copy_tile(f, l0, TILE_WIDTH, last, at, line)
+
+    @njit(cache=True, error_model="numpy")
+    def differentiate(f, splats, ranks, pair_slots, left, top, radius, slots):
+        """Write the gradients of a tile's pairs to their slots, back to front."""
+        square, inverse = radius * radius, _F1 / (radius * radius)
+        limits = np.empty(CELLS * LANES, np.float32)
+        _limit_cells(f[l0:end], limits)
+        for place in range(ranks.size - 1, -1, -1):
+            splat = to_fixed_tuple(splats[ranks[place]], width)
+            u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
+            box, j = _box(u, v, radius), np.float32(place)
+            slot = pair_slots[place]
+            if not _reaches(limits, box, j):
+                for value in range(width):
+                    slots[slot, value] = _F0
+                continue
+            first_row, last_row, column, vectors = box
+            sums = nothing(width)
+            for start in range(column, column + vectors * LANES, LANES):
+                dx = numbers() + np.float32(start) - u
+                dx2 = dx * dx
+                across = lanes(_F0)
+                for row in range(first_row, last_row + 1):
+                    at = row * TILE_WIDTH + start
+                    dy = np.float32(row) - v
+                    d2 = dx2 + dy * dy
+                    q = d2 * inverse
+                    hit = (d2 < square) & (j <= load(f, l0 + at))
+                    w = _F1 - q
+                    s = lanes(_F0)
                     for c in range(channels):
-                        image[c, top + row, left + x] = f[np.uint64(c * PIXELS) + at]
-                    transmittance[top + row, left + x] = f[t0 + at]
-                    last[top + row, left + x] = f[l0 + at]
+                        s = s + load(f, c * PIXELS + at) * splat[2 + c]
+                    t, b = load(f, t0 + at), load(f, k0 + at)
+                    t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
+                    store(f, t0 + at, t)
+                    store(f, k0 + at, select(hit, w * s + q * b, b))
+                    dw = select(hit, t * (s - b), lanes(_F0))
+                    across = across + dw
+                    sums = tuple_setitem(sums, 1, sums[1] + dw * dy)
+                    a = select(hit, t * w, lanes(_F0))
+                    for c in range(channels):
+                        sums = tuple_setitem(sums, 2 + c, sums[2 + c] + a * load(f, c * PIXELS + at))
+                # dx is the same in all rows.
+                sums = tuple_setitem(sums, 0, sums[0] + across * dx)
+            slots[slot, 0] = total(sums[0]) * (_F2 * inverse)
+            slots[slot, 1] = total(sums[1]) * (_F2 * inverse)
+            for c in range(channels):
+                slots[slot, 2 + c] = total(sums[2 + c])
 
     @njit(**_PARALLEL)
     def backward(splats, pair_rank, pair_slot, tile_start, columns, rows, radius, gradient, behind, transmittance, last,
@@ -417,85 +518,25 @@ def tile_kernels(channels: int) -> TileKernels:
         pixel's gradient g is carried. T is recovered by dividing by q = 1 - w, which loses no precision since forward
         multiplied by the same q.
         """
-        square, inverse = radius * radius, _F1 / (radius * radius)
         tiles = columns * rows
         stride = _coprime_stride(tiles)
         for step in prange(tiles):
             tile = (step * stride) % tiles
-            start, stop = tile_start[tile], tile_start[tile + 1]
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            # Planes: gradient's channels, transmittance, b, last pairs, column and row numbers, the splat's gradients.
-            f = np.empty(s0 + np.uint64(width * PIXELS), np.float32)
-            strip_last = np.full(STRIPS, -_F1, np.float32)
-            tile_last = -_F1
-            for row in range(TILE_HEIGHT):
-                for x in range(TILE_WIDTH):
-                    at = np.uint64(row * TILE_WIDTH + x)
-                    for c in range(channels):
-                        f[np.uint64(c * PIXELS) + at] = gradient[c, top + row, left + x]
-                    f[t0 + at] = transmittance[top + row, left + x]
-                    f[k0 + at] = behind[top + row, left + x]
-                    f[l0 + at] = last[top + row, left + x]
-                    f[x0 + at] = np.float32(x)
-                    f[y0 + at] = np.float32(row)
-                    strip_last[row // 2] = max(strip_last[row // 2], f[l0 + at])
-                tile_last = max(tile_last, strip_last[row // 2])
-            final_pair = start + np.int64(tile_last)
-            for pair in range(final_pair + 1, stop):
-                for value in range(width):
-                    slots[pair_slot[pair], value] = _F0
-            for pair in range(final_pair, start - 1, -1):
-                splat = to_fixed_tuple(splats[pair_rank[pair]], width)
-                u, v = splat[0] - np.float32(left) - _HALF, splat[1] - np.float32(top) - _HALF
-                j = np.float32(pair - start)
-                first, final = _strip_range(v, radius)
-                while first <= final and strip_last[first] < j:
-                    first += 1
-                while first <= final and strip_last[final] < j:
-                    final -= 1
-                for strip in range(first, final + 1):
-                    at = np.uint64(strip) * strip_size
-                    for x in range(at, at + strip_size):
-                        dx, dy = f[x0 + x] - u, f[y0 + x] - v
-                        d2 = dx * dx + dy * dy
-                        q = d2 * inverse
-                        hit = (d2 < square) & (j <= f[l0 + x])
-                        w = _F1 - q
-                        s = _F0
-                        for c in range(channels):
-                            s += f[np.uint64(c * PIXELS) + x] * splat[2 + c]
-                        t = f[t0 + x]
-                        b = f[k0 + x]
-                        before = t / (q if q > SMALLEST_Q else SMALLEST_Q)
-                        t = before if hit else t
-                        f[t0 + x] = t
-                        colour = w * s + q * b
-                        f[k0 + x] = colour if hit else b
-                        dw = t * (s - b)
-                        dw = dw if hit else _F0
-                        a = t * w
-                        a = a if hit else _F0
-                        f[s0 + x] = dw * dx
-                        f[s0 + np.uint64(PIXELS) + x] = dw * dy
-                        for c in range(channels):
-                            f[s0 + np.uint64((2 + c) * PIXELS) + x] = a * f[np.uint64(c * PIXELS) + x]
-                slot = pair_slot[pair]
-                begin, size = np.uint64(first) * strip_size, np.uint64(max(final + 1 - first, 0)) * strip_size
-                for value in range(width):
-                    slots[slot, value] = _sum(f, s0 + np.uint64(value * PIXELS) + begin, size)
-                slots[slot, 0] *= _F2 * inverse
-                slots[slot, 1] *= _F2 * inverse
+            line, plane = last.shape[1], last.size
+            at = top * line + left
+            f = np.empty(end, np.float32)
+            for c in range(channels):
+                _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
+            _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
+            _copy_tile(behind, at, line, f, k0, TILE_WIDTH)
+            _copy_tile(last, at, line, f, l0, TILE_WIDTH)
+            pairs = slice(tile_start[tile], tile_start[tile + 1])
+            differentiate(
+                f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, slots
+            )
 
     return TileKernels(forward, backward)
-
-
-@njit(cache=True, fastmath={"reassoc", "nsz"}, error_model="numpy")
-def _sum(values, start, count):
-    """Sum of values[start : start + count]; free to add in any order, so it becomes vector additions."""
-    total = _F0
-    for i in range(start, start + count):
-        total += values[i]
-    return total
 
 
 @njit(cache=True)
