@@ -164,15 +164,17 @@ class _Splat(torch.autograd.Function):
         values = parameters.detach().contiguous().numpy()
         image, transmittance = splatting.forward(values, camera, harmonics)
         background = np.asarray(splatting.settings.background, np.float32)
-        colours = image + transmittance * background[:, None, None]
-        ctx.splatting, ctx.values, ctx.colours, ctx.harmonics = splatting, values, colours, harmonics
-        return torch.from_numpy(colours[:, : camera.height, : camera.width].clip(0, 1)).permute(1, 2, 0)
+        shown = np.empty((3, camera.height, camera.width), np.float32)
+        kernels.show(image, transmittance, background, shown)
+        ctx.splatting, ctx.values, ctx.image, ctx.harmonics = splatting, values, image, harmonics
+        return torch.from_numpy(shown).permute(1, 2, 0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         splatting, values = ctx.splatting, ctx.values
-        gradient = pad_gradient(gradients[0], ctx.colours)
         background = np.asarray(splatting.settings.background, np.float32)
+        colours = ctx.image + splatting.transmittance * background[:, None, None]
+        gradient = pad_gradient(gradients[0], colours)
         gathered = splatting.backward(values, gradient, np.einsum("chw,c->hw", gradient, background))
         full = torch.zeros(ROWS, values.shape[1])
         full[: len(gathered)] = torch.from_numpy(gathered)

@@ -583,6 +583,25 @@ def gather(parameters, world_to_image, focal, rank_of, slot_start, slots, gradie
             gradient[2, i] = m[0, 2] * dx + m[1, 2] * dy + m[2, 2] * dz
 
 
+@njit(cache=True, inline="always", error_model="numpy")
+def _shown(colour, transmittance, background):
+    """What is shown of a pixel: over the background, clamped."""
+    colour = colour + transmittance * background
+    # Not the other way round, which would turn NaN into black and hide that training diverged.
+    colour = _F0 if colour < _F0 else colour
+    return _F1 if colour > _F1 else colour
+
+
+@njit(**_PARALLEL)
+def show(image, transmittance, background, shown):
+    """shown [3, H, W] out: an image [3, H', W'] and its transmittance [H', W'] over the background, clamped."""
+    channels, height, width = shown.shape
+    for y in prange(height):
+        for c in range(channels):
+            for x in range(width):
+                shown[c, y, x] = _shown(image[c, y, x], transmittance[y, x], background[c])
+
+
 @njit(**_PARALLEL)
 def photometric(image, transmittance, background, target, gradient_weight, shifts, error, gradient, behind):
     """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
@@ -597,10 +616,7 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
         total = 0.0
         for c in range(3):
             for x in range(width):
-                colour = image[c, y, x] + transmittance[y, x] * background[c]
-                # Not the other way round, which would turn NaN into black and hide that training diverged.
-                colour = _F0 if colour < _F0 else colour
-                colour = _F1 if colour > _F1 else colour
+                colour = _shown(image[c, y, x], transmittance[y, x], background[c])
                 e = colour - target[c, y, x] if target[c, y, x] == target[c, y, x] else _F0
                 error[c, y, x] = e
                 total += np.float64(e * e)
