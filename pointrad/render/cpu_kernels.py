@@ -5,7 +5,7 @@ How it works, with a diagram, is in docs/renderer.md. In short, per view:
     project    every point: pixel coordinates and depth; points that touch no pixel are left out
     sort       the visible points by depth, stable in their index (radix sort); a place in this order is a *rank*
     bin        a *pair* for every tile that a splat touches; a tile's pairs are in depth order
-    forward    a tile at a time, front to back, a strip of 16 pixels per vector operation
+    forward    a tile at a time, front to back, eight neighbouring pixels at once
     backward   a tile at a time, back to front; each pair adds to a *slot* of its own
     gather     each point sums its slots: no atomics, so results do not depend on the number of threads
 
@@ -29,10 +29,10 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 from pointrad.render.lanes import LANES, any_of, lanes, load, maximum, minimum, nothing, numbers, select, store, total
 
-# Pixels of a tile: the larger, the fewer splats lie in several; its state should stay in the first cache. The width
-# divides the usual images', whose padding is computed in vain.
+# Pixels of a tile. The larger, the fewer splats lie in several; beyond this size the cache and the balance between
+# threads lose as much. The width divides those of usual images: padding is work in vain.
 TILE_WIDTH = 80
-TILE_HEIGHT = 16
+TILE_HEIGHT = 32
 PIXELS = TILE_WIDTH * TILE_HEIGHT
 # Splats are passed over where all the cells (squares of a tile) that they lie in are full: cells are as wide as a
 # vector. Forward looks for full cells once in so many pairs.
