@@ -16,7 +16,7 @@ Sorting and binning cut the points into a chunk per thread; both are stable, so 
 # mypy: ignore-errors
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 from pointrad.render.lanes import LANES, any_of, lanes, load, maximum, minimum, nothing, numbers, select, store, total
+from pointrad.scene.types import Float32Array
 
 # Pixels of a tile. The larger, the fewer splats lie in several; beyond this size the cache and the balance between
 # threads lose as much. The width divides those of usual images: padding is work in vain.
@@ -602,62 +603,85 @@ def show(image, transmittance, background, shown):
                 shown[c, y, x] = _shown(image[c, y, x], transmittance[y, x], background[c])
 
 
+def error_scratch(height: int, width: int, shifts: Sequence[int]) -> Float32Array:
+    """What `photometric` keeps a view's error in: [3, S + height + S, S + width' + S], S the greatest shift, width'
+    rounded up to whole vectors. Around the image it is NaN for good, so that no difference counts across its border."""
+    margin = max(shifts, default=0)
+    return np.full((3, height + 2 * margin, -(-width // LANES) * LANES + 2 * margin), np.nan, np.float32)
+
+
 @njit(**_PARALLEL)
 def photometric(image, transmittance, background, target, gradient_weight, shifts, error, gradient, behind):
     """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
 
     image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W], NaN where it is unknown, which
-    counts as met; error: [3, H, W] scratch.
+    counts as met; error: `error_scratch(H, W, shifts)`.
     gradient: [3, H', W'] and behind: [H', W'] out, as the backward kernel takes them.
     """
     height, width = target.shape[1:]
-    squares = np.zeros((height, 1 + shifts.size))
-    for y in prange(height):
-        total = 0.0
-        for c in range(3):
-            for x in range(width):
-                colour = _shown(image[c, y, x], transmittance[y, x], background[c])
-                e = colour - target[c, y, x] if target[c, y, x] == target[c, y, x] else _F0
-                error[c, y, x] = e
-                total += np.float64(e * e)
-        squares[y, 0] = total
+    margin = (error.shape[1] - height) // 2
+    line, plane = error.shape[2], error.shape[1] * error.shape[2]
+    padded_line, padded_plane = image.shape[2], image.shape[1] * image.shape[2]
     pixels = 3 * height * width
+    across = np.array([_weight(gradient_weight / shifts.size, 3 * height * (width - s)) for s in shifts], np.float32)
+    down = np.array([_weight(gradient_weight / shifts.size, 3 * (height - s) * width) for s in shifts], np.float32)
+    sums = np.empty((height, 2))
     for y in prange(height):
+        squares = lanes(_F0)
+        row = np.full(width + LANES, np.float32(np.nan))
         for c in range(3):
-            for x in range(width):
-                gradient[c, y, x] = _F2 / np.float32(pixels) * error[c, y, x]
-        for k in range(shifts.size):
-            s = shifts[k]
-            across = 3 * height * (width - s)
-            down = 3 * (height - s) * width
-            gx = np.float32(gradient_weight / shifts.size / across) if across > 0 else _F0
-            gy = np.float32(gradient_weight / shifts.size / down) if down > 0 else _F0
-            total = 0.0
+            row[:width] = target[c, y]
+            for x in range(0, width, LANES):
+                at = c * padded_plane + y * padded_line + x
+                colour = load(image, at) + load(transmittance, y * padded_line + x) * background[c]
+                wanted = load(row, x)
+                known = wanted <= wanted
+                # In this order, a colour that is NaN stays so: black would hide that training diverged.
+                e = minimum(lanes(_F1), maximum(lanes(_F0), colour)) - wanted
+                e = select(known, e, lanes(_F0))
+                squares = squares + e * e
+                e = select(numbers() + np.float32(x) < np.float32(width), e, lanes(np.float32(np.nan)))
+                store(error, c * plane + (y + margin) * line + margin + x, e)
+                moves = (colour <= _F1) & (lanes(_F0) <= colour) & known
+                store(gradient, at, select(moves, lanes(_F1), lanes(_F0)))
+        sums[y, 0] = total(squares)
+    for y in prange(height):
+        differences = lanes(_F0)
+        for x in range(0, width, LANES):
+            product = lanes(_F0)
             for c in range(3):
-                _add_shifted(error[c, y], s, gx, gradient[c, y])
-                if width > s:
-                    total += _absolute_difference(error[c, y, s:], error[c, y, : width - s]) / across
-                if y >= s:
-                    _add_signs(error[c, y], error[c, y - s], gy, gradient[c, y])
-                    total += _absolute_difference(error[c, y], error[c, y - s]) / down
-                if y + s < height:
-                    _add_signs(error[c, y], error[c, y + s], gy, gradient[c, y])
-            squares[y, 1 + k] = total
-        for x in range(width):
-            product = _F0
-            for c in range(3):
-                colour = image[c, y, x] + transmittance[y, x] * background[c]
-                g = gradient[c, y, x]
-                known = target[c, y, x] == target[c, y, x]
-                g = g if (colour >= _F0) & (colour <= _F1) & known else _F0
-                gradient[c, y, x] = g
-                product += g * background[c]
-            behind[y, x] = product
-    mse = _sum_in_order(squares[:, :1]) / pixels
-    loss = mse
-    if shifts.size > 0:
-        loss += gradient_weight * _sum_in_order(squares[:, 1:]) / shifts.size
-    return loss, mse
+                at = c * plane + (y + margin) * line + margin + x
+                here = load(error, at)
+                g = here * (_F2 / np.float32(pixels))
+                for k in range(shifts.size):
+                    beside, above = shifts[k], shifts[k] * line
+                    left, up = here - load(error, at - beside), here - load(error, at - above)
+                    from_left, from_up = _signs(left, across[k]), _signs(up, down[k])
+                    g = g + from_left + _signs(here - load(error, at + beside), across[k])
+                    g = g + from_up + _signs(here - load(error, at + above), down[k])
+                    # NaN, where there is no neighbour, adds 0.
+                    differences = differences + maximum(left * from_left, lanes(_F0))
+                    differences = differences + maximum(up * from_up, lanes(_F0))
+                to = c * padded_plane + y * padded_line + x
+                g = select(load(gradient, to) > _F0, g, lanes(_F0))
+                store(gradient, to, g)
+                product = product + g * background[c]
+            store(behind, y * padded_line + x, product)
+        sums[y, 1] = total(differences)
+    mse = _sum_in_order(sums[:, :1]) / pixels
+    return mse + _sum_in_order(sums[:, 1:]), mse
+
+
+@njit(cache=True)
+def _weight(weight, count):
+    """Of each of `count` differences; 0 where there are none."""
+    return weight / count if count > 0 else 0.0
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _signs(difference, weight):
+    """The weight with the sign of each difference; 0 for 0 and NaN."""
+    return select(difference > _F0, lanes(weight), select(difference < _F0, lanes(-weight), lanes(_F0)))
 
 
 @njit(cache=True)
@@ -668,31 +692,6 @@ def _sum_in_order(values):
         for column in range(values.shape[1]):
             total += values[row, column]
     return total
-
-
-@njit(cache=True, error_model="numpy")
-def _add_signs(here, there, scale, out):
-    """out += scale * sign(here - there)."""
-    for x in range(here.size):
-        difference = here[x] - there[x]
-        out[x] += scale * (np.float32(difference > _F0) - np.float32(difference < _F0))
-
-
-@njit(cache=True, error_model="numpy")
-def _add_shifted(row, shift, scale, out):
-    """out += the gradient of scale * sum |row[x] - row[x - shift]|."""
-    size = row.size
-    if shift < size:
-        _add_signs(row[shift:], row[: size - shift], scale, out[shift:])
-        _add_signs(row[: size - shift], row[shift:], scale, out[: size - shift])
-
-
-@njit(cache=True, fastmath={"reassoc", "nsz"}, error_model="numpy")
-def _absolute_difference(a, b):
-    total = _F0
-    for x in range(a.size):
-        total += abs(a[x] - b[x])
-    return np.float64(total)
 
 
 @njit(cache=True, error_model="numpy")

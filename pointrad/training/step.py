@@ -116,6 +116,7 @@ class FusedStep:
         self._splatting = Splatting(settings)
         self._background = np.asarray(settings.background, np.float32)
         self._image_buffers: tuple[np.ndarray, ...] = ()
+        self._size_of_scratch: tuple[int, ...] = ()
 
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         parameters = self.cloud.parameters.numpy()
@@ -157,10 +158,12 @@ class FusedStep:
         return float(loss.detach()), mse, gradient, np.einsum("chw,c->hw", gradient, self._background)
 
     def _scratch(self, padded: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-        """Error [3, H, W], gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
-        if not self._image_buffers or self._image_buffers[0].shape != size:
-            shapes = (size, padded, padded[1:])
-            self._image_buffers = tuple(np.zeros(shape, np.float32) for shape in shapes)
+        """`error_scratch`, gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
+        assert isinstance(self.stage.loss, PhotometricLossConfig)
+        if self._size_of_scratch != size:
+            error = kernels.error_scratch(*size[1:], self.stage.loss.shifts)
+            self._image_buffers = (error, np.zeros(padded, np.float32), np.zeros(padded[1:], np.float32))
+            self._size_of_scratch = size
         return self._image_buffers
 
     def _adam(self, parameters: np.ndarray, gathered: np.ndarray, camera: Camera, decay: float, ridge: float) -> None:

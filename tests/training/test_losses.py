@@ -97,7 +97,7 @@ def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
     expected = image_loss(config, colours, target.permute(1, 2, 0))
     expected_gradients = torch.autograd.grad(expected, (image, transmittance))
 
-    error = np.empty((3, height, width), np.float32)
+    error = kernels.error_scratch(height, width, shifts)
     gradients = np.zeros((3, *padded), np.float32), np.zeros(padded, np.float32)
     loss, mse = kernels.photometric(
         image.detach().numpy(), transmittance.detach().numpy(), np.array(background, np.float32), target.numpy(),
