@@ -43,17 +43,15 @@ class Splatting:
     def forward(self, parameters: Float32Array, camera: Camera, harmonics: bool) -> tuple[Float32Array, Float32Array]:
         """Composite `parameters` [33, N]; returns the image [3, H', W'] without background and its transmittance."""
         self.camera = camera
-        self._project_and_sort(parameters)
-        self._bin()
         per_pixel = harmonics and self.settings.view_direction == "pixel"
         self.channels = 30 if per_pixel else 3
-        splats = self._buffer("splats", np.float32, parameters.shape[1], self.channels + 2)
+        self.splats = splats = self._buffer("splats", np.float32, parameters.shape[1], self.channels + 2)
+        self._project_and_sort(parameters)
+        self._bin()
         if per_pixel:
-            kernels.pack_coefficients(parameters, self.rank_of, self.u, self.v, splats)
+            kernels.pack_coefficients(parameters, self.rank_of, splats)
         else:
-            eye = camera.position.astype(np.float32)
-            kernels.pack_colours(parameters, self.rank_of, self.u, self.v, eye, harmonics, splats)
-        self.splats = splats
+            kernels.pack_colours(parameters, self.rank_of, camera.position.astype(np.float32), harmonics, splats)
         shape = (self.rows * kernels.TILE_HEIGHT, self.columns * kernels.TILE_WIDTH)
         self.composited = self._buffer("composited", np.float32, self.channels, *shape)
         self.transmittance = self._buffer("transmittance", np.float32, *shape)
@@ -81,7 +79,6 @@ class Splatting:
             parameters,
             self.world_to_image,
             np.float32(self.camera.focal),
-            self.rank_of,
             self.slot_start,
             slots,
             gathered,
@@ -114,8 +111,10 @@ class Splatting:
         self.rank_of = self._buffer("rank_of", np.int32, count)
         self.slot_start = self._buffer("slot_start", np.int64, count + 1)
         places = self._buffer("places", np.int64, numba.get_num_threads(), self.rows * self.columns)
-        grid = (self.order, self.visible, self.u, self.v, self.radius, self.columns, self.rows)
-        self.tile_start = kernels.count_pairs(*grid, self.rank_of, self.slot_start, places)
+        grid = (self.radius, self.columns, self.rows)
+        self.tile_start = kernels.count_pairs(
+            self.order, self.visible, self.u, self.v, *grid, self.splats, self.rank_of, self.slot_start, places
+        )
         most = int(np.diff(self.tile_start).max())
         if most >= MOST_SPLATS_PER_TILE or self.tile_start[-1] >= 2**31:
             raise OverflowError(
@@ -125,7 +124,9 @@ class Splatting:
         pairs = int(self.tile_start[-1])
         self.pair_rank = self._buffer("pair_rank", np.int32, pairs)
         self.pair_slot = self._buffer("pair_slot", np.int32, pairs)
-        kernels.fill_pairs(*grid, self.slot_start, places, self.pair_rank, self.pair_slot)
+        kernels.fill_pairs(
+            self.order, self.visible, self.splats, *grid, self.slot_start, places, self.pair_rank, self.pair_slot
+        )
 
     def _evaluate_harmonics(self, composited: Float32Array) -> Float32Array:
         if self.channels == 3:

@@ -191,16 +191,18 @@ def _radix_pass(keys, order, keys_out, order_out, histogram, total, base, shift)
 
 
 @njit(**_PARALLEL)
-def count_pairs(order, total, u, v, radius, columns, rows, rank_of, slot_start, pairs_per_tile):
+def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot_start, pairs_per_tile):
     """Count the tiles of each splat and the splats of each tile, and turn both counts into starting places.
 
-    rank_of: [N] int32 out, the rank of each point, -1 if hidden.
-    slot_start: [total + 1] int64 out, the first slot of each rank. pairs_per_tile: [chunks, tiles] int64 out, where
-    each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
+    splats: [total, 2 + channels] out, its first two columns: u and v of each rank. rank_of: [N] int32 out, the rank of
+    each point, -1 if hidden. slot_start: [N + 1] int64 out, the first slot of each point; hidden ones have none.
+    pairs_per_tile: [chunks, tiles] int64 out, where each chunk of ranks begins to write in each tile.
+    Returns tile_start [tiles + 1] int64.
     """
     tiles = rows * columns
     chunks = pairs_per_tile.shape[0]
     rank_of[:] = -1
+    slot_start[:] = 0
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         counts = pairs_per_tile[chunk]
@@ -208,18 +210,22 @@ def count_pairs(order, total, u, v, radius, columns, rows, rank_of, slot_start, 
         for rank in range(start, stop):
             i = order[rank]
             rank_of[i] = rank
-            first_column, last_column = _tile_range(u[i], radius, TILE_WIDTH, columns)
-            first_row, last_row = _tile_range(v[i], radius, TILE_HEIGHT, rows)
+            x, y = u[i], v[i]
+            splats[rank, 0] = x
+            splats[rank, 1] = y
+            first_column, last_column = _tile_range(x, radius, TILE_WIDTH, columns)
+            first_row, last_row = _tile_range(y, radius, TILE_HEIGHT, rows)
             touched = 0
             for row in range(first_row, last_row + 1):
                 for column in range(first_column, last_column + 1):
-                    if _touches(u[i], v[i], radius, column, row):
+                    if _touches(x, y, radius, column, row):
                         counts[row * columns + column] += 1
                         touched += 1
-            slot_start[rank + 1] = touched
-    slot_start[0] = 0
-    for rank in range(total):
-        slot_start[rank + 1] += slot_start[rank]
+            slot_start[i + 1] = touched
+    at = 0
+    for i in range(slot_start.size):
+        at += slot_start[i]
+        slot_start[i] = at
     tile_start = np.empty(tiles + 1, np.int64)
     at = 0
     for tile in range(tiles):
@@ -233,20 +239,20 @@ def count_pairs(order, total, u, v, radius, columns, rows, rank_of, slot_start, 
 
 
 @njit(**_PARALLEL)
-def fill_pairs(order, total, u, v, radius, columns, rows, slot_start, pairs_per_tile, pair_rank, pair_slot):
+def fill_pairs(order, total, splats, radius, columns, rows, slot_start, pairs_per_tile, pair_rank, pair_slot):
     """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32."""
     chunks = pairs_per_tile.shape[0]
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         places = pairs_per_tile[chunk]
         for rank in range(start, stop):
-            i = order[rank]
-            slot = slot_start[rank]
-            first_column, last_column = _tile_range(u[i], radius, TILE_WIDTH, columns)
-            first_row, last_row = _tile_range(v[i], radius, TILE_HEIGHT, rows)
+            x, y = splats[rank, 0], splats[rank, 1]
+            slot = slot_start[order[rank]]
+            first_column, last_column = _tile_range(x, radius, TILE_WIDTH, columns)
+            first_row, last_row = _tile_range(y, radius, TILE_HEIGHT, rows)
             for row in range(first_row, last_row + 1):
                 for column in range(first_column, last_column + 1):
-                    if _touches(u[i], v[i], radius, column, row):
+                    if _touches(x, y, radius, column, row):
                         tile = row * columns + column
                         place = places[tile]
                         places[tile] = place + 1
@@ -256,8 +262,8 @@ def fill_pairs(order, total, u, v, radius, columns, rows, slot_start, pairs_per_
 
 
 @njit(**_PARALLEL)
-def pack_colours(parameters, rank_of, u, v, eye, harmonics, splats):
-    """splats [total, 5]: u, v and RGB of each rank, its harmonics (if on) taken at the camera-to-point direction."""
+def pack_colours(parameters, rank_of, eye, harmonics, splats):
+    """splats [total, 5], from column 2: RGB of each rank, its harmonics (if on) at the camera-to-point direction."""
     count = rank_of.size
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
@@ -276,8 +282,6 @@ def pack_colours(parameters, rank_of, u, v, eye, harmonics, splats):
         for i in range(size):
             rank = rank_of[start + i]
             if rank >= 0:
-                splats[rank, 0] = u[start + i]
-                splats[rank, 1] = v[start + i]
                 splats[rank, 2] = colours[0, i]
                 splats[rank, 3] = colours[1, i]
                 splats[rank, 4] = colours[2, i]
@@ -308,13 +312,11 @@ def _add_product(out, a, b):
 
 
 @njit(**_PARALLEL)
-def pack_coefficients(parameters, rank_of, u, v, splats):
-    """splats [total, 32]: u, v, base RGB and the 27 harmonics of each rank, to be composited per pixel."""
+def pack_coefficients(parameters, rank_of, splats):
+    """splats [total, 32], from column 2: base RGB and the 27 harmonics of each rank, to be composited per pixel."""
     for i in prange(rank_of.size):
         rank = rank_of[i]
         if rank >= 0:
-            splats[rank, 0] = u[i]
-            splats[rank, 1] = v[i]
             for row in range(splats.shape[1] - 2):
                 splats[rank, 2 + row] = parameters[3 + row, i]
 
@@ -554,23 +556,21 @@ def _coprime_stride(tiles):
 
 
 @njit(**_PARALLEL)
-def gather(parameters, world_to_image, focal, rank_of, slot_start, slots, gradient):
+def gather(parameters, world_to_image, focal, slot_start, slots, gradient):
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
     m = world_to_image
     channels = slots.shape[1] - 2
-    count = rank_of.size
+    count = parameters.shape[1]
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
         for row in range(3 + channels):
             gradient[row, start:stop] = _F0
         for i in range(start, stop):
-            rank = rank_of[i]
-            if rank >= 0:
-                for slot in range(slot_start[rank], slot_start[rank + 1]):
-                    gradient[0, i] += slots[slot, 0]
-                    gradient[1, i] += slots[slot, 1]
-                    for c in range(channels):
-                        gradient[3 + c, i] += slots[slot, 2 + c]
+            for slot in range(slot_start[i], slot_start[i + 1]):
+                gradient[0, i] += slots[slot, 0]
+                gradient[1, i] += slots[slot, 1]
+                for c in range(channels):
+                    gradient[3 + c, i] += slots[slot, 2 + c]
         for i in range(start, stop):
             px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
             x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
