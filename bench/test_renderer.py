@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ CASES = [
     *(Case(what, MEDIUM, 400, threads) for threads in (1, 2) for what in ("raster", "step")),
     *(Case("render", points, 400) for points in (*POINTS, 1_000_000)),
     *(Case("render", MEDIUM, size) for size in (800, 1600)),
+    *(Case("views", points, 400) for points in POINTS),
 ]
 REFERENCE_POINTS = POINTS if os.environ.get("POINTRAD_BENCH_FULL") == "1" else POINTS[:2]
 BEYOND_CACHE = 768 * 2**20  # bytes, well over any last-level cache
@@ -47,7 +49,8 @@ Benchmark = Any  # pytest-benchmark is untyped
 
 def _rounds(case: Case) -> int:
     """Calls per sitting: many where a call is short, at least three."""
-    return max(3, min(40, int(3e6 / (case.points + 20 * (case.size**2 / 16)))))
+    fewest, most = (3, 10) if case.what == "views" else (3, 40)
+    return max(fewest, min(most, int(3e6 / (case.points + 20 * (case.size**2 / 16)))))
 
 
 @pytest.mark.parametrize("sitting", range(SITTINGS))
@@ -57,7 +60,7 @@ def test_ours(case: Case, sitting: int, benchmark: Benchmark, report: Report) ->
         pytest.skip(f"{case.threads} threads; this machine has {workload.thread_limit()}")
     set_threads(case.threads)
     try:
-        runner = {"render": _Render, "step": _TrainingStep}.get(case.what, _Raster)(case)
+        runner = {"render": _Render, "views": _RenderViews, "step": _TrainingStep}.get(case.what, _Raster)(case)
         benchmark.pedantic(runner.target, setup=runner.setup, rounds=_rounds(case), warmup_rounds=2)
         if benchmark.stats is not None:
             report.add(case, benchmark.stats.stats.data, runner.facts())
@@ -183,6 +186,24 @@ class _Render:
 
     def facts(self) -> dict[str, int]:
         return {"bytes_held": workload.held_bytes(self.renderer._splatting)}
+
+
+class _RenderViews:
+    """Rendering only, as in an evaluation: so many views that threads may take one each."""
+
+    def __init__(self, case: Case) -> None:
+        self.renderer = CpuRenderer(workload.SETTINGS)
+        self.parameters = workload.cloud_parameters(case.points)
+        self.cameras = workload.cameras(case.size) * 3
+
+    def setup(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        return (), {}
+
+    def target(self) -> None:
+        deque(self.renderer.render_views(self.parameters, self.cameras), maxlen=0)
+
+    def facts(self) -> dict[str, int]:
+        return {"views": len(self.cameras)}
 
 
 class _Reference:

@@ -9,7 +9,8 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ from skimage.metrics import structural_similarity
 
 from pointrad.scene.types import Camera, Float32Array, View
 
-Render = Callable[[Camera], NDArray[np.float32]]  # [H, W, 3] in [0, 1]
+Render = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W, 3] in [0, 1]
 PerceptualDistance = Callable[[Float32Array, Float32Array], float]
 
 _SSIM_WINDOW = 11  # pixels: a Gaussian of sigma 1.5, cut off at 3.5 sigma
@@ -65,7 +66,8 @@ def evaluate(render: Render, views: Sequence[View], lpips: bool) -> Evaluation:
     VGG, as the radiance field papers report it, if `lpips` and `lpips_is_available`, else None.
     """
     distance = _lpips_distance() if lpips and lpips_is_available() else None
-    return Evaluation(tuple(_score(render(view.camera), view, distance) for view in views))
+    images = render([view.camera for view in views])
+    return Evaluation(tuple(_score(image, view, distance) for image, view in zip(images, views, strict=True)))
 
 
 def psnr_db(image: Float32Array, truth: Float32Array) -> float:
@@ -97,7 +99,9 @@ def lpips_is_available() -> bool:
 
 
 def measure_fps(
-    render: Callable[[Camera], object], cameras: Sequence[Camera], device_synchronise: Callable[[], None]
+    render: Callable[[Sequence[Camera]], Iterable[object]],
+    cameras: Sequence[Camera],
+    device_synchronise: Callable[[], None],
 ) -> float:
     """Frames per second over `cameras`, warm and synchronised: the median pass, of passes that take a second in all."""
     _seconds_per_pass(render, cameras, device_synchronise)  # compiles, allocates and fills caches
@@ -156,12 +160,13 @@ def _as_batch(image: Float32Array) -> torch.Tensor:
 
 
 def _seconds_per_pass(
-    render: Callable[[Camera], object], cameras: Sequence[Camera], device_synchronise: Callable[[], None]
+    render: Callable[[Sequence[Camera]], Iterable[object]],
+    cameras: Sequence[Camera],
+    device_synchronise: Callable[[], None],
 ) -> float:
     device_synchronise()
     start = time.perf_counter()
-    for camera in cameras:
-        render(camera)
+    deque(render(cameras), maxlen=0)
     device_synchronise()
     return time.perf_counter() - start
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from pointrad.cloud import Cloud
 from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
-from pointrad.evaluation import Evaluation, device_name, evaluate, measure_fps, peak_memory_mb
+from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measure_fps, peak_memory_mb
 from pointrad.evidence import agreeing_votes, gather_evidence, without_unknown
 from pointrad.files import replacing, write_json
 from pointrad.hull import Votes, hull_votes, initialise
@@ -217,11 +217,9 @@ class _Reporter:
         self.tracker.log_image("render", path, epoch)
 
 
-def _render_function(renderer: Renderer, cloud: Cloud, harmonics: bool = True) -> Callable[[Camera], Float32Array]:
-    def render(camera: Camera) -> Float32Array:
-        with torch.no_grad():
-            image: Float32Array = renderer.render(cloud.parameters, camera, harmonics).cpu().numpy()
-        return image
+def _render_function(renderer: Renderer, cloud: Cloud, harmonics: bool = True) -> Render:
+    def render(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        return (image.cpu().numpy() for image in renderer.render_views(cloud.parameters, cameras, harmonics))
 
     return render
 
@@ -255,10 +253,6 @@ def _write_artifacts(
 def _summarise(
     config: RunConfig, scene: Scene, renderer: Renderer, cloud: Cloud, evaluation: Evaluation, state: Checkpoint
 ) -> RunResult:
-    def render(camera: Camera) -> None:
-        with torch.no_grad():
-            renderer.render(cloud.parameters, camera)
-
     return RunResult(
         scene=scene.name,
         split=config.eval.split.value,
@@ -272,7 +266,11 @@ def _summarise(
         ssim=evaluation.ssim,
         lpips=evaluation.lpips,
         train_seconds=state.progress.seconds,
-        render_fps=measure_fps(render, [view.camera for view in scene.evaluation], renderer.synchronise),
+        render_fps=measure_fps(
+            partial(renderer.render_views, cloud.parameters),
+            [view.camera for view in scene.evaluation],
+            renderer.synchronise,
+        ),
         model_mb=cloud.megabytes,
         points=len(cloud),
         points_by_stage=state.progress.points,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_psnr_of_a_constant_error_is_known() -> None:
 def test_the_mean_psnr_is_the_mean_over_views() -> None:
     views = sphere_views(2)
     images = off_by(views, [0.1, 0.01])
-    evaluation = evaluate(lambda camera: images[id(camera)], views, lpips=False)
+    evaluation = evaluate(lambda cameras: [images[id(camera)] for camera in cameras], views, lpips=False)
     assert [view.psnr_db for view in evaluation.views] == pytest.approx([20, 40], abs=1e-4)
     assert evaluation.psnr_db == pytest.approx(30, abs=1e-4)
     assert [view.name for view in evaluation.views] == ["train/r_0", "train/r_1"]
@@ -48,7 +49,7 @@ def test_ssim_is_absent_for_images_smaller_than_its_window() -> None:
     small = np.zeros((10, 40, 3), np.float32)
     assert ssim(small, small) is None
     view = replace(sphere_views(1)[0], image=small)
-    assert evaluate(lambda camera: small, [view], lpips=False).ssim is None
+    assert evaluate(lambda _: [small], [view], lpips=False).ssim is None
 
 
 def test_lpips_without_weights_is_absent_and_nothing_is_downloaded(
@@ -61,7 +62,7 @@ def test_lpips_without_weights_is_absent_and_nothing_is_downloaded(
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
     assert not lpips_is_available()
     views = sphere_views(1)
-    assert evaluate(lambda camera: views[0].image, views, lpips=True).lpips is None
+    assert evaluate(lambda _: [views[0].image], views, lpips=True).lpips is None
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
@@ -71,8 +72,8 @@ def test_lpips_is_reported_where_its_weights_are(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("pointrad.evaluation.lpips_is_available", lambda: True)
     monkeypatch.setattr(lpips, "LPIPS", lambda **_: network)
     views = sphere_views(1, 64, 64)
-    assert evaluate(lambda camera: views[0].image, views, lpips=True).lpips == pytest.approx(0, abs=1e-6)
-    worse = evaluate(lambda camera: 1 - views[0].image, views, lpips=True).lpips
+    assert evaluate(lambda _: [views[0].image], views, lpips=True).lpips == pytest.approx(0, abs=1e-6)
+    worse = evaluate(lambda _: [1 - views[0].image], views, lpips=True).lpips
     assert worse is not None
     assert worse > 0
 
@@ -80,10 +81,12 @@ def test_lpips_is_reported_where_its_weights_are(monkeypatch: pytest.MonkeyPatch
 def test_fps_counts_frames_per_second_after_a_warm_up() -> None:
     calls = 0
 
-    def render(camera: Camera) -> None:
+    def render(cameras: Sequence[Camera]) -> Iterator[Camera]:
         nonlocal calls
-        calls += 1
-        time.sleep(0.3 if calls == 1 else 0.02)  # the first is slow, as one that compiles is
+        for camera in cameras:
+            calls += 1
+            time.sleep(0.3 if calls == 1 else 0.02)  # the first is slow, as one that compiles is
+            yield camera
 
     cameras = [view.camera for view in sphere_views(10)]
     synchronised: list[int] = []

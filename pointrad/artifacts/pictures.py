@@ -30,7 +30,7 @@ _NEITHER, _BOTH, _LOST, _ADDED = (255, 255, 255), (200, 200, 200), (213, 94, 0),
 
 def write_comparison(path: Path, render: Render, views: Sequence[View], stage: str) -> None:
     """Draw render | truth, one row per view, as a PNG titled with the stage and labelled with view and PSNR."""
-    renders = [render(view.camera) for view in views]
+    renders = render([view.camera for view in views])
     rows = [
         _Row(f"{view.name}   {psnr_db(image, view.image):.2f} dB", [_to_bytes(image), _to_bytes(view.image)])
         for view, image in zip(views, renders, strict=True)

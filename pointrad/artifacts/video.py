@@ -42,7 +42,9 @@ def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: 
     if not cameras:
         return
     console = Console(stderr=True)
-    frames = track(cameras, "turntable", console=console, transient=True, disable=not console.is_terminal)
+    images = track(
+        render(cameras), "turntable", len(cameras), console=console, transient=True, disable=not console.is_terminal
+    )
     with replacing(path) as temporary:
         with imageio.get_writer(
             temporary,
@@ -54,8 +56,8 @@ def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: 
             ffmpeg_log_level="quiet",
             output_params=["-crf", "18", "-movflags", "+faststart"],
         ) as writer:
-            for camera in frames:
-                writer.append_data(_even_bytes(render(camera)))  # type: ignore[attr-defined]
+            for image in images:
+                writer.append_data(_even_bytes(image))  # type: ignore[attr-defined]
         written, _ = count_frames_and_secs(str(temporary))  # imageio does not say that ffmpeg failed
         if written != len(cameras):
             raise OSError(f"ffmpeg wrote {written} of {len(cameras)} frames")

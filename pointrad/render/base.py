@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -44,6 +45,13 @@ class Renderer(Protocol):
         order, and the directions at which harmonics are evaluated are constants.
         """
         ...
+
+    def render_views(self, parameters: Tensor, cameras: Sequence[Camera], harmonics: bool = True) -> Iterator[Tensor]:
+        """`render` of each camera, in order, not to be differentiated; made as they are asked for or a few ahead."""
+        for camera in cameras:
+            with torch.no_grad():
+                image = self.render(parameters, camera, harmonics)
+            yield image
 
     def synchronise(self) -> None:
         """Wait until everything rendered so far is computed."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numba
@@ -14,10 +18,13 @@ from torch import Tensor
 from pointrad import harmonics as sh
 from pointrad.cloud import BASE, HARMONICS, POSITION, ROWS
 from pointrad.render import cpu_kernels as kernels
-from pointrad.render.base import SplatSettings
+from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import pixel_directions, point_directions
 from pointrad.scene.types import Camera, Float32Array
 
+# Views of up to so many pixels are rendered a thread each: no thread waits for another at the end of each kernel. Of
+# larger ones all threads render one, since each holds some 32 bytes per pixel.
+MOST_PIXELS_PER_THREAD = 2**21
 # The place of a pair in its tile is kept in float32, which counts exactly up to here.
 MOST_SPLATS_PER_TILE = 2**24
 
@@ -194,7 +201,7 @@ def pad_gradient(gradient: Tensor, colours: Float32Array) -> Float32Array:
     return padded
 
 
-class CpuRenderer:
+class CpuRenderer(Renderer):
     """Our tile renderer on all cores; its images and gradients do not depend on the number of threads."""
 
     name = "cpu"
@@ -203,12 +210,43 @@ class CpuRenderer:
         self.settings = settings
         self.device = torch.device("cpu")
         self._splatting = Splatting(settings)
+        self._idle = SimpleQueue[Splatting]()  # those of `render_views`
 
     def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
         # An image to differentiate keeps its intermediate results; another may reuse the last one's buffers.
         keep = torch.is_grad_enabled() and parameters.requires_grad
         splatting = Splatting(self.settings) if keep else self._splatting
         image: Tensor = _Splat.apply(parameters, splatting, camera, harmonics)  # type: ignore[no-untyped-call]
+        return image
+
+    def render_views(self, parameters: Tensor, cameras: Sequence[Camera], harmonics: bool = True) -> Iterator[Tensor]:
+        threads = numba.get_num_threads()
+        if threads == 1 or not cameras or cameras[0].width * cameras[0].height > MOST_PIXELS_PER_THREAD:
+            yield from super().render_views(parameters, cameras, harmonics)
+            return
+        # With all threads, which also compiles; Numba only then knows its threading layer.
+        yield from super().render_views(parameters, cameras[:1], harmonics)
+        if numba.threading_layer() == "workqueue":  # takes no calls from several threads
+            yield from super().render_views(parameters, cameras[1:], harmonics)
+            return
+        waiting = deque[Future[Tensor]]()
+        with ThreadPoolExecutor(threads, initializer=numba.set_num_threads, initargs=(1,)) as pool:
+            for camera in cameras[1:]:
+                waiting.append(pool.submit(self._render_alone, parameters, camera, harmonics))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _render_alone(self, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
+        """`render` with buffers that no other thread has."""
+        try:
+            splatting = self._idle.get_nowait()
+        except Empty:
+            splatting = Splatting(self.settings)
+        with torch.no_grad():
+            image: Tensor = _Splat.apply(parameters, splatting, camera, harmonics)  # type: ignore[no-untyped-call]
+        self._idle.put(splatting)
         return image
 
     def synchronise(self) -> None:

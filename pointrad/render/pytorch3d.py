@@ -10,12 +10,12 @@ from torch import Tensor
 
 from pointrad import harmonics as sh
 from pointrad.cloud import POSITION
-from pointrad.render.base import SplatSettings
+from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import features, pixel_directions, project
 from pointrad.scene.types import Camera
 
 
-class Pytorch3dRenderer:
+class Pytorch3dRenderer(Renderer):
     """Renders through `rasterize_points` without bins, which PyTorch3D fills silently and can overflow.
 
     bin_size: PyTorch3D's bins in pixels after all, None for its own choice; for comparisons of speed.

@@ -12,7 +12,7 @@ from torch import Tensor
 from pointrad import harmonics as sh
 from pointrad.cloud import POSITION
 from pointrad.render import triton_kernels as kernels
-from pointrad.render.base import SplatSettings
+from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import AnyCamera, features, pixel_directions, project
 from pointrad.scene.types import Camera
 
@@ -176,7 +176,7 @@ class _Composite(torch.autograd.Function):
         return sums[..., :2].sum(dim=1).T, sums[..., 2:].flatten(1).T, None, None, None
 
 
-class TritonRenderer:
+class TritonRenderer(Renderer):
     """Our tile renderer on CUDA, or in Triton's interpreter; its results are the same bits at every call."""
 
     name = "triton"

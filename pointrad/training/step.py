@@ -161,7 +161,8 @@ class FusedStep:
         """`error_scratch`, gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
         assert isinstance(self.stage.loss, PhotometricLossConfig)
         if self._size_of_scratch != size:
-            error = kernels.error_scratch(*size[1:], self.stage.loss.shifts)
+            _, height, width = size
+            error = kernels.error_scratch(height, width, self.stage.loss.shifts)
             self._image_buffers = (error, np.zeros(padded, np.float32), np.zeros(padded[1:], np.float32))
             self._size_of_scratch = size
         return self._image_buffers

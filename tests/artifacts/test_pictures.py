@@ -24,7 +24,7 @@ def colours_of(path: Path) -> set[tuple[int, int, int]]:
 
 def test_a_comparison_holds_render_and_truth_pixel_for_pixel(tmp_path: Path) -> None:
     views = sphere_views(2, 200, 200)
-    write_comparison(tmp_path / "p" / "1_base.png", lambda camera: views[0].image, views, "base")
+    write_comparison(tmp_path / "p" / "1_base.png", lambda cameras: [views[0].image for _ in cameras], views, "base")
     sheet = imageio.imread(tmp_path / "p" / "1_base.png").astype(int)
     truth = np.rint(255 * views[1].image).astype(int)
     rendered = np.rint(255 * views[0].image).astype(int)
@@ -35,7 +35,7 @@ def test_a_comparison_holds_render_and_truth_pixel_for_pixel(tmp_path: Path) -> 
 
 def test_a_comparison_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
     views = sphere_views(3, 200, 120)
-    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views, "base")
+    write_comparison(tmp_path / "x.png", lambda cameras: [views[0].image for _ in cameras], views, "base")
     read = read_comparison(tmp_path / "x.png", 3)
     assert len(read) == 3
     for (render, truth), view in zip(read, views, strict=True):
@@ -45,14 +45,14 @@ def test_a_comparison_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
 
 def test_a_picture_of_another_make_is_no_comparison(tmp_path: Path) -> None:
     views = sphere_views(2)
-    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views, "base")
+    write_comparison(tmp_path / "x.png", lambda cameras: [views[0].image for _ in cameras], views, "base")
     with pytest.raises(ValueError, match="no sheet of 7 views"):
         read_comparison(tmp_path / "x.png", 7)
 
 
 def test_small_views_are_enlarged(tmp_path: Path) -> None:
     views = sphere_views(1)
-    write_comparison(tmp_path / "x.png", lambda camera: views[0].image, views, "init")
+    write_comparison(tmp_path / "x.png", lambda cameras: [views[0].image for _ in cameras], views, "init")
     assert Image.open(tmp_path / "x.png").width == 2 * 192 + 3 * 10
 
 

@@ -44,6 +44,12 @@ def image(view_direction: str) -> bytes:
         return CpuRenderer(settings(0.08, 10, view_direction)).render(crowd(), VIEWS[0].camera).numpy().tobytes()
 
 
+def views_at_once(view_direction: str) -> bytes:
+    renderer = CpuRenderer(settings(0.08, 10, view_direction))
+    cameras = [view.camera for view in 4 * VIEWS]
+    return b"".join(image.numpy().tobytes() for image in renderer.render_views(crowd(), cameras))
+
+
 def gradient(view_direction: str) -> bytes:
     parameters = crowd().requires_grad_()
     CpuRenderer(settings(0.08, 10, view_direction)).render(parameters, VIEWS[0].camera).square().sum().backward()
@@ -63,7 +69,7 @@ def pretrained(view_direction: str) -> bytes:
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
 @pytest.mark.parametrize("view_direction", ["point", "pixel"])
-@pytest.mark.parametrize("computed", [image, gradient, trained, pretrained])
+@pytest.mark.parametrize("computed", [image, views_at_once, gradient, trained, pretrained])
 def test_one_thread_and_all_compute_the_same_bits(computed: Callable[[str], bytes], view_direction: str) -> None:
     set_threads(1)
     alone = computed(view_direction)

@@ -107,9 +107,17 @@ def _write_pictures(run_dir: Path, variant: Variant) -> None:
     shown = {id(view.camera): view for view in views}
     brightness = 1 - 5 * variant.settings["corruption.level"]
     write_comparison(
-        run_dir / "pictures" / "2_full.png", lambda camera: brightness * shown[id(camera)].image, views, "full"
+        run_dir / "pictures" / "2_full.png",
+        lambda cameras: [brightness * shown[id(camera)].image for camera in cameras],
+        views,
+        "full",
     )
-    write_comparison(run_dir / "pictures" / "0_init.png", lambda camera: 0 * shown[id(camera)].image, views, "init")
+    write_comparison(
+        run_dir / "pictures" / "0_init.png",
+        lambda cameras: [0 * shown[id(camera)].image for camera in cameras],
+        views,
+        "init",
+    )
     (run_dir / "config.yaml").write_text(yaml.safe_dump({"artifacts": {"views": [1, 0]}}))
     (run_dir / "evaluation.json").write_text(json.dumps([_score(view) for view in views]))
 
