@@ -36,6 +36,19 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(count)
 
 
+def share_tiles(tile_start: NDArray[np.int64], threads: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Deal the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
+
+    tile_start: [tiles + 1], the first pair of each tile. Returns tiles [tiles] int64, thread after thread, and shares
+    [threads + 1] int64, where each one's begin.
+    """
+    fullest_first = np.argsort(-np.diff(tile_start), kind="stable")
+    turn = np.arange(len(fullest_first)) % (2 * threads)
+    thread = np.minimum(turn, 2 * threads - 1 - turn)
+    shares = np.concatenate([[0], np.bincount(thread, minlength=threads).cumsum()])
+    return fullest_first[np.argsort(thread, kind="stable")], shares
+
+
 class Splatting:
     """One view being splatted: everything between a cloud and its image, kept for the backward pass.
 
@@ -64,7 +77,7 @@ class Splatting:
         self.transmittance = self._buffer("transmittance", np.float32, *shape)
         self.last = self._buffer("last", np.float32, *shape)
         kernels.tile_kernels(self.channels).forward(
-            splats, self.pair_rank, self.tile_start, self.columns, self.rows, self.radius,
+            splats, self.pair_rank, self.tile_start, *self.shares, self.columns, self.radius,
             np.float32(self.settings.points_per_pixel), self.composited, self.transmittance, self.last,
         )  # fmt: skip
         return self._evaluate_harmonics(self.composited), self.transmittance
@@ -78,7 +91,7 @@ class Splatting:
         pairs = int(self.tile_start[-1])
         slots = self._buffer("slots", np.float32, pairs, self.channels + 2)
         kernels.tile_kernels(self.channels).backward(
-            self.splats, self.pair_rank, self.pair_slot, self.tile_start, self.columns, self.rows, self.radius,
+            self.splats, self.pair_rank, self.pair_slot, self.tile_start, *self.shares, self.columns, self.radius,
             self._spread_over_harmonics(gradient), behind, self.transmittance, self.last, slots,
         )  # fmt: skip
         gathered = self._buffer("gathered", np.float32, 3 + self.channels, parameters.shape[1])
@@ -128,6 +141,7 @@ class Splatting:
                 f"{most} splats in one tile, {self.tile_start[-1]} in all; the CPU renderer can hold "
                 f"{MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
             )
+        self.shares = share_tiles(self.tile_start, numba.get_num_threads())
         pairs = int(self.tile_start[-1])
         self.pair_rank = self._buffer("pair_rank", np.int32, pairs)
         self.pair_slot = self._buffer("pair_slot", np.int32, pairs)

@@ -438,28 +438,27 @@ def tile_kernels(channels: int) -> TileKernels:
                     store(f, l0 + at, select(hit, lanes(j), load(f, l0 + at)))
 
     @njit(**_PARALLEL)
-    def forward(splats, pair_rank, tile_start, columns, rows, radius, nearest, image, transmittance, last):
+    def forward(splats, pair_rank, tile_start, tiles, shares, columns, radius, nearest, image, transmittance, last):
         """Composite all tiles (spec, section 5).
 
         image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
         last pair of the tile that each pixel takes, -1 for none. H', W': the image size rounded up to whole tiles.
+        tiles, shares: as `cpu.share_tiles` deals them.
         """
-        tiles = columns * rows
-        stride = _coprime_stride(tiles)
-        for step in prange(tiles):
-            tile = (step * stride) % tiles
-            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            f = np.zeros(end, np.float32)
-            f[t0:k0] = _F1
-            f[l0:end] = -_F1
-            ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
-            composite(f, splats, ranks, np.float32(left), np.float32(top), radius, nearest)
-            line, plane = last.shape[1], last.size
-            at = top * line + left
-            for c in range(channels):
-                _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
-            _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
-            _copy_tile(f, l0, TILE_WIDTH, last, at, line)
+        for thread in prange(shares.size - 1):
+            for tile in tiles[shares[thread] : shares[thread + 1]]:
+                left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+                f = np.zeros(end, np.float32)
+                f[t0:k0] = _F1
+                f[l0:end] = -_F1
+                ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
+                composite(f, splats, ranks, np.float32(left), np.float32(top), radius, nearest)
+                line, plane = last.shape[1], last.size
+                at = top * line + left
+                for c in range(channels):
+                    _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
+                _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
+                _copy_tile(f, l0, TILE_WIDTH, last, at, line)
 
     @njit(cache=True, error_model="numpy")
     def differentiate(f, splats, ranks, pair_slots, left, top, radius, slots):
@@ -510,8 +509,8 @@ def tile_kernels(channels: int) -> TileKernels:
                 slots[slot, 2 + c] = total(sums[2 + c])
 
     @njit(**_PARALLEL)
-    def backward(splats, pair_rank, pair_slot, tile_start, columns, rows, radius, gradient, behind, transmittance, last,
-                 slots):  # fmt: skip
+    def backward(splats, pair_rank, pair_slot, tile_start, tiles, shares, columns, radius, gradient, behind,
+                 transmittance, last, slots):  # fmt: skip
         """Gradients of every pair: slots [P, 2 + channels] out, with respect to u, v and the channels.
 
         gradient: [channels, H', W'] of the loss with respect to `image`. behind: [H', W'], the gradient's product
@@ -521,38 +520,23 @@ def tile_kernels(channels: int) -> TileKernels:
         pixel's gradient g is carried. T is recovered by dividing by q = 1 - w, which loses no precision since forward
         multiplied by the same q.
         """
-        tiles = columns * rows
-        stride = _coprime_stride(tiles)
-        for step in prange(tiles):
-            tile = (step * stride) % tiles
-            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            line, plane = last.shape[1], last.size
-            at = top * line + left
-            f = np.empty(end, np.float32)
-            for c in range(channels):
-                _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
-            _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
-            _copy_tile(behind, at, line, f, k0, TILE_WIDTH)
-            _copy_tile(last, at, line, f, l0, TILE_WIDTH)
-            pairs = slice(tile_start[tile], tile_start[tile + 1])
-            differentiate(
-                f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, slots
-            )
+        for thread in prange(shares.size - 1):
+            for tile in tiles[shares[thread] : shares[thread + 1]]:
+                left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+                line, plane = last.shape[1], last.size
+                at = top * line + left
+                f = np.empty(end, np.float32)
+                for c in range(channels):
+                    _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
+                _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
+                _copy_tile(behind, at, line, f, k0, TILE_WIDTH)
+                _copy_tile(last, at, line, f, l0, TILE_WIDTH)
+                pairs = slice(tile_start[tile], tile_start[tile + 1])
+                differentiate(
+                    f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, slots
+                )
 
     return TileKernels(forward, backward)
-
-
-@njit(cache=True)
-def _coprime_stride(tiles):
-    """A stride that visits all tiles once and spreads neighbours over the threads, whose shares are contiguous."""
-    stride = max(np.int64(tiles * 0.618), 1)
-    while True:
-        a, b = stride, tiles
-        while b:
-            a, b = b, a % b
-        if a == 1:
-            return stride
-        stride += 1
 
 
 @njit(**_PARALLEL)
