@@ -29,7 +29,7 @@ SCHEDULE = ScheduleConfig.model_validate(
     yaml.safe_load((Path(__file__).resolve().parents[1] / "conf" / "schedule" / "paper.yaml").read_text())
 )
 STAGE = SCHEDULE.stages["refine_2"]
-DECAY = STAGE.lr_decay ** (STAGE.epochs // 2)  # half-way through the stage
+DECAY = STAGE.decay(STAGE.epochs // 2)  # half-way through the stage
 VIEWS = 8
 CAMERA_ANGLE_X = 0.6911112  # NeRF-synthetic's
 CAMERA_DISTANCE = 4.0311

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -305,25 +306,64 @@ class PruneUnsupportedConfig(Config):
     share: Share
 
 
+class ReplenishConfig(Config):
+    """Drop the points that hardly show in the training images, and copy those that show most.
+
+    least: what a point must show on average over the views, as a share of what it would show with nothing before it.
+    growth: how many points there are afterwards for each one before.
+    """
+
+    op: Literal["replenish"]
+    least: Share
+    growth: Positive
+
+
+class ClearHarmonicsConfig(Config):
+    """Start from harmonics of 0 instead of the random ones that the published code starts from."""
+
+    op: Literal["clear_harmonics"]
+
+
 Operation = Annotated[
-    RemoveOutliersConfig | DuplicateConfig | DropFaintHarmonicsConfig | PruneUnsupportedConfig,
+    RemoveOutliersConfig
+    | DuplicateConfig
+    | DropFaintHarmonicsConfig
+    | PruneUnsupportedConfig
+    | ReplenishConfig
+    | ClearHarmonicsConfig,
     Field(discriminator="op"),
 ]
 
 
+class CosineConfig(Config):
+    """Down half a cosine over the epochs of a stage, towards this share of the rate that it begins with."""
+
+    cosine_to: PositiveShare
+
+
 class StageConfig(Config):
-    """A stage of training; each starts a fresh optimiser and decays its learning rates by `lr_decay` per epoch."""
+    """A stage of training; each starts a fresh optimiser.
+
+    lr_decay: of both learning rates, by a factor per epoch or along a curve.
+    """
 
     enabled: bool
     epochs: Annotated[int, Field(ge=0)]
     harmonics: bool
     colour_lr: NonNegative
     position_lr: NonNegative
-    lr_decay: PositiveShare
+    lr_decay: PositiveShare | CosineConfig
     downscale: Count
     loss: Annotated[PhotometricLossConfig | SilhouetteLossConfig, Field(discriminator="name")]
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
+
+    def decay(self, epoch: int) -> float:
+        """The learning rates of this epoch of the stage, the first being 0, as a share of the first's."""
+        if isinstance(self.lr_decay, CosineConfig):
+            least = self.lr_decay.cosine_to
+            return least + (1 - least) * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        return self.lr_decay**epoch
 
 
 class AdamConfig(Config):

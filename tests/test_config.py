@@ -145,6 +145,7 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("schedule.stages.base.epochs", "many", "valid integer"),
         ("schedule.stages.base.colour_lr", -1e-3, "greater than or equal to 0"),
         ("schedule.stages.base.lr_decay", 0, "greater than 0"),
+        ("schedule.stages.base.lr_decay", {"cosine_to": 2}, "less than or equal to 1"),
         ("schedule.stages.base.loss.gradient_weight", -1, "greater than or equal to 0"),
         ("schedule.stages.position_pretraining.loss.ridge", -1, "greater than or equal to 0"),
         ("schedule.stages.base.loss.name", "l1", "'photometric', 'silhouette'"),

@@ -8,18 +8,20 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from pointrad.cloud import Cloud
+from pointrad.cloud import HARMONICS, Cloud
 from pointrad.config import (
+    ClearHarmonicsConfig,
     DropFaintHarmonicsConfig,
     DuplicateConfig,
     Operation,
     PruneUnsupportedConfig,
     RemoveOutliersConfig,
+    ReplenishConfig,
 )
 from pointrad.errors import UserError
 from pointrad.render import Renderer
 from pointrad.scene.types import View
-from pointrad.training.pruning import prune_unsupported
+from pointrad.training.contributions import prune_unsupported, replenish
 
 
 def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Cloud:
@@ -33,6 +35,11 @@ def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: R
             result = drop_faint_harmonics(cloud, operation.quantile)
         case PruneUnsupportedConfig():
             result = prune_unsupported(cloud, operation, views, renderer)
+        case ReplenishConfig():
+            result = replenish(cloud, operation, views, renderer)
+        case ClearHarmonicsConfig():
+            result = Cloud(cloud.parameters.clone())
+            result.parameters[HARMONICS] = 0
     if len(result) == 0:
         raise UserError(f"schedule: operation {operation.op} left none of {len(cloud)} points; soften {operation}")
     return result

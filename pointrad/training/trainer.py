@@ -133,7 +133,7 @@ class _Training:
         try:
             for index in self._order(len(training))[len(earlier) :]:
                 camera, target = training[index]
-                losses.append(step(camera, memory.unpacked(target), stage.lr_decay**stage_epoch))
+                losses.append(step(camera, memory.unpacked(target), stage.decay(stage_epoch)))
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
         except Preempted:
             self.state.losses = [*earlier, *_read(losses)]
@@ -156,7 +156,7 @@ class _Training:
                 f"{len(cloud)} points have parameters that are not finite; lower "
                 f"schedule.stages.{name}.colour_lr (found {stage.colour_lr}) or position_lr (found {stage.position_lr})"
             )
-        decay = stage.lr_decay ** (progress.stage_epoch - 1)
+        decay = stage.decay(progress.stage_epoch - 1)
         self.listener.on_epoch(
             EpochRecord(
                 epoch=progress.epoch,

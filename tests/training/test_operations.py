@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from pointrad.cloud import HARMONICS, Cloud
-from pointrad.config import DropFaintHarmonicsConfig, DuplicateConfig, Operation, RemoveOutliersConfig
+from pointrad.config import (
+    ClearHarmonicsConfig,
+    DropFaintHarmonicsConfig,
+    DuplicateConfig,
+    Operation,
+    RemoveOutliersConfig,
+)
 from pointrad.errors import UserError
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer
@@ -91,3 +97,11 @@ def test_drop_faint_harmonics_keeps_the_points_from_the_quantile_of_norms_up(qua
 def test_an_operation_that_leaves_no_point_is_an_error() -> None:
     with pytest.raises(UserError, match="operation duplicate left none of 0 points"):
         apply(DuplicateConfig(op="duplicate", copies=2), Cloud(torch.zeros(33, 0)))
+
+
+def test_clearing_harmonics_changes_nothing_else() -> None:
+    cloud = at(grid())
+    cleared = apply(ClearHarmonicsConfig(op="clear_harmonics"), cloud)
+    assert (cleared.parameters[HARMONICS] == 0).all()
+    assert torch.equal(cleared.parameters[: HARMONICS.start], cloud.parameters[: HARMONICS.start])
+    assert (cloud.parameters[HARMONICS] != 0).any()

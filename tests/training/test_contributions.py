@@ -1,7 +1,8 @@
-"""Points that no training image speaks for are pruned."""
+"""Points go and multiply by what they contribute to the training images."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 import torch
 
 from pointrad.cloud import Cloud
-from pointrad.config import PruneUnsupportedConfig
+from pointrad.config import PruneUnsupportedConfig, ReplenishConfig
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.oracle import render as oracle
 from pointrad.scene.types import View
-from pointrad.training.pruning import contributions, prune_unsupported
+from pointrad.training.contributions import contributions, prune_unsupported, replenish
 from tests.scenes import sphere_views
 
 VIEWS = sphere_views(12, 64, 48)
@@ -79,3 +80,36 @@ def test_contributions_are_the_compositing_weights_summed_over_pixels(name: str)
         wanted = float((image[..., 0].numpy() * pixels).sum())
         found = everywhere if name == "all" else shown
         assert found[point].item() == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+
+
+def replenished(cloud: Cloud, least: float, growth: float) -> Cloud:
+    return replenish(cloud, ReplenishConfig(op="replenish", least=least, growth=growth), VIEWS, renderer())
+
+
+def test_replenishing_drops_what_is_hidden_and_copies_what_shows_most() -> None:
+    surface, inside = shell(0.5, 3000), shell(0.1, 100)
+    cloud = Cloud(torch.cat([inside.parameters, surface.parameters], dim=1))
+    grown = replenished(cloud, 0.002, 1.2)
+    radii = grown.positions.norm(dim=0)
+    kept = int((contributions(cloud, VIEWS, renderer())[1] >= 0.002 * len(VIEWS) * math.pi * 3.2**2 / 2).sum())
+    assert len(grown) == round(1.2 * 3100)
+    assert (radii > 0.4).all()
+    assert torch.equal(grown.parameters[:, :kept].unique(dim=1), grown.parameters.unique(dim=1))
+    shown = contributions(cloud, VIEWS, renderer())[1][100:].sort(descending=True).values
+    copies = grown.parameters[:, kept:]
+    of_copies = torch.stack([(surface.parameters == copy[:, None]).all(dim=0).nonzero()[0, 0] for copy in copies.T])
+    torch.testing.assert_close(contributions(cloud, VIEWS, renderer())[1][100:][of_copies], shown[: len(of_copies)])
+
+
+def test_replenishing_copies_a_point_as_often_as_it_takes() -> None:
+    grown = replenished(at((0.0, 0.0, 0.5), (0.0, 0.0, 50.0)), 0.002, 2.5)
+    assert len(grown) == 5
+    assert torch.equal(grown.positions, torch.tensor([[0.0], [0.0], [0.5]]).repeat(1, 5))
+
+
+def test_points_that_all_show_are_all_kept_whatever_the_growth() -> None:
+    assert torch.equal(replenished(shell(0.5), 0.0, 0.5).parameters, shell(0.5).parameters)
+
+
+def test_no_points_are_made_of_none() -> None:
+    assert len(replenished(at((0.0, 0.0, 50.0)), 0.002, 2.0)) == 0

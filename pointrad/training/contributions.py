@@ -1,14 +1,15 @@
-"""Which points the training images speak for."""
+"""What points contribute to the training images, and which of them stay for it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from pointrad.cloud import BASE, Cloud
-from pointrad.config import PruneUnsupportedConfig
+from pointrad.config import PruneUnsupportedConfig, ReplenishConfig
 from pointrad.evidence import BACKGROUND_TOLERANCE
 from pointrad.render import Renderer
 from pointrad.scene.types import View
@@ -22,6 +23,22 @@ def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Seque
     """
     supported, everywhere = contributions(cloud, views, renderer)
     return cloud.select((everywhere > 0) & (supported >= config.share * everywhere))
+
+
+def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], renderer: Renderer) -> Cloud:
+    """Without the points that hardly show, and with copies of those that show most, behind all that are kept.
+
+    A splat of r pixels that nothing hides has weights that sum to pi r^2 / 2 (the integral of 1 - d^2 / r^2). Copies
+    are equal to their originals and part as they train, as the published refinement's do.
+    """
+    shown = contributions(cloud, views, renderer)[1]
+    unhidden = sum(math.pi * renderer.settings.radius_in_pixels(view.camera) ** 2 / 2 for view in views)
+    enough = shown >= config.least * unhidden
+    kept = cloud.select(enough)
+    copies = max(round(config.growth * len(cloud)) - len(kept), 0) if len(kept) else 0
+    order = torch.argsort(shown[enough], descending=True, stable=True)
+    copied = order[torch.arange(copies, device=order.device) % max(len(kept), 1)]
+    return Cloud(torch.cat([kept.parameters, kept.parameters[:, copied]], dim=1))
 
 
 def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> tuple[Tensor, Tensor]:
