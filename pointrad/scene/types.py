@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Camera:
         """[3] float64, the camera centre in world units."""
         return self.camera_to_world[:3, 3]
 
-    @property
+    @cached_property
     def world_to_image(self) -> Float64Array:
         """[3, 4] float64 rows (x, y, z): a world point's image-axes coordinates (x right, y down, z depth > 0 ahead).
 

@@ -113,13 +113,17 @@ class FusedStep:
         self.cloud, self.settings, self.stage, self.adam = cloud, settings, stage, adam
         self.steps = 0
         self.first, self.second = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
+        # The same memory as NumPy sees it.
+        self._parameters, self._first, self._second = (
+            values.numpy() for values in (cloud.parameters, self.first, self.second)
+        )
         self._splatting = Splatting(settings)
         self._background = np.asarray(settings.background, np.float32)
         self._image_buffers: tuple[np.ndarray, ...] = ()
         self._size_of_scratch: tuple[int, ...] = ()
 
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
-        parameters = self.cloud.parameters.numpy()
+        parameters = self._parameters
         image, transmittance = self._splatting.forward(parameters, camera, self.stage.harmonics)
         if isinstance(self.stage.loss, PhotometricLossConfig):
             loss, mse, gradient, behind = self._photometric(image, transmittance, target)
@@ -130,7 +134,7 @@ class FusedStep:
         if weight:
             loss += weight * float(self.cloud.positions.square().mean())
         self._adam(parameters, gathered, camera, decay, 2 * weight / max(3 * len(self.cloud), 1))
-        return torch.tensor([loss, mse], dtype=torch.float64)
+        return torch.from_numpy(np.array([loss, mse]))
 
     def _photometric(
         self, image: np.ndarray, transmittance: np.ndarray, target: Tensor
@@ -172,7 +176,7 @@ class FusedStep:
         adam, stage = self.adam, self.stage
         step_size = decay / (1 - adam.beta1**self.steps)
         kernels.adam(
-            parameters, gathered, self.first.numpy(), self.second.numpy(), camera.position.astype(np.float32),
+            parameters, gathered, self._first, self._second, camera.position.astype(np.float32),
             stage.harmonics, np.float32(stage.position_lr * step_size), np.float32(stage.colour_lr * step_size),
             np.float32(adam.beta1), np.float32(adam.beta2), np.float32((1 - adam.beta2**self.steps) ** -0.5),
             np.float32(adam.epsilon), np.float32(ridge),
