@@ -60,14 +60,19 @@ class Splatting:
         self.settings = settings
         self._buffers: dict[str, NDArray[Any]] = {}
 
-    def forward(self, parameters: Float32Array, camera: Camera, harmonics: bool) -> tuple[Float32Array, Float32Array]:
-        """Composite `parameters` [33, N]; returns the image [3, H', W'] without background and its transmittance."""
+    def forward(
+        self, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool = True
+    ) -> tuple[Float32Array, Float32Array]:
+        """Composite `parameters` [33, N]; returns the image [3, H', W'] without background and its transmittance.
+
+        Only after a differentiable one can `backward` follow.
+        """
         self.camera = camera
         per_pixel = harmonics and self.settings.view_direction == "pixel"
         self.channels = 30 if per_pixel else 3
         self.splats = splats = self._buffer("splats", np.float32, parameters.shape[1], self.channels + 2)
         self._project_and_sort(parameters)
-        self._bin()
+        self._bin(differentiable)
         if per_pixel:
             kernels.pack_coefficients(parameters, self.rank_of, splats)
         else:
@@ -124,12 +129,12 @@ class Splatting:
         )
         self.order = order[int(swapped)]
 
-    def _bin(self) -> None:
+    def _bin(self, differentiable: bool) -> None:
         count = self.u.size
         self.columns = -(-self.camera.width // kernels.TILE_WIDTH)
         self.rows = -(-self.camera.height // kernels.TILE_HEIGHT)
         self.rank_of = self._buffer("rank_of", np.int32, count)
-        self.slot_start = self._buffer("slot_start", np.int64, count + 1)
+        self.slot_start = self._buffer("slot_start", np.int64, count + 1 if differentiable else 0)
         places = self._buffer("places", np.int64, numba.get_num_threads(), self.rows * self.columns)
         grid = (self.radius, self.columns, self.rows)
         self.tile_start = kernels.count_pairs(
@@ -144,7 +149,7 @@ class Splatting:
         self.shares = share_tiles(self.tile_start, numba.get_num_threads())
         pairs = int(self.tile_start[-1])
         self.pair_rank = self._buffer("pair_rank", np.int32, pairs)
-        self.pair_slot = self._buffer("pair_slot", np.int32, pairs)
+        self.pair_slot = self._buffer("pair_slot", np.int32, pairs if differentiable else 0)
         kernels.fill_pairs(
             self.order, self.visible, self.splats, *grid, self.slot_start, places, self.pair_rank, self.pair_slot
         )
@@ -180,16 +185,20 @@ class Splatting:
         return held[:size].reshape(shape)
 
 
+def _shown(splatting: Splatting, image: Float32Array, transmittance: Float32Array) -> Tensor:
+    """[H, W, 3], what `forward` returned over the background and clamped."""
+    shown = np.empty((3, splatting.camera.height, splatting.camera.width), np.float32)
+    kernels.show(image, transmittance, np.asarray(splatting.settings.background, np.float32), shown)
+    return torch.from_numpy(shown).permute(1, 2, 0)
+
+
 class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, splatting: Splatting, camera: Camera, harmonics: bool) -> Tensor:
         values = parameters.detach().contiguous().numpy()
         image, transmittance = splatting.forward(values, camera, harmonics)
-        background = np.asarray(splatting.settings.background, np.float32)
-        shown = np.empty((3, camera.height, camera.width), np.float32)
-        kernels.show(image, transmittance, background, shown)
         ctx.splatting, ctx.values, ctx.image, ctx.harmonics = splatting, values, image, harmonics
-        return torch.from_numpy(shown).permute(1, 2, 0)
+        return _shown(splatting, image, transmittance)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -204,6 +213,12 @@ class _Splat(torch.autograd.Function):
             directions = point_directions(torch.from_numpy(values[POSITION]), splatting.camera)
             full[HARMONICS] = (sh.basis(directions)[:, None] * full[BASE]).flatten(0, 1)
         return full, None, None, None
+
+
+def _render(splatting: Splatting, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
+    """The image [H, W, 3] alone."""
+    values = parameters.detach().contiguous().numpy()
+    return _shown(splatting, *splatting.forward(values, camera, harmonics, differentiable=False))
 
 
 def pad_gradient(gradient: Tensor, colours: Float32Array) -> Float32Array:
@@ -228,9 +243,9 @@ class CpuRenderer(Renderer):
 
     def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
         # An image to differentiate keeps its intermediate results; another may reuse the last one's buffers.
-        keep = torch.is_grad_enabled() and parameters.requires_grad
-        splatting = Splatting(self.settings) if keep else self._splatting
-        image: Tensor = _Splat.apply(parameters, splatting, camera, harmonics)  # type: ignore[no-untyped-call]
+        if not (torch.is_grad_enabled() and parameters.requires_grad):
+            return _render(self._splatting, parameters, camera, harmonics)
+        image: Tensor = _Splat.apply(parameters, Splatting(self.settings), camera, harmonics)  # type: ignore[no-untyped-call]
         return image
 
     def render_views(self, parameters: Tensor, cameras: Sequence[Camera], harmonics: bool = True) -> Iterator[Tensor]:
@@ -238,14 +253,16 @@ class CpuRenderer(Renderer):
         if threads == 1 or not cameras or cameras[0].width * cameras[0].height > MOST_PIXELS_PER_THREAD:
             yield from super().render_views(parameters, cameras, harmonics)
             return
-        # With all threads, which also compiles; Numba only then knows its threading layer.
-        yield from super().render_views(parameters, cameras[:1], harmonics)
+        if not self._idle.qsize():  # the first time, with all threads: only then does Numba know its threading layer
+            self._idle.put(Splatting(self.settings))
+            yield from super().render_views(parameters, cameras[:1], harmonics)
+            cameras = cameras[1:]
         if numba.threading_layer() == "workqueue":  # takes no calls from several threads
-            yield from super().render_views(parameters, cameras[1:], harmonics)
+            yield from super().render_views(parameters, cameras, harmonics)
             return
         waiting = deque[Future[Tensor]]()
         with ThreadPoolExecutor(threads, initializer=numba.set_num_threads, initargs=(1,)) as pool:
-            for camera in cameras[1:]:
+            for camera in cameras:
                 waiting.append(pool.submit(self._render_alone, parameters, camera, harmonics))
                 if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
@@ -258,8 +275,7 @@ class CpuRenderer(Renderer):
             splatting = self._idle.get_nowait()
         except Empty:
             splatting = Splatting(self.settings)
-        with torch.no_grad():
-            image: Tensor = _Splat.apply(parameters, splatting, camera, harmonics)  # type: ignore[no-untyped-call]
+        image = _render(splatting, parameters, camera, harmonics)
         self._idle.put(splatting)
         return image
 

@@ -195,9 +195,9 @@ def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot
     """Count the tiles of each splat and the splats of each tile, and turn both counts into starting places.
 
     splats: [total, 2 + channels] out, its first two columns: u and v of each rank. rank_of: [N] int32 out, the rank of
-    each point, -1 if hidden. slot_start: [N + 1] int64 out, the first slot of each point; hidden ones have none.
-    pairs_per_tile: [chunks, tiles] int64 out, where each chunk of ranks begins to write in each tile.
-    Returns tile_start [tiles + 1] int64.
+    each point, -1 if hidden. slot_start: [N + 1] int64 out, the first slot of each point, of which hidden ones have
+    none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64 out, where each chunk of
+    ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
     """
     tiles = rows * columns
     chunks = pairs_per_tile.shape[0]
@@ -221,7 +221,8 @@ def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot
                     if _touches(x, y, radius, column, row):
                         counts[row * columns + column] += 1
                         touched += 1
-            slot_start[i + 1] = touched
+            if slot_start.size:
+                slot_start[i + 1] = touched
     at = 0
     for i in range(slot_start.size):
         at += slot_start[i]
@@ -240,14 +241,14 @@ def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot
 
 @njit(**_PARALLEL)
 def fill_pairs(order, total, splats, radius, columns, rows, slot_start, pairs_per_tile, pair_rank, pair_slot):
-    """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32."""
+    """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32; the latter is empty if slot_start is."""
     chunks = pairs_per_tile.shape[0]
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         places = pairs_per_tile[chunk]
         for rank in range(start, stop):
             x, y = splats[rank, 0], splats[rank, 1]
-            slot = slot_start[order[rank]]
+            slot = slot_start[order[rank]] if slot_start.size else 0
             first_column, last_column = _tile_range(x, radius, TILE_WIDTH, columns)
             first_row, last_row = _tile_range(y, radius, TILE_HEIGHT, rows)
             for row in range(first_row, last_row + 1):
@@ -257,7 +258,8 @@ def fill_pairs(order, total, splats, radius, columns, rows, slot_start, pairs_pe
                         place = places[tile]
                         places[tile] = place + 1
                         pair_rank[place] = rank
-                        pair_slot[place] = slot
+                        if pair_slot.size:
+                            pair_slot[place] = slot
                         slot += 1
 
 
