@@ -310,12 +310,12 @@ class ReplenishConfig(Config):
     """Drop the points that hardly show in the training images, and copy those that show most.
 
     least: what a point must show on average over the views, as a share of what it would show with nothing before it.
-    growth: how many points there are afterwards for each one before; 0 copies none.
+    growth: how many points there are afterwards for each one that stays; 1 copies none.
     """
 
     op: Literal["replenish"]
     least: Share
-    growth: NonNegative
+    growth: Annotated[Positive, Field(ge=1)]
 
 
 class ClearHarmonicsConfig(Config):

@@ -35,7 +35,7 @@ def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], rend
     unhidden = sum(math.pi * renderer.settings.radius_in_pixels(view.camera) ** 2 / 2 for view in views)
     enough = shown >= config.least * unhidden
     kept = cloud.select(enough)
-    copies = max(round(config.growth * len(cloud)) - len(kept), 0) if len(kept) else 0
+    copies = round((config.growth - 1) * len(kept))
     order = torch.argsort(shown[enough], descending=True, stable=True)
     copied = order[torch.arange(copies, device=order.device) % max(len(kept), 1)]
     return Cloud(torch.cat([kept.parameters, kept.parameters[:, copied]], dim=1))
