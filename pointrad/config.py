@@ -12,7 +12,16 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pointrad.errors import UserError
 from pointrad.scene.types import Split
@@ -341,6 +350,13 @@ class CosineConfig(Config):
     cosine_to: PositiveShare
 
 
+Decay = Annotated[
+    Annotated[PositiveShare, Tag("factor")] | Annotated[CosineConfig, Tag("curve")],
+    # Else a wrong factor would also be told that it is no curve.
+    Discriminator(lambda value: "curve" if isinstance(value, dict | CosineConfig) else "factor"),
+]
+
+
 class StageConfig(Config):
     """A stage of training; each starts a fresh optimiser.
 
@@ -352,7 +368,7 @@ class StageConfig(Config):
     harmonics: bool
     colour_lr: NonNegative
     position_lr: NonNegative
-    lr_decay: PositiveShare | CosineConfig
+    lr_decay: Decay
     downscale: Count
     loss: Annotated[PhotometricLossConfig | SilhouetteLossConfig, Field(discriminator="name")]
     before: tuple[Operation, ...]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
-from pointrad.config import RunConfig, StageConfig
+from pointrad.config import CosineConfig, RunConfig, StageConfig
 from pointrad.errors import UserError
 from tests.runs import REPOSITORY, composed, config, groups
 
@@ -325,3 +325,18 @@ class TestIdentity:
 def test_the_recorded_configuration_is_the_configuration(tmp_path: Path) -> None:
     found = config("dataset=blender", f"dataset.root={tmp_path}", "schedule=report")
     assert RunConfig.parse(found.model_dump(mode="json")) == found
+
+
+class TestLearningRates:
+    def stage(self, decay: object) -> StageConfig:
+        return config("schedule=paper").schedule.stages["base"].model_copy(update={"lr_decay": decay, "epochs": 10})
+
+    def test_a_factor_is_applied_once_an_epoch(self) -> None:
+        assert [self.stage(0.5).decay(epoch) for epoch in range(3)] == [1, 0.5, 0.25]
+
+    def test_a_cosine_falls_ever_from_all_to_its_share(self) -> None:
+        rates = [self.stage(CosineConfig(cosine_to=0.1)).decay(epoch) for epoch in range(11)]
+        assert rates[0] == 1
+        assert rates[5] == pytest.approx(0.55)
+        assert rates[10] == pytest.approx(0.1)
+        assert rates == sorted(rates, reverse=True)
