@@ -8,7 +8,7 @@ import subprocess
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from launcher.study import override, run_config
-from pointrad.config import CorruptionsConfig, RunConfig
+from pointrad.config import CorruptionsConfig, Operation, RunConfig
 from pointrad.study.config import SweepConfig
 from pointrad.study.plan import expand
 from sweep import ACTIONS
@@ -134,11 +134,22 @@ def test_the_table_of_options_is_complete() -> None:
     assert [option for option in PUBLISHED_OPTIONS if f"| `--{option}` |" not in text] == []
 
 
+def rows_of_codes(section: str) -> dict[str, set[str]]:
+    """First cell and codes of the second, of the table rows in this section of docs/configuration.md."""
+    text = (ROOT / "docs" / "configuration.md").read_text().split(f"## {section}")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)*) ?\|", text, re.MULTILINE)
+    return {first: set(re.findall(r"`(\w+)`", codes)) for first, codes in rows}
+
+
 def test_configuration_document_lists_every_choice() -> None:
-    text = (ROOT / "docs" / "configuration.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE))
     choices = {group: {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} for group in groups()}
-    assert {group: set(re.findall(r"`(\w+)`", row)) for group, row in rows.items()} == choices
+    assert rows_of_codes("Groups") == choices
+
+
+def test_configuration_document_lists_every_operation_with_its_values() -> None:
+    kinds = get_args(get_args(Operation)[0])
+    operations = {get_args(kind.model_fields["op"].annotation)[0]: {*kind.model_fields} - {"op"} for kind in kinds}
+    assert rows_of_codes("Stages and operations") == operations
 
 
 def test_cluster_document_lists_every_launcher_profile() -> None:
