@@ -145,7 +145,6 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("schedule.stages.base.epochs", "many", "valid integer"),
         ("schedule.stages.base.colour_lr", -1e-3, "greater than or equal to 0"),
         ("schedule.stages.base.lr_decay", 0, "greater than 0"),
-        ("schedule.stages.base.lr_decay", {"cosine_to": 2}, "less than or equal to 1"),
         ("schedule.stages.base.loss.gradient_weight", -1, "greater than or equal to 0"),
         ("schedule.stages.position_pretraining.loss.ridge", -1, "greater than or equal to 0"),
         ("schedule.stages.base.loss.name", "l1", "'photometric', 'silhouette'"),
@@ -340,3 +339,7 @@ class TestLearningRates:
         assert rates[5] == pytest.approx(0.55)
         assert rates[10] == pytest.approx(0.1)
         assert rates == sorted(rates, reverse=True)
+
+    def test_a_share_that_is_none_is_explained_without_a_word_on_factors(self) -> None:
+        with pytest.raises(UserError, match=r"^schedule.stages.base.lr_decay.cosine_to: found 2; .* equal to 1$"):
+            RunConfig.parse(altered("schedule.stages.base.lr_decay", {"cosine_to": 2}))
