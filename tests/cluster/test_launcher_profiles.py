@@ -90,7 +90,8 @@ def test_a_run_that_reaches_its_time_limit_is_requeued_and_goes_on_as_if_nothing
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # until SLURM's signal, 20 s ahead of its limit or a little earlier, lets it go on
         assert process.wait(timeout=240) == 0
-    assert read_status(there).attempts == 2
+    # Twice or more: SLURM may send its signal up to a minute early, so also to a run that has just gone on.
+    assert read_status(there).attempts >= 2
 
     run(config(*settings), tmp_path / "here")
     assert metrics(there) == metrics(tmp_path / "here")
