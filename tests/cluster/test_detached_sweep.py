@@ -77,6 +77,7 @@ def survived(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytest
     return Survived(study, here, ended(second), victims, spoilt)
 
 
+@pytest.mark.slow  # four minutes: `pytest -m slow tests/cluster`
 class TestAnArrayToWhichEverythingHappens:
     def test_all_runs_but_the_failing_one_finish(self, survived: Survived) -> None:
         assert len(survived.study.done) == 23
