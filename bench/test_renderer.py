@@ -49,8 +49,8 @@ Benchmark = Any  # pytest-benchmark is untyped
 
 def _rounds(case: Case) -> int:
     """Calls per sitting: many where a call is short, at least three."""
-    fewest, most = (3, 10) if case.what == "views" else (3, 40)
-    return max(fewest, min(most, int(3e6 / (case.points + 20 * (case.size**2 / 16)))))
+    most = 10 if case.what == "views" else 40
+    return max(3, min(most, int(3e6 / (case.points + 20 * (case.size**2 / 16)))))
 
 
 @pytest.mark.parametrize("sitting", range(SITTINGS))

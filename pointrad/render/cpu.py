@@ -249,15 +249,9 @@ class CpuRenderer(Renderer):
         return image
 
     def render_views(self, parameters: Tensor, cameras: Sequence[Camera], harmonics: bool = True) -> Iterator[Tensor]:
-        threads = numba.get_num_threads()
-        if threads == 1 or not cameras or cameras[0].width * cameras[0].height > MOST_PIXELS_PER_THREAD:
-            yield from super().render_views(parameters, cameras, harmonics)
-            return
-        if not self._idle.qsize():  # the first time, with all threads: only then does Numba know its threading layer
-            self._idle.put(Splatting(self.settings))
-            yield from super().render_views(parameters, cameras[:1], harmonics)
-            cameras = cameras[1:]
-        if numba.threading_layer() == "workqueue":  # takes no calls from several threads
+        threads = numba.get_num_threads()  # which also starts them, so that Numba knows its threading layer
+        large = any(camera.width * camera.height > MOST_PIXELS_PER_THREAD for camera in cameras)
+        if threads == 1 or large or numba.threading_layer() == "workqueue":  # takes no calls from several threads
             yield from super().render_views(parameters, cameras, harmonics)
             return
         waiting = deque[Future[Tensor]]()

@@ -570,15 +570,6 @@ def gather(parameters, world_to_image, focal, slot_start, slots, gradient):
             gradient[2, i] = m[0, 2] * dx + m[1, 2] * dy + m[2, 2] * dz
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def _shown(colour, transmittance, background):
-    """What is shown of a pixel: over the background, clamped."""
-    colour = colour + transmittance * background
-    # Not the other way round, which would turn NaN into black and hide that training diverged.
-    colour = _F0 if colour < _F0 else colour
-    return _F1 if colour > _F1 else colour
-
-
 @njit(**_PARALLEL)
 def show(image, transmittance, background, shown):
     """shown [3, H, W] out: an image [3, H', W'] and its transmittance [H', W'] over the background, clamped."""
@@ -586,7 +577,10 @@ def show(image, transmittance, background, shown):
     for y in prange(height):
         for c in range(channels):
             for x in range(width):
-                shown[c, y, x] = _shown(image[c, y, x], transmittance[y, x], background[c])
+                colour = image[c, y, x] + transmittance[y, x] * background[c]
+                # Not the other way round, which would turn NaN into black and hide that training diverged.
+                colour = _F0 if colour < _F0 else colour
+                shown[c, y, x] = _F1 if colour > _F1 else colour
 
 
 def error_scratch(height: int, width: int, shifts: Sequence[int]) -> Float32Array:
