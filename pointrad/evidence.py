@@ -31,17 +31,20 @@ _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
 _CONTRADICTION = 0.01  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
+_DOUBTS = (0.0, 0.03, 0.1)  # shares of the views that vote or veto at a point, which may be wrong to see background
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What each pixel of the views says; where neither holds, it tells nothing.
+    """What each pixel of the views says: [V, H, W] bool each.
 
-    seen_object, seen_background: [V, H, W] bool. cut_off: [V, H, W] bool, where the image shows the background, but
-    perhaps only because a wrong mask cut off what was there.
+    votes: the view votes for what it sees there. seen_object: what silhouettes of the object must cover; of a vote that
+    may be a mask's error that is not asked. seen_background: what it sees there is empty, however many vote for it.
+    cut_off: the image shows the background, but perhaps only because a wrong mask cut off what was there.
     """
 
     views: tuple[View, ...]
+    votes: Pixels
     seen_object: Pixels
     seen_background: Pixels
     cut_off: Pixels
@@ -52,33 +55,37 @@ def gather_evidence(views: Sequence[View], background: tuple[float, float, float
 
     background: the RGB that shows where there is no object.
 
-    An image whose border mostly shows the background has a clean one, so everything else in it is the object. If the
-    images then contradict each other, wrong masks have cut them, and their background tells something inside their
-    masks only. Of photographs with surroundings, the object is what also lies in the mask.
+    An image whose border mostly shows the background has a clean one, so everything else in it is the object and
+    background is empty. If the images then contradict each other, either wrong masks have cut them, and their background
+    tells something inside their masks only; or the object has spots of the background's colour, and only where masks say
+    the same does background vote against a point. Of photographs with surroundings, the object is what also lies in the
+    mask.
     """
     images = np.stack([view.image for view in views])
     differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
     empty: Pixels = np.less_equal(differences, BACKGROUND_TOLERANCE)
     nowhere = np.zeros_like(empty)
-    if config.source == "none":
-        return Evidence(tuple(views), ~empty, empty, nowhere)
-    masks = np.stack([view.mask > 0 for view in views])
-    clean = np.array([_border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
-    believing = Evidence(tuple(views), (masks | clean) & ~empty, empty, nowhere)
-    if not clean.any() or not _contradicts_itself(believing, config):
+    asked = config.source == "masks"
+    masks = np.stack([view.mask > 0 for view in views]) if asked else nowhere
+    clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
+    shown = (masks | clean) & ~empty
+    believing = Evidence(tuple(views), shown, shown, empty, nowhere)
+    if not clean.any() or not _contradict(views, shown, config):
         return believing
-    return Evidence(tuple(views), masks & ~empty, masks & empty, clean & empty & ~masks)
+    outside = clean & shown & ~masks
+    if outside.sum() <= _CONTRADICTION * shown.sum() and _contradict(views, masks, config):
+        return Evidence(tuple(views), masks & ~empty, masks & ~empty, masks & empty, clean & empty & ~masks)
+    return Evidence(tuple(views), shown | masks, shown, nowhere, nowhere)
 
 
-def _contradicts_itself(evidence: Evidence, config: AdaptiveConfig) -> bool:
-    """Whether a hull that fewer than all views vote for agrees better with what they see as the object.
+def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) -> bool:
+    """Whether a hull that fewer than all views vote for agrees better with what they show.
 
-    It does if images were cut by wrong masks: all views together then leave less than each of them shows.
+    It does if some show less than there is, as images that wrong masks have cut: all together then leave less than each.
     """
     lattice = _coarse(config)
-    views = _with_masks(evidence.views, evidence.seen_object)
-    votes = count_votes(views, lattice, config.outside_margin, len(views) // 2)  # fewer would take longer, no more
-    agreement = _agreement(evidence, lattice, votes.counts)
+    votes = count_votes(_with_masks(views, shown), lattice, config.outside_margin, len(views) // 2)  # fewer take longer
+    agreement = _agreement(views, shown, lattice, votes.counts)
     return bool(agreement[-1] < (1 - _CONTRADICTION) * agreement.max())
 
 
@@ -91,8 +98,9 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
 
     Raises UserError if no point is left.
     """
-    needed = _agreed_number(evidence, _coarse(config), config.outside_margin)
-    votes = _votes(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin, needed)
+    needed, doubt = _agreed_demands(evidence, _coarse(config), config.outside_margin)
+    counts = _Counts.of(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin, needed, doubt)
+    votes = counts.meeting(doubt)
     if not votes.counts.any():
         raise UserError(
             f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
@@ -105,41 +113,62 @@ def _coarse(config: AdaptiveConfig) -> Lattice:
     return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), *config.bounds)
 
 
-def _votes(evidence: Evidence, lattice: Lattice, margin: float, needed: int) -> Votes:
-    """How many views see the object at each lattice point, 0 where fewer than `needed` do or any sees background."""
-    views = evidence.views
-    votes = count_votes(_with_masks(views, evidence.seen_object), lattice, margin, needed)
-    possible = count_votes(_with_masks(views, ~evidence.seen_background), lattice, margin, len(views))
-    return replace(votes, counts=np.where(possible.counts > 0, votes.counts, np.uint16(0)))
+@dataclass(frozen=True)
+class _Counts:
+    """For each lattice point, how many views vote for it, and in how many it is not seen to be background."""
+
+    votes: Votes
+    possible: Votes
+
+    @classmethod
+    def of(cls, evidence: Evidence, lattice: Lattice, margin: float, needed: int, doubt: float) -> _Counts:
+        """Exact where at least `needed` vote, and at most the share `doubt` of all views sees background."""
+        views = evidence.views
+        votes = count_votes(_with_masks(views, evidence.votes), lattice, margin, needed)
+        floor = math.ceil((1 - doubt) * len(views))
+        return cls(votes, count_votes(_with_masks(views, ~evidence.seen_background), lattice, margin, floor))
+
+    def meeting(self, doubt: float) -> Votes:
+        """The votes, 0 where more than the share `doubt` of the views that tell something sees background."""
+        background = self.possible.views - self.possible.counts.astype(np.int32)
+        empty = background > doubt * (self.votes.counts + background)
+        return replace(self.votes, counts=np.where(empty, np.uint16(0), self.votes.counts))
 
 
 def _with_masks(views: Sequence[View], masks: Pixels) -> list[View]:
     return [replace(view, mask=mask.astype(np.float32)) for view, mask in zip(views, masks, strict=True)]
 
 
-def _agreed_number(evidence: Evidence, lattice: Lattice, margin: float) -> int:
-    """The votes to ask for so that the hull's silhouettes agree best (IoU) with the pixels seen as the object.
+def _agreed_demands(evidence: Evidence, lattice: Lattice, margin: float) -> tuple[int, float]:
+    """The votes to ask for and the doubt of background whose hull agrees best (IoU) with the pixels seen as the object.
 
-    Of equally good numbers the greatest.
+    Of equally good numbers the greatest, and no more doubt than it takes to agree.
     """
-    agreement = _agreement(evidence, lattice, _votes(evidence, lattice, margin, 1).counts)
-    return max(len(evidence.views) - int(agreement[::-1].argmax()), 1)
+    counts = _Counts.of(evidence, lattice, margin, 1, max(_DOUBTS))
+    agreements = [
+        _agreement(evidence.views, evidence.seen_object, lattice, counts.meeting(doubt).counts) for doubt in _DOUBTS
+    ]
+    enough = (1 - _CONTRADICTION) * max(agreement.max() for agreement in agreements)
+    agreement, doubt = next(pair for pair in zip(agreements, _DOUBTS, strict=True) if pair[0].max() >= enough)
+    return max(len(evidence.views) - int(agreement[::-1].argmax()), 1), doubt
 
 
-def _agreement(evidence: Evidence, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:
-    """[V + 1] IoU of the pixels seen as the object and the silhouettes of the points with >= n votes; 0 for n = 0.
+def _agreement(
+    views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]
+) -> Float64Array:
+    """[V + 1] IoU of the pixels `shown` to be the object and the silhouettes of the points with >= n votes; 0 for n = 0.
 
     votes: [size, size, size], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
     those around a projection.
     """
-    views = len(evidence.views)
-    chosen = np.unique(np.linspace(0, views - 1, min(views, _MOST_VIEWS)).round().astype(int))
-    cameras = [evidence.views[index].camera for index in chosen]
-    drawn, shared, seen = np.zeros(views + 1), np.zeros(views + 1), 0
+    most = len(views)
+    chosen = np.unique(np.linspace(0, most - 1, min(most, _MOST_VIEWS)).round().astype(int))
+    cameras = [views[index].camera for index in chosen]
+    drawn, shared, seen = np.zeros(most + 1), np.zeros(most + 1), 0
     for index, highest in zip(chosen, _highest_votes(lattice, votes, cameras), strict=True):
-        pixels = binary_dilation(evidence.seen_object[index], generate_binary_structure(2, 1))
-        drawn += np.bincount(highest.ravel(), minlength=views + 1)
-        shared += np.bincount(highest[pixels], minlength=views + 1)
+        pixels = binary_dilation(shown[index], generate_binary_structure(2, 1))
+        drawn += np.bincount(highest.ravel(), minlength=most + 1)
+        shared += np.bincount(highest[pixels], minlength=most + 1)
         seen += int(pixels.sum())
     drawn, shared = (counts[::-1].cumsum()[::-1] for counts in (drawn, shared))
     agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)

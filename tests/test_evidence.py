@@ -98,7 +98,8 @@ class TestTheEvidence:
     def test_what_an_8_bit_picture_cannot_tell_from_the_background_is_background(self) -> None:
         image = np.full((4, 4, 3), 0.4 / 255, np.float32)
         image[1, 1] = 1 / 255
-        found = gather_evidence((replace(VIEWS[0], image=image, mask=np.ones((4, 4))),), BLACK, adaptive(source="none"))
+        view = replace(VIEWS[0], camera=replace(VIEWS[0].camera, width=4, height=4), image=image, mask=np.ones((4, 4)))
+        found = gather_evidence((view,), BLACK, adaptive(source="none"))
         assert np.argwhere(found.seen_object[0]).tolist() == [[1, 1]]
 
 
