@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, generate_binary_structure
+from scipy.ndimage import binary_dilation, generate_binary_structure, maximum_filter
 
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
@@ -31,16 +31,27 @@ _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
 _CONTRADICTION = 0.01  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
-_DOUBTS = (0.0, 0.03, 0.1)  # shares of the views that vote or veto at a point, which may be wrong to see background
+_DOUBTS = (0.0, 0.03, 0.1)  # shares of the views that say something of a point, which may wrongly see background
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a point of the hull needs.
+
+    votes: from so many views. doubt: the share that may see background, of the views that vote or do.
+    """
+
+    votes: int
+    doubt: float
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What each pixel of the views says: [V, H, W] bool each.
+    """What each pixel of the views says, [V, H, W] bool each, and what to ask of points.
 
-    votes: the view votes for what it sees there. seen_object: what silhouettes of the object must cover; of a vote that
-    may be a mask's error that is not asked. seen_background: what it sees there is empty, however many vote for it.
-    cut_off: the image shows the background, but perhaps only because a wrong mask cut off what was there.
+    votes: the view votes for what it sees there. seen_object: what the hull's silhouettes should be; a vote that may be
+    a mask's error is not of it. seen_background: the view sees that nothing is there. cut_off: the image shows the
+    background, but perhaps only because a wrong mask cut off what was there.
     """
 
     views: tuple[View, ...]
@@ -48,6 +59,7 @@ class Evidence:
     seen_object: Pixels
     seen_background: Pixels
     cut_off: Pixels
+    demands: Demands
 
 
 def gather_evidence(views: Sequence[View], background: tuple[float, float, float], config: AdaptiveConfig) -> Evidence:
@@ -55,11 +67,16 @@ def gather_evidence(views: Sequence[View], background: tuple[float, float, float
 
     background: the RGB that shows where there is no object.
 
-    An image whose border mostly shows the background has a clean one, so everything else in it is the object and
-    background is empty. If the images then contradict each other, either wrong masks have cut them, and their background
-    tells something inside their masks only; or the object has spots of the background's colour, and only where masks say
-    the same does background vote against a point. Of photographs with surroundings, the object is what also lies in the
-    mask.
+    Masks that agree with each other and with the images, as those of a clean dataset do, are believed. If they do not:
+    an image whose border mostly shows the background has a clean one, so everything else in it is the object, and
+    background is empty; unless
+
+    - nothing shows outside masks and such images contradict each other: wrong masks have cut them, and their background
+      tells something inside masks only;
+    - a hull agrees better if background is a vote against a point and no veto, and only where masks say the same: the
+      object has spots of the background's colour.
+
+    Of photographs with surroundings, the object is what also lies in the mask.
     """
     images = np.stack([view.image for view in views])
     differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
@@ -69,23 +86,36 @@ def gather_evidence(views: Sequence[View], background: tuple[float, float, float
     masks = np.stack([view.mask > 0 for view in views]) if asked else nowhere
     clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
     shown = (masks | clean) & ~empty
-    believing = Evidence(tuple(views), shown, shown, empty, nowhere)
-    if not clean.any() or not _contradict(views, shown, config):
-        return believing
-    outside = clean & shown & ~masks
-    if outside.sum() <= _CONTRADICTION * shown.sum() and _contradict(views, masks, config):
-        return Evidence(tuple(views), masks & ~empty, masks & ~empty, masks & empty, clean & empty & ~masks)
-    return Evidence(tuple(views), shown | masks, shown, nowhere, nowhere)
+    inside = (shown & ~masks).sum() <= _CONTRADICTION * shown.sum()
+
+    everyone = Demands(len(views), 0.0)
+
+    def reading(votes: Pixels, seen_background: Pixels, cut_off: Pixels = nowhere) -> Evidence:
+        return Evidence(tuple(views), votes, shown, seen_background, cut_off, everyone)
+
+    if inside and not _contradict(views, masks, config):
+        return reading(shown | masks, ~(shown | masks))
+    if clean.any() and inside and _contradict(views, shown, config):
+        return _best_agreeing([reading(shown, masks & empty, clean & empty & ~masks)], _DOUBTS, config)
+    readings = [reading(shown, empty), reading(shown | masks, nowhere)]
+    return _best_agreeing(readings if clean.any() else readings[:1], (0.0,), config)
 
 
 def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) -> bool:
     """Whether a hull that fewer than all views vote for agrees better with what they show.
 
-    It does if some show less than there is, as images that wrong masks have cut: all together then leave less than each.
+    It does if some show less than there is, as images that wrong masks have cut: all together leave less than each.
+    What is shown is taken a step of the coarse lattice wider, so that no structure is too thin for it.
     """
     lattice = _coarse(config)
-    votes = count_votes(_with_masks(views, shown), lattice, config.outside_margin, len(views) // 2)  # fewer take longer
-    agreement = _agreement(views, shown, lattice, votes.counts)
+    centre = np.full(3, (lattice.low + lattice.high) / 2)
+    wide = np.empty_like(shown)
+    for view, pixels, wider in zip(views, shown, wide, strict=True):
+        distance = np.linalg.norm(view.camera.position - centre)
+        wider[:] = maximum_filter(pixels, 2 * math.ceil(view.camera.focal * lattice.step / distance) + 1)
+    floor = len(views) // 2  # fewer votes would take longer, no more
+    votes = count_votes(_with_masks(views, wide), lattice, config.outside_margin, floor)
+    agreement = _agreement(views, wide, lattice, votes.counts)
     return bool(agreement[-1] < (1 - _CONTRADICTION) * agreement.max())
 
 
@@ -94,13 +124,12 @@ def _border(pixels: Pixels) -> Pixels:
 
 
 def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
-    """How many views see the object at each lattice point, 0 where that is too few for the hull that agrees best.
+    """How many views vote for each lattice point, 0 where that is too few for the hull that agrees best.
 
     Raises UserError if no point is left.
     """
-    needed, doubt = _agreed_demands(evidence, _coarse(config), config.outside_margin)
-    counts = _Counts.of(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin, needed, doubt)
-    votes = counts.meeting(doubt)
+    counts = _Counts.of(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin)
+    votes = counts.meeting(evidence.demands)
     if not votes.counts.any():
         raise UserError(
             f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
@@ -121,42 +150,46 @@ class _Counts:
     possible: Votes
 
     @classmethod
-    def of(cls, evidence: Evidence, lattice: Lattice, margin: float, needed: int, doubt: float) -> _Counts:
-        """Exact where at least `needed` vote, and at most the share `doubt` of all views sees background."""
-        views = evidence.views
-        votes = count_votes(_with_masks(views, evidence.votes), lattice, margin, needed)
-        floor = math.ceil((1 - doubt) * len(views))
+    def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> _Counts:
+        """Exact for points that meet the evidence's demands."""
+        views, demands = evidence.views, evidence.demands
+        votes = count_votes(_with_masks(views, evidence.votes), lattice, margin, demands.votes)
+        floor = math.ceil((1 - demands.doubt) * len(views))
         return cls(votes, count_votes(_with_masks(views, ~evidence.seen_background), lattice, margin, floor))
 
-    def meeting(self, doubt: float) -> Votes:
-        """The votes, 0 where more than the share `doubt` of the views that tell something sees background."""
+    def meeting(self, demands: Demands) -> Votes:
+        """The votes, 0 where they are too few, or too many of the views that tell something see background."""
         background = self.possible.views - self.possible.counts.astype(np.int32)
-        empty = background > doubt * (self.votes.counts + background)
-        return replace(self.votes, counts=np.where(empty, np.uint16(0), self.votes.counts))
+        empty = background > demands.doubt * (self.votes.counts + background)
+        few = self.votes.counts < demands.votes
+        return replace(self.votes, counts=np.where(empty | few, np.uint16(0), self.votes.counts))
 
 
 def _with_masks(views: Sequence[View], masks: Pixels) -> list[View]:
     return [replace(view, mask=mask.astype(np.float32)) for view, mask in zip(views, masks, strict=True)]
 
 
-def _agreed_demands(evidence: Evidence, lattice: Lattice, margin: float) -> tuple[int, float]:
-    """The votes to ask for and the doubt of background whose hull agrees best (IoU) with the pixels seen as the object.
+def _best_agreeing(readings: Sequence[Evidence], doubts: Sequence[float], config: AdaptiveConfig) -> Evidence:
+    """The reading, with the demands, whose hull's silhouettes agree best (IoU) with the pixels seen as the object.
 
-    Of equally good numbers the greatest, and no more doubt than it takes to agree.
+    Of equally good numbers of votes the greatest; of readings and doubts the first.
     """
-    counts = _Counts.of(evidence, lattice, margin, 1, max(_DOUBTS))
-    agreements = [
-        _agreement(evidence.views, evidence.seen_object, lattice, counts.meeting(doubt).counts) for doubt in _DOUBTS
-    ]
-    enough = (1 - _CONTRADICTION) * max(agreement.max() for agreement in agreements)
-    agreement, doubt = next(pair for pair in zip(agreements, _DOUBTS, strict=True) if pair[0].max() >= enough)
-    return max(len(evidence.views) - int(agreement[::-1].argmax()), 1), doubt
+    lattice = _coarse(config)
+    found: list[tuple[float, Evidence]] = []
+    for reading in readings:
+        most = replace(reading, demands=Demands(1, max(doubts)))
+        counts = _Counts.of(most, lattice, config.outside_margin)
+        for doubt in doubts:
+            votes = counts.meeting(Demands(1, doubt)).counts
+            agreement = _agreement(reading.views, reading.seen_object, lattice, votes)
+            needed = max(len(reading.views) - int(agreement[::-1].argmax()), 1)
+            found.append((float(agreement[needed]), replace(reading, demands=Demands(needed, doubt))))
+    enough = (1 - _CONTRADICTION) * max(agreement for agreement, _ in found)
+    return next(evidence for agreement, evidence in found if agreement >= enough)
 
 
-def _agreement(
-    views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]
-) -> Float64Array:
-    """[V + 1] IoU of the pixels `shown` to be the object and the silhouettes of the points with >= n votes; 0 for n = 0.
+def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:
+    """[V + 1] IoU of the pixels `shown` to be the object and the silhouettes of points with >= n votes; 0 for n = 0.
 
     votes: [size, size, size], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
     those around a projection.

@@ -149,7 +149,7 @@ class TestTheHull:
         assert np.array_equal(*found)
 
     def test_that_would_be_empty_is_an_error_that_says_what_is_expected(self) -> None:
-        blank = tuple(replace(view, image=np.zeros_like(view.image)) for view in VIEWS)
+        blank = tuple(replace(view, image=np.zeros_like(view.image), mask=np.zeros_like(view.mask)) for view in VIEWS)
         with pytest.raises(UserError, match=r"init.adaptive: found no lattice point .* expected init.bounds"):
             hull_of(blank)
 
