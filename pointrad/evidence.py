@@ -31,7 +31,7 @@ _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
 _CONTRADICTION = 0.01  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
-_DOUBTS = (0.0, 0.03, 0.1)  # shares of the views that say something of a point, which may wrongly see background
+_DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
 
 
 @dataclass(frozen=True)

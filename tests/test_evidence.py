@@ -64,6 +64,27 @@ def cut(views: tuple[View, ...], wrong: tuple[View, ...]) -> tuple[View, ...]:
     return tuple(replace(view, mask=mask.mask) for view, mask in pairs)
 
 
+def with_a_black_cap(views: tuple[View, ...]) -> tuple[View, ...]:
+    """The sphere's top, a quarter of what views show of it, has the background's colour."""
+    return tuple(replace(view, image=np.where(view.image[..., 2:] > 0.86, np.float32(0), view.image)) for view in views)
+
+
+def wires(views: tuple[View, ...]) -> tuple[View, ...]:
+    """A grey bundle of straight wires, a pixel thin, as the views' cameras see it."""
+    ends = np.random.default_rng(0).uniform(-0.6, 0.6, (40, 2, 3))
+    points = (ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * np.linspace(0, 1, 200)[:, None]).reshape(-1, 3)
+
+    def seen(view: View) -> View:
+        camera = view.camera
+        x, y, depth = camera.world_to_image @ np.concatenate([points, np.ones((len(points), 1))], axis=1).T
+        mask = np.zeros((camera.height, camera.width), np.float32)
+        columns = (camera.focal * x / depth + camera.width / 2).astype(int).clip(0, camera.width - 1)
+        mask[(camera.focal * y / depth + camera.height / 2).astype(int).clip(0, camera.height - 1), columns] = 1
+        return replace(view, mask=mask, image=np.repeat(mask[..., None] / 2, 3, axis=-1))
+
+    return tuple(seen(view) for view in views)
+
+
 class TestTheEvidence:
     def test_a_clean_background_outweighs_any_mask(self) -> None:
         blank = with_masks(VIEWS, [np.zeros(view.mask.shape, bool) for view in VIEWS])
@@ -90,6 +111,11 @@ class TestTheEvidence:
         assert np.array_equal(found.seen_background, np.stack([view.mask == 0 for view in VIEWS]))
         assert not found.cut_off.any()
 
+    def test_thin_structures_are_no_reason_to_doubt_right_masks(self) -> None:
+        views = wires(sphere_views(24, 256, 192))
+        assert not gather_evidence(views, BLACK, adaptive()).cut_off.any()
+        assert gather_evidence(cut(views, shifted_masks(views, 4)), BLACK, adaptive()).cut_off.any()
+
     def test_surroundings_outside_a_wrong_mask_were_not_cut_off(self) -> None:
         photographs = with_surroundings(VIEWS)[:-1]
         found = gather_evidence(shifted_masks((*photographs, VIEWS[-1]), 5), BLACK, adaptive())
@@ -106,6 +132,18 @@ class TestTheEvidence:
 class TestTheHull:
     def test_of_clean_views_is_the_hard_hull(self) -> None:
         assert overlap(hull_of(VIEWS).counts > 0, hard_hull(VIEWS)) > 0.99
+
+    @pytest.mark.parametrize(
+        ("shift", "targets", "enough"), [(0, "clean", 0.99), (5, "clean", 0.8), (0, "masked", 0.99), (5, "masked", 0.6)]
+    )
+    def test_survives_that_the_object_has_the_background_s_colour(
+        self, shift: int, targets: str, enough: float
+    ) -> None:
+        views, true = with_a_black_cap(VIEWS), hard_hull(VIEWS)
+        wrong = shifted_masks(views, shift)
+        coloured = with_masks(VIEWS, [view.image.max(axis=-1) > 0 for view in views])
+        assert overlap(hard_hull(coloured), true) < 0.1  # what pictures alone would leave
+        assert overlap(hull_of(cut(views, wrong) if targets == "masked" else wrong).counts > 0, true) > enough
 
     @pytest.mark.parametrize("source", ["masks", "none"])
     def test_does_not_depend_on_masks_where_the_background_is_clean(self, source: Literal["masks", "none"]) -> None:
