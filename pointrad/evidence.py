@@ -1,10 +1,9 @@
 """The hull that agrees best with what the training views show: a start that needs no consistency ratio.
 
-Each pixel of a training view is seen as the object, as background, or tells nothing. A lattice point that some view
-sees as background is empty, whatever masks say; of the others, those are kept that enough views see as the object. How
-many is enough is decided by the views themselves: the hull's silhouettes should be the pixels seen as the object. So is
-whether the background around an object is one, or what a wrong mask left of it. docs/robustness.md explains and
-measures it.
+Masks and pictures may be read in several ways: masks are right, or wrong, or have cut the pictures, or the object has
+spots of the background's colour. The views themselves decide: those of one object agree with each other if they are read
+rightly, and the silhouettes of the hull that they leave are what each shows. How many views must vote for a point is
+decided in the same way. docs/robustness.md explains and measures it.
 """
 
 from __future__ import annotations
