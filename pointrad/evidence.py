@@ -1,9 +1,9 @@
 """The hull that agrees best with what the training views show: a start that needs no consistency ratio.
 
 Masks and pictures may be read in several ways: masks are right, or wrong, or have cut the pictures, or the object has
-spots of the background's colour. The views themselves decide: those of one object agree with each other if they are read
-rightly, and the silhouettes of the hull that they leave are what each shows. How many views must vote for a point is
-decided in the same way. docs/robustness.md explains and measures it.
+spots of the background's colour. The views themselves decide: read rightly, they agree with each other, and what a hull
+shows of itself is what each of them shows. So they decide how many must vote for a point. docs/robustness.md explains
+and measures it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,6 @@ def gather_evidence(views: Sequence[View], background: tuple[float, float, float
     clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
     shown = (masks | clean) & ~empty
     inside = (shown & ~masks).sum() <= _CONTRADICTION * shown.sum()
-
     everyone = Demands(len(views), 0.0)
 
     def reading(votes: Pixels, seen_background: Pixels, cut_off: Pixels = nowhere) -> Evidence:
