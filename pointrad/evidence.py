@@ -109,7 +109,7 @@ def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) ->
     centre = np.full(3, (lattice.low + lattice.high) / 2)
     wide = np.empty_like(shown)
     for view, pixels, wider in zip(views, shown, wide, strict=True):
-        distance = np.linalg.norm(view.camera.position - centre)
+        distance = max(float(np.linalg.norm(view.camera.position - centre)), lattice.step)
         wider[:] = maximum_filter(pixels, 2 * math.ceil(view.camera.focal * lattice.step / distance) + 1)
     floor = len(views) // 2  # fewer votes would take longer, no more
     votes = count_votes(_with_masks(views, wide), lattice, config.outside_margin, floor)
