@@ -24,6 +24,7 @@ from pointrad.hull import Lattice, Votes, count_votes
 from pointrad.scene.types import Camera, Float64Array, View
 
 Pixels = NDArray[np.bool_]
+Colour = tuple[float, float, float]
 
 BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot tell from the background
 _COARSENING = 3  # the number is chosen on a lattice this much coarser,
@@ -50,7 +51,8 @@ class Evidence:
 
     votes: the view votes for what it sees there. seen_object: what the hull's silhouettes should be; a vote that may be
     a mask's error is not of it. seen_background: the view sees that nothing is there. cut_off: the image shows the
-    background, but perhaps only because a wrong mask cut off what was there.
+    background, but perhaps only because a wrong mask cut off what was there. The views' images show no surroundings:
+    outside right masks they are the background, and outside wrong ones NaN.
     """
 
     views: tuple[View, ...]
@@ -61,7 +63,7 @@ class Evidence:
     demands: Demands
 
 
-def gather_evidence(views: Sequence[View], background: tuple[float, float, float], config: AdaptiveConfig) -> Evidence:
+def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveConfig) -> Evidence:
     """What `views` say: their images as training sees them, and their masks, which may be wrong.
 
     background: the RGB that shows where there is no object.
@@ -75,7 +77,10 @@ def gather_evidence(views: Sequence[View], background: tuple[float, float, float
     - a hull agrees better if background is a vote against a point and no veto, and only where masks say the same: the
       object has spots of the background's colour.
 
-    Of photographs with surroundings, the object is what also lies in the mask.
+    Of photographs with surroundings, the object is what also lies in the mask. Such are not only those whose borders
+    show them: a dark backdrop may be black in most places, and noise or folds of cloth in others. What is not the
+    object then differs from view to view, so masks that agree with each other are believed if images do not, and where
+    neither do, images with surroundings are one more reading.
     """
     images = np.stack([view.image for view in views])
     differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
@@ -88,15 +93,38 @@ def gather_evidence(views: Sequence[View], background: tuple[float, float, float
     inside = (shown & ~masks).sum() <= _CONTRADICTION * shown.sum()
     everyone = Demands(len(views), 0.0)
 
-    def reading(votes: Pixels, seen_background: Pixels, cut_off: Pixels = nowhere) -> Evidence:
-        return Evidence(tuple(views), votes, shown, seen_background, cut_off, everyone)
+    def reading(
+        votes: Pixels,
+        seen_background: Pixels,
+        cut_off: Pixels = nowhere,
+        seen_object: Pixels = shown,
+        surroundings: Pixels = ~(clean | masks | empty),
+        instead: float | Colour = np.nan,
+    ) -> Evidence:
+        kept = _without(views, surroundings, instead)
+        return Evidence(kept, votes, seen_object, seen_background, cut_off, everyone)
 
-    if inside and not _contradict(views, masks, config):
-        return reading(shown | masks, ~(shown | masks))
+    if asked and (inside or _contradict(views, shown, config)) and not _contradict(views, masks, config):
+        there = shown | masks if inside else masks
+        return reading(there, ~there, surroundings=~(there | empty), instead=background, seen_object=there)
     if clean.any() and inside and _contradict(views, shown, config):
         return _best_agreeing([reading(shown, masks & empty, clean & empty & ~masks)], _DOUBTS, config)
-    readings = [reading(shown, empty), reading(shown | masks, nowhere)]
-    return _best_agreeing(readings if clean.any() else readings[:1], (0.0,), config)
+    readings = [reading(shown, empty)]
+    if clean.any():
+        readings.append(reading(shown | masks, nowhere))
+    if asked and clean.any() and not inside:
+        masked = masks & ~empty
+        readings.append(reading(masked, empty, seen_object=masked, surroundings=~(masks | empty)))
+    return _best_agreeing(readings, (0.0,), config)
+
+
+def _without(views: Sequence[View], surroundings: Pixels, instead: float | Colour) -> tuple[View, ...]:
+    """The views, their images `instead` where there are surroundings."""
+    colour = np.asarray(instead, np.float32)
+    return tuple(
+        replace(view, image=np.where(pixels[..., None], colour, view.image)) if pixels.any() else view
+        for view, pixels in zip(views, surroundings, strict=True)
+    )
 
 
 def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) -> bool:

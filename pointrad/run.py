@@ -143,8 +143,7 @@ def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
         return _Start(corrupted, corrupted, votes, targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init)
-    if config.init.cut_pixels == "unknown":
-        targets = without_unknown(evidence)
+    targets = without_unknown(evidence) if config.init.cut_pixels == "unknown" else evidence.views
     return _Start(corrupted, seen, partial(agreeing_votes, evidence, config.init), targets)
 
 

@@ -199,3 +199,24 @@ def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
         inside = asked.mask > 0
         assert np.isnan(target.image[~inside]).all()
         assert np.array_equal(target.image[inside], view.image[inside])
+
+
+def test_surroundings_outside_right_masks_are_background_to_training() -> None:
+    targets = gather_evidence(with_surroundings(VIEWS), BLACK, adaptive()).views
+    for target, view in zip(targets, VIEWS, strict=True):
+        assert np.array_equal(target.image, np.where(view.mask[..., None] > 0, view.image, 0))
+
+
+def test_a_dark_backdrop_with_folds_is_not_the_object() -> None:
+    rng = np.random.default_rng(0)
+    folds = np.zeros((*VIEWS[0].mask.shape, 1), bool)
+    folds[:, :16] = True  # a quarter of each picture, and less than half of its border
+    views = tuple(
+        replace(
+            view, image=np.where(folds & (view.mask[..., None] == 0), rng.uniform(0.02, 0.1, (48, 64, 1)), view.image)
+        )
+        for view in VIEWS
+    )
+    assert overlap(hull_of(views).counts > 0, hard_hull(VIEWS)) > 0.99
+    targets = gather_evidence(views, BLACK, adaptive()).views
+    assert all(np.array_equal(target.image, view.image) for target, view in zip(targets, VIEWS, strict=True))
