@@ -43,7 +43,7 @@ CELLS = TILE_HEIGHT // CELL * CELL_COLUMNS
 PAIRS_BETWEEN = 16
 RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
-BLOCK = 256
+BLOCK = 1024
 
 # A pixel whose transmittance falls below OPAQUE takes no more splats: what lies behind adds less than 1e-12 to it.
 # SMALLEST_Q keeps the transmittance a normal float32, so that the backward pass can divide by q exactly as forward
@@ -71,34 +71,38 @@ def _chunk(index, chunks, count):
 
 @njit(cache=True, inline="always", error_model="numpy")
 def _tile_range(centre, radius, size, tiles):
-    """[first, last] tile of `size` pixels along one axis that a splat's pixels can lie in."""
-    first = np.int64(np.ceil(centre - radius - _HALF)) // size
-    last = np.int64(np.floor(centre + radius - _HALF)) // size
-    return max(first, 0), min(last, tiles - 1)
+    """First of the tiles of `size` pixels along one axis that a splat's pixels can lie in, and how many.
+
+    In floats, whose quotients of whole numbers below 2^24 round to no wrong side of a whole number.
+    """
+    first = np.floor(np.ceil(centre - radius - _HALF) / np.float32(size))
+    last = np.floor(np.floor(centre + radius - _HALF) / np.float32(size))
+    first = np.int32(first if first > _F0 else _F0)
+    last = np.int32(last if last < np.float32(tiles - 1) else np.float32(tiles - 1))
+    return first, max(last - first + 1, 0)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _touches(u, v, radius, column, row):
-    """Whether a splat comes within its radius of a pixel centre's bounding box of a tile."""
-    low_x, low_y = np.float32(column * TILE_WIDTH) + _HALF, np.float32(row * TILE_HEIGHT) + _HALF
-    dx = max(max(low_x - u, u - (low_x + np.float32(TILE_WIDTH - 1))), _F0)
-    dy = max(max(low_y - v, v - (low_y + np.float32(TILE_HEIGHT - 1))), _F0)
-    return dx * dx + dy * dy <= radius * radius * np.float32(1.00001)
+def _tile(box, n, columns):
+    """The n-th tile of a box, of all tiles of an image with so many columns."""
+    return box[0] if n == 0 else box[0] + n // box[2] * columns + n % box[2]
 
 
 @njit(**_PARALLEL)
-def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, visible):
-    """Pixel coordinates u, v and depth [N] float32 of all points.
+def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, boxes, rank_of, totals):
+    """Pixel coordinates u, v and depth [N] float32 of all points, and the tiles that their splats' squares touch.
 
-    `visible` [chunks] int64 counts those that touch the image, per chunk of points. Points behind the camera or beside
-    the image get depth -1. The arithmetic is spelt out term by term in float32 so
-    that it equals `projection.project` to the last bit, and with it the order of the splats.
+    boxes: [N, 3] int32 out, the first tile, how many, and how many side by side; of 0 tiles if hidden. rank_of: [N]
+    int32 out, -1 for hidden points. totals: [chunks, 2] int64 out, per chunk of points, those that touch the image and
+    the tiles that they touch. Points behind the camera or beside the image get depth -1. The arithmetic is spelt out
+    term by term in float32 so that it equals `projection.project` to the last bit, and with it the order of the splats.
     """
     m = world_to_image
     half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
-    for chunk in prange(visible.size):
-        start, stop = _chunk(chunk, visible.size, parameters.shape[1])
-        count = 0
+    columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
+    for chunk in prange(len(totals)):
+        start, stop = _chunk(chunk, len(totals), parameters.shape[1])
+        visible, pairs = 0, 0
         for i in range(start, stop):
             px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
             x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
@@ -114,29 +118,42 @@ def project(parameters, world_to_image, focal, width, height, radius, u, v, dept
                 and (v[i] + radius > _F0)
                 and (v[i] - radius < np.float32(height))
             )
-            depth[i] = z if inside else -_F1
-            count += inside
-        visible[chunk] = count
+            if inside:
+                first_column, beside = _tile_range(u[i], radius, TILE_WIDTH, columns)
+                first_row, below = _tile_range(v[i], radius, TILE_HEIGHT, rows)
+                depth[i] = z
+                boxes[i, 0] = first_row * columns + first_column
+                boxes[i, 1] = beside * below
+                boxes[i, 2] = beside
+                visible += 1
+                pairs += beside * below
+            else:
+                depth[i] = -_F1
+                boxes[i, 1] = 0
+                rank_of[i] = -1
+        totals[chunk, 0], totals[chunk, 1] = visible, pairs
 
 
 @njit(**_PARALLEL)
-def sort_by_depth(depth_bits, visible, keys, order, keys_other, order_other, histogram):
+def sort_by_depth(depth_bits, totals, keys, order, keys_other, order_other, histogram):
     """Indices of the visible points, nearest first and by index among equals; returns (how many, which buffer).
 
     depth_bits: [N] uint32, the bits of `depth`: positive floats order as their bits do, and hidden points have the
-    sign bit set. Stable least-significant-digit radix sort over the bits in which the depths differ.
+    sign bit set. totals: `project`'s; summed over the chunks before, in place. Stable least-significant-digit radix
+    sort over the bits in which the depths differ.
     """
-    chunks = visible.size
-    total = 0
+    chunks = len(totals)
+    total, pairs = 0, 0
     for chunk in range(chunks):
-        count = visible[chunk]
-        visible[chunk] = total
-        total += count
+        visible, touched = totals[chunk, 0], totals[chunk, 1]
+        totals[chunk, 0], totals[chunk, 1] = total, pairs
+        total += visible
+        pairs += touched
     lowest = np.full(chunks, 0xFFFFFFFF, np.uint32)
     highest = np.zeros(chunks, np.uint32)
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, depth_bits.size)
-        at = visible[chunk]
+        at = totals[chunk, 0]
         low, high = np.uint32(0xFFFFFFFF), np.uint32(0)
         for i in range(start, stop):
             bits = depth_bits[i]
@@ -191,18 +208,15 @@ def _radix_pass(keys, order, keys_out, order_out, histogram, total, base, shift)
 
 
 @njit(**_PARALLEL)
-def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot_start, pairs_per_tile):
-    """Count the tiles of each splat and the splats of each tile, and turn both counts into starting places.
+def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs_per_tile):
+    """Count the splats of each tile, and turn this and the tiles of each splat into starting places.
 
-    splats: [total, 2 + channels] out, its first two columns: u and v of each rank. rank_of: [N] int32 out, the rank of
-    each point, -1 if hidden. slot_start: [N + 1] int64 out, the first slot of each point, of which hidden ones have
-    none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64 out, where each chunk of
-    ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
+    boxes: as `project` leaves them; starts: [chunks, 2] int64, its totals, summed over the chunks before by the sort.
+    rank_of: [N] int32 out, the rank of each visible point. slot_start: [N + 1] int32 out, the first slot of each point,
+    of which hidden ones have none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64
+    out, where each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
     """
-    tiles = rows * columns
-    chunks = pairs_per_tile.shape[0]
-    rank_of[:] = -1
-    slot_start[:] = 0
+    chunks, tiles = pairs_per_tile.shape
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         counts = pairs_per_tile[chunk]
@@ -210,23 +224,16 @@ def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot
         for rank in range(start, stop):
             i = order[rank]
             rank_of[i] = rank
-            x, y = u[i], v[i]
-            splats[rank, 0] = x
-            splats[rank, 1] = y
-            first_column, last_column = _tile_range(x, radius, TILE_WIDTH, columns)
-            first_row, last_row = _tile_range(y, radius, TILE_HEIGHT, rows)
-            touched = 0
-            for row in range(first_row, last_row + 1):
-                for column in range(first_column, last_column + 1):
-                    if _touches(x, y, radius, column, row):
-                        counts[row * columns + column] += 1
-                        touched += 1
-            if slot_start.size:
-                slot_start[i + 1] = touched
-    at = 0
-    for i in range(slot_start.size):
-        at += slot_start[i]
-        slot_start[i] = at
+            box = boxes[i]
+            for n in range(box[1]):
+                counts[_tile(box, n, columns)] += 1
+        if slot_start.size:
+            start, stop = _chunk(chunk, chunks, len(boxes))
+            slot = starts[chunk, 1]
+            for i in range(start, stop):
+                slot_start[i] = slot
+                slot += boxes[i, 1]
+            slot_start[stop] = slot
     tile_start = np.empty(tiles + 1, np.int64)
     at = 0
     for tile in range(tiles):
@@ -240,32 +247,27 @@ def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot
 
 
 @njit(**_PARALLEL)
-def fill_pairs(order, total, splats, radius, columns, rows, slot_start, pairs_per_tile, pair_rank, pair_slot):
+def fill_pairs(order, total, boxes, columns, slot_start, pairs_per_tile, pair_rank, pair_slot):
     """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32; the latter is empty if slot_start is."""
     chunks = pairs_per_tile.shape[0]
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         places = pairs_per_tile[chunk]
         for rank in range(start, stop):
-            x, y = splats[rank, 0], splats[rank, 1]
-            slot = slot_start[order[rank]] if slot_start.size else 0
-            first_column, last_column = _tile_range(x, radius, TILE_WIDTH, columns)
-            first_row, last_row = _tile_range(y, radius, TILE_HEIGHT, rows)
-            for row in range(first_row, last_row + 1):
-                for column in range(first_column, last_column + 1):
-                    if _touches(x, y, radius, column, row):
-                        tile = row * columns + column
-                        place = places[tile]
-                        places[tile] = place + 1
-                        pair_rank[place] = rank
-                        if pair_slot.size:
-                            pair_slot[place] = slot
-                        slot += 1
+            i = order[rank]
+            box = boxes[i]
+            for n in range(box[1]):
+                tile = _tile(box, n, columns)
+                place = places[tile]
+                places[tile] = place + 1
+                pair_rank[place] = rank
+                if pair_slot.size:
+                    pair_slot[place] = slot_start[i] + n
 
 
 @njit(**_PARALLEL)
-def pack_colours(parameters, rank_of, eye, harmonics, splats):
-    """splats [total, 5], from column 2: RGB of each rank, its harmonics (if on) at the camera-to-point direction."""
+def pack_colours(parameters, u, v, rank_of, eye, harmonics, splats):
+    """splats [total, 5] out: u, v and RGB of each rank, its harmonics (if on) at the camera-to-point direction."""
     count = rank_of.size
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
@@ -284,6 +286,8 @@ def pack_colours(parameters, rank_of, eye, harmonics, splats):
         for i in range(size):
             rank = rank_of[start + i]
             if rank >= 0:
+                splats[rank, 0] = u[start + i]
+                splats[rank, 1] = v[start + i]
                 splats[rank, 2] = colours[0, i]
                 splats[rank, 3] = colours[1, i]
                 splats[rank, 4] = colours[2, i]
@@ -314,11 +318,13 @@ def _add_product(out, a, b):
 
 
 @njit(**_PARALLEL)
-def pack_coefficients(parameters, rank_of, splats):
-    """splats [total, 32], from column 2: base RGB and the 27 harmonics of each rank, to be composited per pixel."""
+def pack_coefficients(parameters, u, v, rank_of, splats):
+    """splats [total, 32] out: u, v, base RGB and the 27 harmonics of each rank, to be composited per pixel."""
     for i in prange(rank_of.size):
         rank = rank_of[i]
         if rank >= 0:
+            splats[rank, 0] = u[i]
+            splats[rank, 1] = v[i]
             for row in range(splats.shape[1] - 2):
                 splats[rank, 2 + row] = parameters[3 + row, i]
 
