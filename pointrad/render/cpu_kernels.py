@@ -356,18 +356,26 @@ def _reaches(limits, box, place):
 
 
 @njit(cache=True, error_model="numpy")
-def _close_cells(counts, nearest, limits):
-    """Close the cells all of whose pixels have `nearest` hits; returns whether any is left open."""
+def _close_cells(state, limits):
+    """Close the cells all of whose pixels are closed; returns whether any is left open."""
     any_open = False
     for cell in range(CELLS):
-        least = lanes(nearest)
+        least = lanes(_F0)
         for row in range(CELL):
-            least = minimum(least, load(counts, _cell_start(cell) + row * TILE_WIDTH))
-        is_open = any_of(least < nearest)
+            least = minimum(least, load(state, _cell_start(cell) + row * TILE_WIDTH))
+        is_open = any_of(least < _F0)
         any_open |= is_open
         if not is_open:
             store(limits, cell * LANES, lanes(-_F1))
     return any_open
+
+
+@njit(cache=True, error_model="numpy")
+def _take_all(state):
+    """Let the pixels that are open at the end take pairs for ever."""
+    for at in range(0, PIXELS, LANES):
+        values = load(state, at)
+        store(state, at, select(values < _F0, lanes(np.float32(np.inf)), values))
 
 
 @njit(cache=True, error_model="numpy")
@@ -409,16 +417,16 @@ def tile_kernels(channels: int) -> TileKernels:
     that all lanes have one width.
     """
     width = channels + 2
-    # Planes: the channels, or their gradients; transmittance; counts of hits, or b; last pairs.
-    t0, k0, l0, end = (plane * PIXELS for plane in range(channels, channels + 4))
+    # Planes: the channels, or their gradients; transmittance; `state` forward, `last` backward; b.
+    t0, k0, b0, end = (plane * PIXELS for plane in range(channels, channels + 4))
 
     @njit(cache=True, error_model="numpy")
-    def composite(f, splats, ranks, left, top, radius, nearest):
+    def composite(f, splats, ranks, left, top, radius):
         """Add a tile's splats to its planes, front to back."""
         square, inverse = radius * radius, _F1 / (radius * radius)
         limits = np.full(CELLS * LANES, np.float32(np.inf))
         for place in range(ranks.size):
-            if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:l0], nearest, limits):
+            if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:b0], limits):
                 return
             splat = to_fixed_tuple(splats[ranks[place]], width)
             u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
@@ -434,16 +442,15 @@ def tile_kernels(channels: int) -> TileKernels:
                     dy = np.float32(row) - v
                     d2 = dx2 + dy * dy
                     q = d2 * inverse
-                    t, count = load(f, t0 + at), load(f, k0 + at)
-                    hit = (d2 < square) & (count < nearest)
+                    t, state = load(f, t0 + at), load(f, k0 + at)
+                    hit = (d2 < square) & (state < _F0)
                     a = select(hit, t * (_F1 - q), lanes(_F0))
                     for c in range(channels):
                         store(f, c * PIXELS + at, load(f, c * PIXELS + at) + a * splat[2 + c])
                     t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
                     store(f, t0 + at, t)
-                    count = select(hit, count + _F1, count)
-                    store(f, k0 + at, select(t < OPAQUE, lanes(nearest), count))
-                    store(f, l0 + at, select(hit, lanes(j), load(f, l0 + at)))
+                    more = state + _F1
+                    store(f, k0 + at, select(hit, select((more < _F0) & (lanes(OPAQUE) <= t), more, lanes(j)), state))
 
     @njit(**_PARALLEL)
     def forward(splats, pair_rank, tile_start, tiles, shares, columns, radius, nearest, image, transmittance, last):
@@ -456,24 +463,25 @@ def tile_kernels(channels: int) -> TileKernels:
         for thread in prange(shares.size - 1):
             for tile in tiles[shares[thread] : shares[thread + 1]]:
                 left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-                f = np.zeros(end, np.float32)
+                f = np.zeros(b0, np.float32)
                 f[t0:k0] = _F1
-                f[l0:end] = -_F1
+                f[k0:b0] = -nearest
                 ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
-                composite(f, splats, ranks, np.float32(left), np.float32(top), radius, nearest)
+                composite(f, splats, ranks, np.float32(left), np.float32(top), radius)
+                _take_all(f[k0:b0])
                 line, plane = last.shape[1], last.size
                 at = top * line + left
                 for c in range(channels):
                     _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
                 _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
-                _copy_tile(f, l0, TILE_WIDTH, last, at, line)
+                _copy_tile(f, k0, TILE_WIDTH, last, at, line)
 
     @njit(cache=True, error_model="numpy")
     def differentiate(f, splats, ranks, pair_slots, left, top, radius, slots):
         """Write the gradients of a tile's pairs to their slots, back to front."""
         square, inverse = radius * radius, _F1 / (radius * radius)
         limits = np.empty(CELLS * LANES, np.float32)
-        _limit_cells(f[l0:end], limits)
+        _limit_cells(f[k0:b0], limits)
         for place in range(ranks.size - 1, -1, -1):
             splat = to_fixed_tuple(splats[ranks[place]], width)
             u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
@@ -494,15 +502,15 @@ def tile_kernels(channels: int) -> TileKernels:
                     dy = np.float32(row) - v
                     d2 = dx2 + dy * dy
                     q = d2 * inverse
-                    hit = (d2 < square) & (j <= load(f, l0 + at))
+                    hit = (d2 < square) & (j <= load(f, k0 + at))
                     w = _F1 - q
                     s = lanes(_F0)
                     for c in range(channels):
                         s = s + load(f, c * PIXELS + at) * splat[2 + c]
-                    t, b = load(f, t0 + at), load(f, k0 + at)
+                    t, b = load(f, t0 + at), load(f, b0 + at)
                     t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
                     store(f, t0 + at, t)
-                    store(f, k0 + at, select(hit, w * s + q * b, b))
+                    store(f, b0 + at, select(hit, w * s + q * b, b))
                     dw = select(hit, t * (s - b), lanes(_F0))
                     across = across + dw
                     sums = tuple_setitem(sums, 1, sums[1] + dw * dy)
@@ -537,8 +545,8 @@ def tile_kernels(channels: int) -> TileKernels:
                 for c in range(channels):
                     _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
                 _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
-                _copy_tile(behind, at, line, f, k0, TILE_WIDTH)
-                _copy_tile(last, at, line, f, l0, TILE_WIDTH)
+                _copy_tile(behind, at, line, f, b0, TILE_WIDTH)
+                _copy_tile(last, at, line, f, k0, TILE_WIDTH)
                 pairs = slice(tile_start[tile], tile_start[tile + 1])
                 differentiate(
                     f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, slots
