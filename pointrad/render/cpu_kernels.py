@@ -40,7 +40,7 @@ PIXELS = TILE_WIDTH * TILE_HEIGHT
 CELL = LANES
 CELL_COLUMNS = TILE_WIDTH // CELL
 CELLS = TILE_HEIGHT // CELL * CELL_COLUMNS
-PAIRS_BETWEEN = 16
+PAIRS_BETWEEN = 64
 RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
 BLOCK = 1024
@@ -348,11 +348,20 @@ def _box(u, v, radius):
 def _reaches(limits, box, place):
     """Whether a pixel in any cell of the box takes the pair at this place of the tile."""
     first_row, last_row, column, vectors = box
-    for row in range(first_row // CELL, last_row // CELL + 1):
-        for cell in range(column // CELL, (column + vectors * LANES - 1) // CELL + 1):
-            if any_of(place <= load(limits, (row * CELL_COLUMNS + cell) * LANES)):
-                return True
-    return False
+    if last_row < first_row or vectors < 1:
+        return False
+    top, bottom = first_row // CELL * CELL_COLUMNS, last_row // CELL * CELL_COLUMNS
+    left, right = column // CELL, (column + vectors * LANES - 1) // CELL
+    # Of small splats the corners are all: no loop, whose end is hard to predict.
+    most = maximum(
+        maximum(load(limits, (top + left) * LANES), load(limits, (top + right) * LANES)),
+        maximum(load(limits, (bottom + left) * LANES), load(limits, (bottom + right) * LANES)),
+    )
+    if bottom - top > CELL_COLUMNS or right - left > 1:
+        for row in range(top, bottom + 1, CELL_COLUMNS):
+            for cell in range(row + left, row + right + 1):
+                most = maximum(most, load(limits, cell * LANES))
+    return any_of(place <= most)
 
 
 @njit(cache=True, error_model="numpy")
