@@ -36,13 +36,15 @@ TILE_WIDTH = 80
 TILE_HEIGHT = 32
 PIXELS = TILE_WIDTH * TILE_HEIGHT
 # Splats are passed over where all the cells (squares of a tile) that they lie in are full: cells are as wide as a
-# vector. Forward looks for full cells once in so many pairs.
+# vector. Forward looks for full cells once in so many pairs, since looking takes as long as some of them.
 CELL = LANES
 CELL_COLUMNS = TILE_WIDTH // CELL
 CELLS = TILE_HEIGHT // CELL * CELL_COLUMNS
 PAIRS_BETWEEN = 64
 RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
+# Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
+# first cache.
 BLOCK = 1024
 
 # A pixel whose transmittance falls below OPAQUE takes no more splats: what lies behind adds less than 1e-12 to it.
@@ -217,6 +219,7 @@ def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs
     out, where each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
     """
     chunks, tiles = pairs_per_tile.shape
+    slot_start[:1] = 0
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         counts = pairs_per_tile[chunk]
@@ -231,9 +234,8 @@ def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs
             start, stop = _chunk(chunk, chunks, len(boxes))
             slot = starts[chunk, 1]
             for i in range(start, stop):
-                slot_start[i] = slot
                 slot += boxes[i, 1]
-            slot_start[stop] = slot
+                slot_start[i + 1] = slot
     tile_start = np.empty(tiles + 1, np.int64)
     at = 0
     for tile in range(tiles):
@@ -366,7 +368,7 @@ def _reaches(limits, box, place):
 
 @njit(cache=True, error_model="numpy")
 def _close_cells(state, limits):
-    """Close the cells all of whose pixels are closed; returns whether any is left open."""
+    """Close the cells all of whose pixels are full; returns whether any is left open."""
     any_open = False
     for cell in range(CELLS):
         least = lanes(_F0)
@@ -380,8 +382,8 @@ def _close_cells(state, limits):
 
 
 @njit(cache=True, error_model="numpy")
-def _take_all(state):
-    """Let the pixels that are open at the end take pairs for ever."""
+def _leave_open(state):
+    """What is still open at the end has no last pair: backward takes all that hit it."""
     for at in range(0, PIXELS, LANES):
         values = load(state, at)
         store(state, at, select(values < _F0, lanes(np.float32(np.inf)), values))
@@ -389,7 +391,7 @@ def _take_all(state):
 
 @njit(cache=True, error_model="numpy")
 def _limit_cells(last, limits):
-    """The last pair that any pixel of a cell takes, column by column."""
+    """The last pair that any pixel of a cell takes, column by column; inf where one is open."""
     for cell in range(CELLS):
         most = lanes(-_F1)
         for row in range(CELL):
@@ -423,10 +425,11 @@ def tile_kernels(channels: int) -> TileKernels:
     """Kernels that composite `channels` values per splat; LLVM unrolls over the channels.
 
     A tile's state is planes of one float32 array, row by row. Counts and places are floats too (exact below 2^24), so
-    that all lanes have one width.
+    that all lanes have one width. One plane has both: of an open pixel the hits that it still takes, negated; of a full
+    one, which took its last hit or is opaque, the place of the pair that filled it.
     """
     width = channels + 2
-    # Planes: the channels, or their gradients; transmittance; `state` forward, `last` backward; b.
+    # Planes: the channels, or their gradients; transmittance; hits to take or last pair; backward only, b.
     t0, k0, b0, end = (plane * PIXELS for plane in range(channels, channels + 4))
 
     @njit(cache=True, error_model="numpy")
@@ -466,8 +469,8 @@ def tile_kernels(channels: int) -> TileKernels:
         """Composite all tiles (spec, section 5).
 
         image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
-        last pair of the tile that each pixel takes, -1 for none. H', W': the image size rounded up to whole tiles.
-        tiles, shares: as `cpu.share_tiles` deals them.
+        pair of the tile that made each pixel full, inf where none did. H', W': the image size rounded up to whole
+        tiles. tiles, shares: as `cpu.share_tiles` deals them.
         """
         for thread in prange(shares.size - 1):
             for tile in tiles[shares[thread] : shares[thread + 1]]:
@@ -477,7 +480,7 @@ def tile_kernels(channels: int) -> TileKernels:
                 f[k0:b0] = -nearest
                 ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
                 composite(f, splats, ranks, np.float32(left), np.float32(top), radius)
-                _take_all(f[k0:b0])
+                _leave_open(f[k0:b0])
                 line, plane = last.shape[1], last.size
                 at = top * line + left
                 for c in range(channels):
