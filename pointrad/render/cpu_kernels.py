@@ -27,7 +27,21 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
-from pointrad.render.lanes import LANES, any_of, lanes, load, maximum, minimum, nothing, numbers, select, store, total
+from pointrad.render.lanes import (
+    LANES,
+    any_of,
+    ceil,
+    floor,
+    lanes,
+    load,
+    maximum,
+    minimum,
+    nothing,
+    numbers,
+    select,
+    store,
+    total,
+)
 from pointrad.scene.types import Float32Array
 
 # Pixels of a tile. The larger, the fewer splats lie in several; beyond this size the cache and the balance between
@@ -77,17 +91,26 @@ def _tile_range(centre, radius, size, tiles):
 
     In floats, whose quotients of whole numbers below 2^24 round to no wrong side of a whole number.
     """
-    first = np.floor(np.ceil(centre - radius - _HALF) / np.float32(size))
-    last = np.floor(np.floor(centre + radius - _HALF) / np.float32(size))
-    first = np.int32(first if first > _F0 else _F0)
-    last = np.int32(last if last < np.float32(tiles - 1) else np.float32(tiles - 1))
-    return first, max(last - first + 1, 0)
+    first = maximum(floor(ceil(centre - radius - _HALF) / np.float32(size)), lanes(_F0))
+    last = minimum(floor(floor(centre + radius - _HALF) / np.float32(size)), lanes(np.float32(tiles - 1)))
+    return first, maximum(last - first + _F1, lanes(_F0))
 
 
 @njit(cache=True, inline="always", error_model="numpy")
 def _tile(box, n, columns):
     """The n-th tile of a box, of all tiles of an image with so many columns."""
     return box[0] if n == 0 else box[0] + n // box[2] * columns + n % box[2]
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _to_camera(parameters, i, m):
+    """The camera's x, y, z of the points from the i-th on."""
+    count = parameters.shape[1]
+    px, py, pz = load(parameters, i), load(parameters, count + i), load(parameters, 2 * count + i)
+    x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
+    y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
+    z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
+    return x, y, z
 
 
 @njit(**_PARALLEL)
@@ -102,37 +125,37 @@ def project(parameters, world_to_image, focal, width, height, radius, u, v, dept
     m = world_to_image
     half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
     columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
+    wide, high = np.float32(width), np.float32(height)
     for chunk in prange(len(totals)):
-        start, stop = _chunk(chunk, len(totals), parameters.shape[1])
+        chunk_start, chunk_stop = _chunk(chunk, len(totals), parameters.shape[1])
         visible, pairs = 0, 0
-        for i in range(start, stop):
-            px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
-            x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
-            y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
-            z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-            if z > _F0:
-                u[i] = focal * x / z + half_width
-                v[i] = focal * y / z + half_height
-            inside = (
-                (z > _F0)
-                and (u[i] + radius > _F0)
-                and (u[i] - radius < np.float32(width))
-                and (v[i] + radius > _F0)
-                and (v[i] - radius < np.float32(height))
-            )
-            if inside:
-                first_column, beside = _tile_range(u[i], radius, TILE_WIDTH, columns)
-                first_row, below = _tile_range(v[i], radius, TILE_HEIGHT, rows)
-                depth[i] = z
-                boxes[i, 0] = first_row * columns + first_column
-                boxes[i, 1] = beside * below
-                boxes[i, 2] = beside
-                visible += 1
-                pairs += beside * below
-            else:
-                depth[i] = -_F1
-                boxes[i, 1] = 0
-                rank_of[i] = -1
+        found = np.empty((6, BLOCK), np.float32)
+        for start in range(chunk_start, chunk_stop, BLOCK):
+            size = min(BLOCK, chunk_stop - start)
+            # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
+            for i in range(0, size, LANES):
+                x, y, z = _to_camera(parameters, start + i, m)
+                pu, pv = focal * x / z + half_width, focal * y / z + half_height
+                across = (pu + radius > _F0) & (pu - radius < wide)
+                inside = (z > _F0) & across & (pv + radius > _F0) & (pv - radius < high)
+                store(found, i, pu)
+                store(found, BLOCK + i, pv)
+                store(found, 2 * BLOCK + i, select(inside, z, lanes(-_F1)))
+                first_column, beside = _tile_range(pu, radius, TILE_WIDTH, columns)
+                first_row, below = _tile_range(pv, radius, TILE_HEIGHT, rows)
+                store(found, 3 * BLOCK + i, first_row * np.float32(columns) + first_column)
+                store(found, 4 * BLOCK + i, select(inside, beside * below, lanes(_F0)))
+                store(found, 5 * BLOCK + i, beside)
+            for i in range(size):
+                u[start + i], v[start + i], depth[start + i] = found[0, i], found[1, i], found[2, i]
+                box = boxes[start + i]
+                box[1] = np.int32(found[4, i])
+                pairs += box[1]
+                if found[2, i] > _F0:
+                    box[0], box[2] = np.int32(found[3, i]), np.int32(found[5, i])
+                    visible += 1
+                else:
+                    rank_of[start + i] = -1
         totals[chunk, 0], totals[chunk, 1] = visible, pairs
 
 
@@ -575,25 +598,26 @@ def gather(parameters, world_to_image, focal, slot_start, slots, gradient):
     count = parameters.shape[1]
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        for row in range(3 + channels):
+        size = stop - start
+        moved = np.zeros((3, BLOCK), np.float32)
+        for row in range(3, 3 + channels):
             gradient[row, start:stop] = _F0
         for i in range(start, stop):
             for slot in range(slot_start[i], slot_start[i + 1]):
-                gradient[0, i] += slots[slot, 0]
-                gradient[1, i] += slots[slot, 1]
+                moved[0, i - start] += slots[slot, 0]
+                moved[1, i - start] += slots[slot, 1]
                 for c in range(channels):
                     gradient[3 + c, i] += slots[slot, 2 + c]
-        for i in range(start, stop):
-            px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
-            x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
-            y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
-            z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-            z = z if z > _F0 else _F1
-            dx, dy = gradient[0, i] * focal / z, gradient[1, i] * focal / z
-            dz = -(dx * x + dy * y) / z
-            gradient[0, i] = m[0, 0] * dx + m[1, 0] * dy + m[2, 0] * dz
-            gradient[1, i] = m[0, 1] * dx + m[1, 1] * dy + m[2, 1] * dz
-            gradient[2, i] = m[0, 2] * dx + m[1, 2] * dy + m[2, 2] * dz
+        # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
+        for i in range(0, size, LANES):
+            x, y, z = _to_camera(parameters, start + i, m)
+            z = select(z > _F0, z, lanes(_F1))
+            dx, dy = load(moved, i) * focal / z, load(moved, BLOCK + i) * focal / z
+            dz = (dx * x + dy * y) * -_F1 / z
+            for row in range(3):
+                store(moved, row * BLOCK + i, m[0, row] * dx + m[1, row] * dy + m[2, row] * dz)
+        for row in range(3):
+            gradient[row, start:stop] = moved[row, :size]
 
 
 @njit(**_PARALLEL)
