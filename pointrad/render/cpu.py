@@ -74,9 +74,10 @@ class Splatting:
         self._project_and_sort(parameters)
         self._bin(differentiable)
         if per_pixel:
-            kernels.pack_coefficients(parameters, self.rank_of, splats)
+            kernels.pack_coefficients(parameters, self.u, self.v, self.rank_of, splats)
         else:
-            kernels.pack_colours(parameters, self.rank_of, camera.position.astype(np.float32), harmonics, splats)
+            eye = camera.position.astype(np.float32)
+            kernels.pack_colours(parameters, self.u, self.v, self.rank_of, eye, harmonics, splats)
         shape = (self.rows * kernels.TILE_HEIGHT, self.columns * kernels.TILE_WIDTH)
         self.composited = self._buffer("composited", np.float32, self.channels, *shape)
         self.transmittance = self._buffer("transmittance", np.float32, *shape)
@@ -115,17 +116,19 @@ class Splatting:
         self.world_to_image = camera.world_to_image.astype(np.float32)
         self.radius = np.float32(self.settings.radius_in_pixels(camera))
         self.u, self.v, depth = (self._buffer(name, np.float32, count) for name in ("u", "v", "depth"))
+        self.boxes = self._buffer("boxes", np.int32, count, 3)
+        self.rank_of = self._buffer("rank_of", np.int32, count)
         chunks = numba.get_num_threads()
-        visible = self._buffer("visible", np.int64, chunks)
+        self.starts = self._buffer("totals", np.int64, chunks, 2)
         kernels.project(
             parameters, self.world_to_image, np.float32(camera.focal), camera.width, camera.height, self.radius,
-            self.u, self.v, depth, visible,
+            self.u, self.v, depth, self.boxes, self.rank_of, self.starts,
         )  # fmt: skip
         keys = [self._buffer(f"keys_{side}", np.uint32, count) for side in "ab"]
         order = [self._buffer(f"order_{side}", np.int32, count) for side in "ab"]
         histogram = self._buffer("histogram", np.uint32, chunks, kernels.RADIX)
         self.visible, swapped = kernels.sort_by_depth(
-            depth.view(np.uint32), visible, keys[0], order[0], keys[1], order[1], histogram
+            depth.view(np.uint32), self.starts, keys[0], order[0], keys[1], order[1], histogram
         )
         self.order = order[int(swapped)]
 
@@ -133,12 +136,10 @@ class Splatting:
         count = self.u.size
         self.columns = -(-self.camera.width // kernels.TILE_WIDTH)
         self.rows = -(-self.camera.height // kernels.TILE_HEIGHT)
-        self.rank_of = self._buffer("rank_of", np.int32, count)
-        self.slot_start = self._buffer("slot_start", np.int64, count + 1 if differentiable else 0)
+        self.slot_start = self._buffer("slot_start", np.int32, count + 1 if differentiable else 0)
         places = self._buffer("places", np.int64, numba.get_num_threads(), self.rows * self.columns)
-        grid = (self.radius, self.columns, self.rows)
         self.tile_start = kernels.count_pairs(
-            self.order, self.visible, self.u, self.v, *grid, self.splats, self.rank_of, self.slot_start, places
+            self.order, self.visible, self.boxes, self.columns, self.starts, self.rank_of, self.slot_start, places
         )
         most = int(np.diff(self.tile_start).max())
         if most >= MOST_SPLATS_PER_TILE or self.tile_start[-1] >= 2**31:
@@ -151,7 +152,7 @@ class Splatting:
         self.pair_rank = self._buffer("pair_rank", np.int32, pairs)
         self.pair_slot = self._buffer("pair_slot", np.int32, pairs if differentiable else 0)
         kernels.fill_pairs(
-            self.order, self.visible, self.splats, *grid, self.slot_start, places, self.pair_rank, self.pair_slot
+            self.order, self.visible, self.boxes, self.columns, self.slot_start, places, self.pair_rank, self.pair_slot
         )
 
     def _evaluate_harmonics(self, composited: Float32Array) -> Float32Array:

@@ -27,7 +27,21 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
-from pointrad.render.lanes import LANES, any_of, lanes, load, maximum, minimum, nothing, numbers, select, store, total
+from pointrad.render.lanes import (
+    LANES,
+    any_of,
+    ceil,
+    floor,
+    lanes,
+    load,
+    maximum,
+    minimum,
+    nothing,
+    numbers,
+    select,
+    store,
+    total,
+)
 from pointrad.scene.types import Float32Array
 
 # Pixels of a tile. The larger, the fewer splats lie in several; beyond this size the cache and the balance between
@@ -36,14 +50,16 @@ TILE_WIDTH = 80
 TILE_HEIGHT = 32
 PIXELS = TILE_WIDTH * TILE_HEIGHT
 # Splats are passed over where all the cells (squares of a tile) that they lie in are full: cells are as wide as a
-# vector. Forward looks for full cells once in so many pairs.
+# vector. Forward looks for full cells once in so many pairs, since looking takes as long as some of them.
 CELL = LANES
 CELL_COLUMNS = TILE_WIDTH // CELL
 CELLS = TILE_HEIGHT // CELL * CELL_COLUMNS
-PAIRS_BETWEEN = 16
+PAIRS_BETWEEN = 64
 RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
-BLOCK = 256
+# Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
+# first cache.
+BLOCK = 1024
 
 # A pixel whose transmittance falls below OPAQUE takes no more splats: what lies behind adds less than 1e-12 to it.
 # SMALLEST_Q keeps the transmittance a normal float32, so that the backward pass can divide by q exactly as forward
@@ -71,72 +87,98 @@ def _chunk(index, chunks, count):
 
 @njit(cache=True, inline="always", error_model="numpy")
 def _tile_range(centre, radius, size, tiles):
-    """[first, last] tile of `size` pixels along one axis that a splat's pixels can lie in."""
-    first = np.int64(np.ceil(centre - radius - _HALF)) // size
-    last = np.int64(np.floor(centre + radius - _HALF)) // size
-    return max(first, 0), min(last, tiles - 1)
+    """First of the tiles of `size` pixels along one axis that a splat's pixels can lie in, and how many.
+
+    In floats, whose quotients of whole numbers below 2^24 round to no wrong side of a whole number.
+    """
+    first = maximum(floor(ceil(centre - radius - _HALF) / np.float32(size)), lanes(_F0))
+    last = minimum(floor(floor(centre + radius - _HALF) / np.float32(size)), lanes(np.float32(tiles - 1)))
+    return first, maximum(last - first + _F1, lanes(_F0))
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _touches(u, v, radius, column, row):
-    """Whether a splat comes within its radius of a pixel centre's bounding box of a tile."""
-    low_x, low_y = np.float32(column * TILE_WIDTH) + _HALF, np.float32(row * TILE_HEIGHT) + _HALF
-    dx = max(max(low_x - u, u - (low_x + np.float32(TILE_WIDTH - 1))), _F0)
-    dy = max(max(low_y - v, v - (low_y + np.float32(TILE_HEIGHT - 1))), _F0)
-    return dx * dx + dy * dy <= radius * radius * np.float32(1.00001)
+def _tile(box, n, columns):
+    """The n-th tile of a box, of all tiles of an image with so many columns."""
+    return box[0] if n == 0 else box[0] + n // box[2] * columns + n % box[2]
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _to_camera(parameters, i, m):
+    """The camera's x, y, z of the points from the i-th on."""
+    count = parameters.shape[1]
+    px, py, pz = load(parameters, i), load(parameters, count + i), load(parameters, 2 * count + i)
+    x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
+    y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
+    z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
+    return x, y, z
 
 
 @njit(**_PARALLEL)
-def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, visible):
-    """Pixel coordinates u, v and depth [N] float32 of all points.
+def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, boxes, rank_of, totals):
+    """Pixel coordinates u, v and depth [N] float32 of all points, and the tiles that their splats' squares touch.
 
-    `visible` [chunks] int64 counts those that touch the image, per chunk of points. Points behind the camera or beside
-    the image get depth -1. The arithmetic is spelt out term by term in float32 so
-    that it equals `projection.project` to the last bit, and with it the order of the splats.
+    boxes: [N, 3] int32 out, the first tile, how many, and how many side by side; of 0 tiles if hidden. rank_of: [N]
+    int32 out, -1 for hidden points. totals: [chunks, 2] int64 out, per chunk of points, those that touch the image and
+    the tiles that they touch. Points behind the camera or beside the image get depth -1. The arithmetic is spelt out
+    term by term in float32 so that it equals `projection.project` to the last bit, and with it the order of the splats.
     """
     m = world_to_image
     half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
-    for chunk in prange(visible.size):
-        start, stop = _chunk(chunk, visible.size, parameters.shape[1])
-        count = 0
-        for i in range(start, stop):
-            px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
-            x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
-            y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
-            z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-            if z > _F0:
-                u[i] = focal * x / z + half_width
-                v[i] = focal * y / z + half_height
-            inside = (
-                (z > _F0)
-                and (u[i] + radius > _F0)
-                and (u[i] - radius < np.float32(width))
-                and (v[i] + radius > _F0)
-                and (v[i] - radius < np.float32(height))
-            )
-            depth[i] = z if inside else -_F1
-            count += inside
-        visible[chunk] = count
+    columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
+    wide, high = np.float32(width), np.float32(height)
+    for chunk in prange(len(totals)):
+        chunk_start, chunk_stop = _chunk(chunk, len(totals), parameters.shape[1])
+        visible, pairs = 0, 0
+        found = np.empty((6, BLOCK), np.float32)
+        for start in range(chunk_start, chunk_stop, BLOCK):
+            size = min(BLOCK, chunk_stop - start)
+            # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
+            for i in range(0, size, LANES):
+                x, y, z = _to_camera(parameters, start + i, m)
+                pu, pv = focal * x / z + half_width, focal * y / z + half_height
+                across = (pu + radius > _F0) & (pu - radius < wide)
+                inside = (z > _F0) & across & (pv + radius > _F0) & (pv - radius < high)
+                store(found, i, pu)
+                store(found, BLOCK + i, pv)
+                store(found, 2 * BLOCK + i, select(inside, z, lanes(-_F1)))
+                first_column, beside = _tile_range(pu, radius, TILE_WIDTH, columns)
+                first_row, below = _tile_range(pv, radius, TILE_HEIGHT, rows)
+                store(found, 3 * BLOCK + i, first_row * np.float32(columns) + first_column)
+                store(found, 4 * BLOCK + i, select(inside, beside * below, lanes(_F0)))
+                store(found, 5 * BLOCK + i, beside)
+            for i in range(size):
+                u[start + i], v[start + i], depth[start + i] = found[0, i], found[1, i], found[2, i]
+                box = boxes[start + i]
+                box[1] = np.int32(found[4, i])
+                pairs += box[1]
+                if found[2, i] > _F0:
+                    box[0], box[2] = np.int32(found[3, i]), np.int32(found[5, i])
+                    visible += 1
+                else:
+                    rank_of[start + i] = -1
+        totals[chunk, 0], totals[chunk, 1] = visible, pairs
 
 
 @njit(**_PARALLEL)
-def sort_by_depth(depth_bits, visible, keys, order, keys_other, order_other, histogram):
+def sort_by_depth(depth_bits, totals, keys, order, keys_other, order_other, histogram):
     """Indices of the visible points, nearest first and by index among equals; returns (how many, which buffer).
 
     depth_bits: [N] uint32, the bits of `depth`: positive floats order as their bits do, and hidden points have the
-    sign bit set. Stable least-significant-digit radix sort over the bits in which the depths differ.
+    sign bit set. totals: `project`'s; summed over the chunks before, in place. Stable least-significant-digit radix
+    sort over the bits in which the depths differ.
     """
-    chunks = visible.size
-    total = 0
+    chunks = len(totals)
+    total, pairs = 0, 0
     for chunk in range(chunks):
-        count = visible[chunk]
-        visible[chunk] = total
-        total += count
+        visible, touched = totals[chunk, 0], totals[chunk, 1]
+        totals[chunk, 0], totals[chunk, 1] = total, pairs
+        total += visible
+        pairs += touched
     lowest = np.full(chunks, 0xFFFFFFFF, np.uint32)
     highest = np.zeros(chunks, np.uint32)
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, depth_bits.size)
-        at = visible[chunk]
+        at = totals[chunk, 0]
         low, high = np.uint32(0xFFFFFFFF), np.uint32(0)
         for i in range(start, stop):
             bits = depth_bits[i]
@@ -191,18 +233,16 @@ def _radix_pass(keys, order, keys_out, order_out, histogram, total, base, shift)
 
 
 @njit(**_PARALLEL)
-def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot_start, pairs_per_tile):
-    """Count the tiles of each splat and the splats of each tile, and turn both counts into starting places.
+def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs_per_tile):
+    """Count the splats of each tile, and turn this and the tiles of each splat into starting places.
 
-    splats: [total, 2 + channels] out, its first two columns: u and v of each rank. rank_of: [N] int32 out, the rank of
-    each point, -1 if hidden. slot_start: [N + 1] int64 out, the first slot of each point, of which hidden ones have
-    none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64 out, where each chunk of
-    ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
+    boxes: as `project` leaves them; starts: [chunks, 2] int64, its totals, summed over the chunks before by the sort.
+    rank_of: [N] int32 out, the rank of each visible point. slot_start: [N + 1] int32 out, the first slot of each point,
+    of which hidden ones have none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64
+    out, where each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
     """
-    tiles = rows * columns
-    chunks = pairs_per_tile.shape[0]
-    rank_of[:] = -1
-    slot_start[:] = 0
+    chunks, tiles = pairs_per_tile.shape
+    slot_start[:1] = 0
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         counts = pairs_per_tile[chunk]
@@ -210,23 +250,15 @@ def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot
         for rank in range(start, stop):
             i = order[rank]
             rank_of[i] = rank
-            x, y = u[i], v[i]
-            splats[rank, 0] = x
-            splats[rank, 1] = y
-            first_column, last_column = _tile_range(x, radius, TILE_WIDTH, columns)
-            first_row, last_row = _tile_range(y, radius, TILE_HEIGHT, rows)
-            touched = 0
-            for row in range(first_row, last_row + 1):
-                for column in range(first_column, last_column + 1):
-                    if _touches(x, y, radius, column, row):
-                        counts[row * columns + column] += 1
-                        touched += 1
-            if slot_start.size:
-                slot_start[i + 1] = touched
-    at = 0
-    for i in range(slot_start.size):
-        at += slot_start[i]
-        slot_start[i] = at
+            box = boxes[i]
+            for n in range(box[1]):
+                counts[_tile(box, n, columns)] += 1
+        if slot_start.size:
+            start, stop = _chunk(chunk, chunks, len(boxes))
+            slot = starts[chunk, 1]
+            for i in range(start, stop):
+                slot += boxes[i, 1]
+                slot_start[i + 1] = slot
     tile_start = np.empty(tiles + 1, np.int64)
     at = 0
     for tile in range(tiles):
@@ -240,32 +272,27 @@ def count_pairs(order, total, u, v, radius, columns, rows, splats, rank_of, slot
 
 
 @njit(**_PARALLEL)
-def fill_pairs(order, total, splats, radius, columns, rows, slot_start, pairs_per_tile, pair_rank, pair_slot):
+def fill_pairs(order, total, boxes, columns, slot_start, pairs_per_tile, pair_rank, pair_slot):
     """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32; the latter is empty if slot_start is."""
     chunks = pairs_per_tile.shape[0]
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, total)
         places = pairs_per_tile[chunk]
         for rank in range(start, stop):
-            x, y = splats[rank, 0], splats[rank, 1]
-            slot = slot_start[order[rank]] if slot_start.size else 0
-            first_column, last_column = _tile_range(x, radius, TILE_WIDTH, columns)
-            first_row, last_row = _tile_range(y, radius, TILE_HEIGHT, rows)
-            for row in range(first_row, last_row + 1):
-                for column in range(first_column, last_column + 1):
-                    if _touches(x, y, radius, column, row):
-                        tile = row * columns + column
-                        place = places[tile]
-                        places[tile] = place + 1
-                        pair_rank[place] = rank
-                        if pair_slot.size:
-                            pair_slot[place] = slot
-                        slot += 1
+            i = order[rank]
+            box = boxes[i]
+            for n in range(box[1]):
+                tile = _tile(box, n, columns)
+                place = places[tile]
+                places[tile] = place + 1
+                pair_rank[place] = rank
+                if pair_slot.size:
+                    pair_slot[place] = slot_start[i] + n
 
 
 @njit(**_PARALLEL)
-def pack_colours(parameters, rank_of, eye, harmonics, splats):
-    """splats [total, 5], from column 2: RGB of each rank, its harmonics (if on) at the camera-to-point direction."""
+def pack_colours(parameters, u, v, rank_of, eye, harmonics, splats):
+    """splats [total, 5] out: u, v and RGB of each rank, its harmonics (if on) at the camera-to-point direction."""
     count = rank_of.size
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
@@ -284,6 +311,8 @@ def pack_colours(parameters, rank_of, eye, harmonics, splats):
         for i in range(size):
             rank = rank_of[start + i]
             if rank >= 0:
+                splats[rank, 0] = u[start + i]
+                splats[rank, 1] = v[start + i]
                 splats[rank, 2] = colours[0, i]
                 splats[rank, 3] = colours[1, i]
                 splats[rank, 4] = colours[2, i]
@@ -314,11 +343,13 @@ def _add_product(out, a, b):
 
 
 @njit(**_PARALLEL)
-def pack_coefficients(parameters, rank_of, splats):
-    """splats [total, 32], from column 2: base RGB and the 27 harmonics of each rank, to be composited per pixel."""
+def pack_coefficients(parameters, u, v, rank_of, splats):
+    """splats [total, 32] out: u, v, base RGB and the 27 harmonics of each rank, to be composited per pixel."""
     for i in prange(rank_of.size):
         rank = rank_of[i]
         if rank >= 0:
+            splats[rank, 0] = u[i]
+            splats[rank, 1] = v[i]
             for row in range(splats.shape[1] - 2):
                 splats[rank, 2 + row] = parameters[3 + row, i]
 
@@ -342,22 +373,31 @@ def _box(u, v, radius):
 def _reaches(limits, box, place):
     """Whether a pixel in any cell of the box takes the pair at this place of the tile."""
     first_row, last_row, column, vectors = box
-    for row in range(first_row // CELL, last_row // CELL + 1):
-        for cell in range(column // CELL, (column + vectors * LANES - 1) // CELL + 1):
-            if any_of(place <= load(limits, (row * CELL_COLUMNS + cell) * LANES)):
-                return True
-    return False
+    if last_row < first_row or vectors < 1:
+        return False
+    top, bottom = first_row // CELL * CELL_COLUMNS, last_row // CELL * CELL_COLUMNS
+    left, right = column // CELL, (column + vectors * LANES - 1) // CELL
+    # Of small splats the corners are all: no loop, whose end is hard to predict.
+    most = maximum(
+        maximum(load(limits, (top + left) * LANES), load(limits, (top + right) * LANES)),
+        maximum(load(limits, (bottom + left) * LANES), load(limits, (bottom + right) * LANES)),
+    )
+    if bottom - top > CELL_COLUMNS or right - left > 1:
+        for row in range(top, bottom + 1, CELL_COLUMNS):
+            for cell in range(row + left, row + right + 1):
+                most = maximum(most, load(limits, cell * LANES))
+    return any_of(place <= most)
 
 
 @njit(cache=True, error_model="numpy")
-def _close_cells(counts, nearest, limits):
-    """Close the cells all of whose pixels have `nearest` hits; returns whether any is left open."""
+def _close_cells(state, limits):
+    """Close the cells all of whose pixels are full; returns whether any is left open."""
     any_open = False
     for cell in range(CELLS):
-        least = lanes(nearest)
+        least = lanes(_F0)
         for row in range(CELL):
-            least = minimum(least, load(counts, _cell_start(cell) + row * TILE_WIDTH))
-        is_open = any_of(least < nearest)
+            least = minimum(least, load(state, _cell_start(cell) + row * TILE_WIDTH))
+        is_open = any_of(least < _F0)
         any_open |= is_open
         if not is_open:
             store(limits, cell * LANES, lanes(-_F1))
@@ -365,8 +405,16 @@ def _close_cells(counts, nearest, limits):
 
 
 @njit(cache=True, error_model="numpy")
+def _leave_open(state):
+    """What is still open at the end has no last pair: backward takes all that hit it."""
+    for at in range(0, PIXELS, LANES):
+        values = load(state, at)
+        store(state, at, select(values < _F0, lanes(np.float32(np.inf)), values))
+
+
+@njit(cache=True, error_model="numpy")
 def _limit_cells(last, limits):
-    """The last pair that any pixel of a cell takes, column by column."""
+    """The last pair that any pixel of a cell takes, column by column; inf where one is open."""
     for cell in range(CELLS):
         most = lanes(-_F1)
         for row in range(CELL):
@@ -400,19 +448,20 @@ def tile_kernels(channels: int) -> TileKernels:
     """Kernels that composite `channels` values per splat; LLVM unrolls over the channels.
 
     A tile's state is planes of one float32 array, row by row. Counts and places are floats too (exact below 2^24), so
-    that all lanes have one width.
+    that all lanes have one width. One plane has both: of an open pixel the hits that it still takes, negated; of a full
+    one, which took its last hit or is opaque, the place of the pair that filled it.
     """
     width = channels + 2
-    # Planes: the channels, or their gradients; transmittance; counts of hits, or b; last pairs.
-    t0, k0, l0, end = (plane * PIXELS for plane in range(channels, channels + 4))
+    # Planes: the channels, or their gradients; transmittance; hits to take or last pair; backward only, b.
+    t0, k0, b0, end = (plane * PIXELS for plane in range(channels, channels + 4))
 
     @njit(cache=True, error_model="numpy")
-    def composite(f, splats, ranks, left, top, radius, nearest):
+    def composite(f, splats, ranks, left, top, radius):
         """Add a tile's splats to its planes, front to back."""
         square, inverse = radius * radius, _F1 / (radius * radius)
         limits = np.full(CELLS * LANES, np.float32(np.inf))
         for place in range(ranks.size):
-            if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:l0], nearest, limits):
+            if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:b0], limits):
                 return
             splat = to_fixed_tuple(splats[ranks[place]], width)
             u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
@@ -428,46 +477,46 @@ def tile_kernels(channels: int) -> TileKernels:
                     dy = np.float32(row) - v
                     d2 = dx2 + dy * dy
                     q = d2 * inverse
-                    t, count = load(f, t0 + at), load(f, k0 + at)
-                    hit = (d2 < square) & (count < nearest)
+                    t, state = load(f, t0 + at), load(f, k0 + at)
+                    hit = (d2 < square) & (state < _F0)
                     a = select(hit, t * (_F1 - q), lanes(_F0))
                     for c in range(channels):
                         store(f, c * PIXELS + at, load(f, c * PIXELS + at) + a * splat[2 + c])
                     t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
                     store(f, t0 + at, t)
-                    count = select(hit, count + _F1, count)
-                    store(f, k0 + at, select(t < OPAQUE, lanes(nearest), count))
-                    store(f, l0 + at, select(hit, lanes(j), load(f, l0 + at)))
+                    more = state + _F1
+                    store(f, k0 + at, select(hit, select((more < _F0) & (lanes(OPAQUE) <= t), more, lanes(j)), state))
 
     @njit(**_PARALLEL)
     def forward(splats, pair_rank, tile_start, tiles, shares, columns, radius, nearest, image, transmittance, last):
         """Composite all tiles (spec, section 5).
 
         image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
-        last pair of the tile that each pixel takes, -1 for none. H', W': the image size rounded up to whole tiles.
-        tiles, shares: as `cpu.share_tiles` deals them.
+        pair of the tile that made each pixel full, inf where none did. H', W': the image size rounded up to whole
+        tiles. tiles, shares: as `cpu.share_tiles` deals them.
         """
         for thread in prange(shares.size - 1):
             for tile in tiles[shares[thread] : shares[thread + 1]]:
                 left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-                f = np.zeros(end, np.float32)
+                f = np.zeros(b0, np.float32)
                 f[t0:k0] = _F1
-                f[l0:end] = -_F1
+                f[k0:b0] = -nearest
                 ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
-                composite(f, splats, ranks, np.float32(left), np.float32(top), radius, nearest)
+                composite(f, splats, ranks, np.float32(left), np.float32(top), radius)
+                _leave_open(f[k0:b0])
                 line, plane = last.shape[1], last.size
                 at = top * line + left
                 for c in range(channels):
                     _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
                 _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
-                _copy_tile(f, l0, TILE_WIDTH, last, at, line)
+                _copy_tile(f, k0, TILE_WIDTH, last, at, line)
 
     @njit(cache=True, error_model="numpy")
     def differentiate(f, splats, ranks, pair_slots, left, top, radius, slots):
         """Write the gradients of a tile's pairs to their slots, back to front."""
         square, inverse = radius * radius, _F1 / (radius * radius)
         limits = np.empty(CELLS * LANES, np.float32)
-        _limit_cells(f[l0:end], limits)
+        _limit_cells(f[k0:b0], limits)
         for place in range(ranks.size - 1, -1, -1):
             splat = to_fixed_tuple(splats[ranks[place]], width)
             u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
@@ -488,15 +537,15 @@ def tile_kernels(channels: int) -> TileKernels:
                     dy = np.float32(row) - v
                     d2 = dx2 + dy * dy
                     q = d2 * inverse
-                    hit = (d2 < square) & (j <= load(f, l0 + at))
+                    hit = (d2 < square) & (j <= load(f, k0 + at))
                     w = _F1 - q
                     s = lanes(_F0)
                     for c in range(channels):
                         s = s + load(f, c * PIXELS + at) * splat[2 + c]
-                    t, b = load(f, t0 + at), load(f, k0 + at)
+                    t, b = load(f, t0 + at), load(f, b0 + at)
                     t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
                     store(f, t0 + at, t)
-                    store(f, k0 + at, select(hit, w * s + q * b, b))
+                    store(f, b0 + at, select(hit, w * s + q * b, b))
                     dw = select(hit, t * (s - b), lanes(_F0))
                     across = across + dw
                     sums = tuple_setitem(sums, 1, sums[1] + dw * dy)
@@ -531,8 +580,8 @@ def tile_kernels(channels: int) -> TileKernels:
                 for c in range(channels):
                     _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
                 _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
-                _copy_tile(behind, at, line, f, k0, TILE_WIDTH)
-                _copy_tile(last, at, line, f, l0, TILE_WIDTH)
+                _copy_tile(behind, at, line, f, b0, TILE_WIDTH)
+                _copy_tile(last, at, line, f, k0, TILE_WIDTH)
                 pairs = slice(tile_start[tile], tile_start[tile + 1])
                 differentiate(
                     f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, slots
@@ -549,25 +598,26 @@ def gather(parameters, world_to_image, focal, slot_start, slots, gradient):
     count = parameters.shape[1]
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        for row in range(3 + channels):
+        size = stop - start
+        moved = np.zeros((3, BLOCK), np.float32)
+        for row in range(3, 3 + channels):
             gradient[row, start:stop] = _F0
         for i in range(start, stop):
             for slot in range(slot_start[i], slot_start[i + 1]):
-                gradient[0, i] += slots[slot, 0]
-                gradient[1, i] += slots[slot, 1]
+                moved[0, i - start] += slots[slot, 0]
+                moved[1, i - start] += slots[slot, 1]
                 for c in range(channels):
                     gradient[3 + c, i] += slots[slot, 2 + c]
-        for i in range(start, stop):
-            px, py, pz = parameters[0, i], parameters[1, i], parameters[2, i]
-            x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
-            y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
-            z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-            z = z if z > _F0 else _F1
-            dx, dy = gradient[0, i] * focal / z, gradient[1, i] * focal / z
-            dz = -(dx * x + dy * y) / z
-            gradient[0, i] = m[0, 0] * dx + m[1, 0] * dy + m[2, 0] * dz
-            gradient[1, i] = m[0, 1] * dx + m[1, 1] * dy + m[2, 1] * dz
-            gradient[2, i] = m[0, 2] * dx + m[1, 2] * dy + m[2, 2] * dz
+        # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
+        for i in range(0, size, LANES):
+            x, y, z = _to_camera(parameters, start + i, m)
+            z = select(z > _F0, z, lanes(_F1))
+            dx, dy = load(moved, i) * focal / z, load(moved, BLOCK + i) * focal / z
+            dz = (dx * x + dy * y) * -_F1 / z
+            for row in range(3):
+                store(moved, row * BLOCK + i, m[0, row] * dx + m[1, row] * dy + m[2, row] * dz)
+        for row in range(3):
+            gradient[row, start:stop] = moved[row, :size]
 
 
 @njit(**_PARALLEL)

@@ -207,6 +207,24 @@ def nothing(typing_context, count):
     return types.UniTuple(lanes_type, length)(count), generate
 
 
+def _rounded(name):
+    """An intrinsic that rounds each lane to a whole number."""
+
+    def typed(typing_context, value):
+        def generate(context, builder, signature, values):
+            function_type = ir.FunctionType(_FLOATS, [_FLOATS])
+            function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{LANES}f32")
+            return builder.call(function, values)
+
+        return lanes_type(lanes_type), generate
+
+    typed.__name__ = name
+    return intrinsic(typed)
+
+
+floor, ceil = _rounded("floor"), _rounded("ceil")
+
+
 def _extreme(comparison, name):
     """An intrinsic that takes the lanes of `a` where they compare so with those of `b`."""
 
