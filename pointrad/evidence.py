@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numba
 import numpy as np
@@ -21,16 +22,19 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, maximum_fi
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes
-from pointrad.scene.types import Camera, Float64Array, View
+from pointrad.scene.types import Camera, Float32Array, Float64Array, View
 
 Pixels = NDArray[np.bool_]
 Colour = tuple[float, float, float]
 
 BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot tell from the background
+_MOST_NOISE = 32 / 255  # of a channel: a backdrop that strays further from the background is surroundings
 _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
-_CONTRADICTION = 0.01  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
+_CONTRADICTION = 0.002  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
+_CLEARLY = 0.01  # of the agreement, or of what is shown: less tells no reading from another
+_DARKENING = 0.01  # of a point's colour: what it may lose to views that do not know of it
 _DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
 
 
@@ -50,17 +54,28 @@ class Evidence:
     """What each pixel of the views says, [V, H, W] bool each, and what to ask of points.
 
     votes: the view votes for what it sees there. seen_object: what the hull's silhouettes should be; a vote that may be
-    a mask's error is not of it. seen_background: the view sees that nothing is there. cut_off: the image shows the
-    background, but perhaps only because a wrong mask cut off what was there. The views' images show no surroundings:
-    outside right masks they are the background, and outside wrong ones NaN.
+    a mask's error is not of it. seen_background: the view sees that nothing is there. unknown: the object may be there
+    all the same, since a wrong mask may have cut it off the image, or left it among the surroundings.
+    The views' images are as training sees them, and the background where there are surroundings or all is unknown.
     """
 
     views: tuple[View, ...]
     votes: Pixels
     seen_object: Pixels
     seen_background: Pixels
-    cut_off: Pixels
+    unknown: Pixels
     demands: Demands
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of its error that an unknown pixel should count with as background (`losses.Unknown`).
+
+        The less views may miss of the object, the more. Colours tend to what most of the squared errors ask for: of a
+        point that a share m of the views miss, with a share s of their errors, m s^2 / (1 - m) of it is background.
+        That is kept at `_DARKENING`.
+        """
+        missing = 1 - self.demands.votes / len(self.views)
+        return min(1.0, math.sqrt(_DARKENING * (1 - missing) / missing)) if missing else 1.0
 
 
 def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveConfig) -> Evidence:
@@ -84,43 +99,52 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     """
     images = np.stack([view.image for view in views])
     differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
-    empty: Pixels = np.less_equal(differences, BACKGROUND_TOLERANCE)
-    nowhere = np.zeros_like(empty)
     asked = config.source == "masks"
+    nowhere: Pixels = np.zeros(differences.shape, bool)
     masks = np.stack([view.mask > 0 for view in views]) if asked else nowhere
+    tolerance = _noise(differences, masks)
+    empty: Pixels = np.less_equal(differences, tolerance)
     clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
     shown = (masks | clean) & ~empty
-    inside = (shown & ~masks).sum() <= _CONTRADICTION * shown.sum()
+    inside = (shown & ~masks).sum() <= _CLEARLY * shown.sum()
     everyone = Demands(len(views), 0.0)
 
-    def reading(
-        votes: Pixels,
-        seen_background: Pixels,
-        cut_off: Pixels = nowhere,
-        seen_object: Pixels = shown,
-        surroundings: Pixels = ~(clean | masks | empty),
-        instead: float | Colour = np.nan,
-    ) -> Evidence:
-        kept = _without(views, surroundings, instead)
-        return Evidence(kept, votes, seen_object, seen_background, cut_off, everyone)
+    def reading(votes: Pixels, seen_background: Pixels, unknown: Pixels, seen_object: Pixels) -> Evidence:
+        surroundings = ~(votes | empty) | unknown
+        if tolerance > BACKGROUND_TOLERANCE:
+            surroundings |= empty & seen_background
+        return Evidence(
+            _without(views, surroundings, background), votes, seen_object, seen_background, unknown, everyone
+        )
 
-    if asked and (inside or _contradict(views, shown, config)) and not _contradict(views, masks, config):
+    images_contradict = clean.any() and _contradict(views, shown, config)
+    if asked and (inside or images_contradict) and not _contradict(views, masks, config):
         there = shown | masks if inside else masks
-        return reading(there, ~there, surroundings=~(there | empty), instead=background, seen_object=there)
-    if clean.any() and inside and _contradict(views, shown, config):
-        return _best_agreeing([reading(shown, masks & empty, clean & empty & ~masks)], _DOUBTS, config)
-    readings = [reading(shown, empty)]
+        return reading(there, ~there, nowhere, there)
+    if inside and images_contradict:
+        return _best_agreeing([reading(shown, masks & empty, ~(masks | shown), shown)], _DOUBTS, config)
+    readings = [reading(shown, empty, ~(clean | masks | empty), shown)]
     if clean.any():
-        readings.append(reading(shown | masks, nowhere))
+        readings.append(reading(shown | masks, nowhere, ~(clean | masks | empty), shown))
     if asked and clean.any() and not inside:
-        masked = masks & ~empty
-        readings.append(reading(masked, empty, seen_object=masked, surroundings=~(masks | empty)))
+        readings.append(reading(masks & ~empty, empty, ~(masks | empty), masks & ~empty))
     return _best_agreeing(readings, (0.0,), config)
 
 
-def _without(views: Sequence[View], surroundings: Pixels, instead: float | Colour) -> tuple[View, ...]:
-    """The views, their images `instead` where there are surroundings."""
-    colour = np.asarray(instead, np.float32)
+def _noise(differences: Float32Array, masks: Pixels) -> float:
+    """By how much the pictures' background strays from the background's colour: noise, compression, a dim backdrop.
+
+    It is read off their borders, of which the object has little, outside masks.
+    """
+    borders = [_border(picture)[~_border(mask)] for picture, mask in zip(differences, masks, strict=True)]
+    pixels = np.concatenate(borders)
+    strays = float(np.quantile(pixels, 0.95)) if pixels.size else 0.0
+    return max(BACKGROUND_TOLERANCE, strays) if strays <= _MOST_NOISE else BACKGROUND_TOLERANCE
+
+
+def _without(views: Sequence[View], surroundings: Pixels, background: Colour) -> tuple[View, ...]:
+    """The views, their images the background where there are surroundings."""
+    colour = np.asarray(background, np.float32)
     return tuple(
         replace(view, image=np.where(pixels[..., None], colour, view.image)) if pixels.any() else view
         for view, pixels in zip(views, surroundings, strict=True)
@@ -134,18 +158,22 @@ def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) ->
     What is shown is taken a step of the coarse lattice wider, so that no structure is too thin for it.
     """
     lattice = _coarse(config)
-    centre = np.full(3, (lattice.low + lattice.high) / 2)
     wide = np.empty_like(shown)
     for view, pixels, wider in zip(views, shown, wide, strict=True):
-        distance = max(float(np.linalg.norm(view.camera.position - centre)), lattice.step)
-        wider[:] = maximum_filter(pixels, 2 * math.ceil(view.camera.focal * lattice.step / distance) + 1)
+        wider[:] = maximum_filter(pixels, 2 * math.ceil(_pixels(lattice, view.camera)) + 1)
     floor = len(views) // 2  # fewer votes would take longer, no more
     votes = count_votes(_with_masks(views, wide), lattice, config.outside_margin, floor)
     agreement = _agreement(views, wide, lattice, votes.counts)
     return bool(agreement[-1] < (1 - _CONTRADICTION) * agreement.max())
 
 
-def _border(pixels: Pixels) -> Pixels:
+def _pixels(lattice: Lattice, camera: Camera) -> float:
+    """How many pixels a step of the lattice has in its middle."""
+    centre = np.full(3, (lattice.low + lattice.high) / 2)
+    return camera.focal * lattice.step / max(float(np.linalg.norm(camera.position - centre)), lattice.step)
+
+
+def _border(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
 
 
@@ -210,7 +238,7 @@ def _best_agreeing(readings: Sequence[Evidence], doubts: Sequence[float], config
             agreement = _agreement(reading.views, reading.seen_object, lattice, votes)
             needed = max(len(reading.views) - int(agreement[::-1].argmax()), 1)
             found.append((float(agreement[needed]), replace(reading, demands=Demands(needed, doubt))))
-    enough = (1 - _CONTRADICTION) * max(agreement for agreement, _ in found)
+    enough = (1 - _CLEARLY) * max(agreement for agreement, _ in found)
     return next(evidence for agreement, evidence in found if agreement >= enough)
 
 
@@ -220,8 +248,7 @@ def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: ND
     votes: [size, size, size], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
     those around a projection.
     """
-    most = len(views)
-    chosen = np.unique(np.linspace(0, most - 1, min(most, _MOST_VIEWS)).round().astype(int))
+    most, chosen = len(views), _some(len(views))
     cameras = [views[index].camera for index in chosen]
     drawn, shared, seen = np.zeros(most + 1), np.zeros(most + 1), 0
     for index, highest in zip(chosen, _highest_votes(lattice, votes, cameras), strict=True):
@@ -233,6 +260,11 @@ def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: ND
     agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)
     agreement[0] = 0
     return agreement
+
+
+def _some(views: int) -> NDArray[np.int64]:
+    """The numbers of at most _MOST_VIEWS views, spread over all."""
+    return np.unique(np.linspace(0, views - 1, min(views, _MOST_VIEWS)).round().astype(np.int64))
 
 
 def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequence[Camera]) -> list[NDArray[np.uint16]]:
@@ -270,8 +302,8 @@ def _draw_highest(positions, votes, camera, focal, step, highest):  # type: igno
 
 
 def without_unknown(evidence: Evidence) -> tuple[View, ...]:
-    """The views, their images NaN where a mask may have cut off what was there."""
+    """The views, their images NaN where they are unknown."""
     return tuple(
         replace(view, image=np.where(pixels[..., None], np.float32(np.nan), view.image))
-        for view, pixels in zip(evidence.views, evidence.cut_off, strict=True)
+        for view, pixels in zip(evidence.views, evidence.unknown, strict=True)
     )

@@ -121,12 +121,13 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
 class _Start:
     """corrupted: the training views as wrong masks have them. initial: what the initial cloud is coloured from.
     count_votes: counts the votes for the initial cloud, which a resumed run has. targets: what training is to
-    reproduce, NaN where that is unknown."""
+    reproduce, NaN where that is unknown. unknown_share: what that counts as (`losses.Unknown`)."""
 
     corrupted: tuple[View, ...]
     initial: tuple[View, ...]
     count_votes: Callable[[], Votes]
     targets: tuple[View, ...]
+    unknown_share: float = 0.0
 
 
 def _start_decides_targets(config: RunConfig) -> bool:
@@ -144,7 +145,8 @@ def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init)
     targets = without_unknown(evidence) if config.init.cut_pixels == "unknown" else evidence.views
-    return _Start(corrupted, seen, partial(agreeing_votes, evidence, config.init), targets)
+    votes = partial(agreeing_votes, evidence, config.init)
+    return _Start(corrupted, seen, votes, targets, evidence.unknown_share)
 
 
 def _prepare(config: RunConfig, scene: Scene, start: _Start, run_dir: Path) -> Checkpoint:
@@ -154,7 +156,12 @@ def _prepare(config: RunConfig, scene: Scene, start: _Start, run_dir: Path) -> C
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)
     cloud = Cloud.from_points(torch.from_numpy(points.positions), torch.from_numpy(points.colours), config.seed)
-    facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
+    facts = {
+        "mask_iou": iou,
+        "hull_points": points.hull_points,
+        "needed": points.needed,
+        "unknown_share": start.unknown_share,
+    }
     state = initial_state(cloud, config.training_identity(), facts)
     state.save(run_dir)
     return state
@@ -175,7 +182,8 @@ def _train_and_evaluate(
         reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
         if state.progress.epoch == 0:
             reporter.draw("init", Cloud(state.parameters.to(renderer.device)), 0)
-        cloud = train(state, scene.train, config, renderer, run_dir, reporter)
+        unknown_share = state.facts.get("unknown_share", 0.0)  # absent where an earlier version prepared the run
+        cloud = train(state, scene.train, config, renderer, run_dir, reporter, unknown_share)
     evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
     write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
     _write_artifacts(config, scene, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)

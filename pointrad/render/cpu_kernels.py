@@ -641,11 +641,12 @@ def error_scratch(height: int, width: int, shifts: Sequence[int]) -> Float32Arra
 
 
 @njit(**_PARALLEL)
-def photometric(image, transmittance, background, target, gradient_weight, shifts, error, gradient, behind):
+def photometric(image, transmittance, background, target, unknown_share, gradient_weight, shifts, error, gradient,
+                behind):  # fmt: skip
     """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
 
-    image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W], NaN where it is unknown, which
-    counts as met; error: `error_scratch(H, W, shifts)`.
+    image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W], NaN where it is unknown,
+    which counts as `unknown_share` of the background; error: `error_scratch(H, W, shifts)`.
     gradient: [3, H', W'] and behind: [H', W'] out, as the backward kernel takes them.
     """
     height, width = target.shape[1:]
@@ -656,6 +657,7 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
     across = np.array([_weight(gradient_weight / shifts.size, 3 * height * (width - s)) for s in shifts], np.float32)
     down = np.array([_weight(gradient_weight / shifts.size, 3 * (height - s) * width) for s in shifts], np.float32)
     sums = np.empty((height, 2))
+    doubtful = np.float32(unknown_share)
     for y in prange(height):
         squares = lanes(_F0)
         row = np.full(width + LANES, np.float32(np.nan))
@@ -666,14 +668,15 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
                 colour = load(image, at) + load(transmittance, y * padded_line + x) * background[c]
                 wanted = load(row, x)
                 known = wanted <= wanted
+                inside = numbers() + np.float32(x) < np.float32(width)
                 # In this order, a colour that is NaN stays so: black would hide that training diverged.
-                e = minimum(lanes(_F1), maximum(lanes(_F0), colour)) - wanted
-                e = select(known, e, lanes(_F0))
-                squares = squares + e * e
-                e = select(numbers() + np.float32(x) < np.float32(width), e, lanes(np.float32(np.nan)))
+                shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
+                e = select(known, shown - wanted, (shown - background[c]) * doubtful)
+                squares = squares + select(inside, e * e, lanes(_F0))
+                e = select(inside, e, lanes(np.float32(np.nan)))
                 store(error, c * plane + (y + margin) * line + margin + x, e)
-                moves = (colour <= _F1) & (lanes(_F0) <= colour) & known
-                store(gradient, at, select(moves, lanes(_F1), lanes(_F0)))
+                moves = (colour <= _F1) & (lanes(_F0) <= colour) & inside
+                store(gradient, at, select(moves, select(known, lanes(_F1), lanes(doubtful)), lanes(_F0)))
         sums[y, 0] = total(squares)
     for y in prange(height):
         differences = lanes(_F0)
@@ -693,7 +696,8 @@ def photometric(image, transmittance, background, target, gradient_weight, shift
                     differences = differences + maximum(left * from_left, lanes(_F0))
                     differences = differences + maximum(up * from_up, lanes(_F0))
                 to = c * padded_plane + y * padded_line + x
-                g = select(load(gradient, to) > _F0, g, lanes(_F0))
+                counts = load(gradient, to)
+                g = select(counts > _F0, g * counts, lanes(_F0))
                 store(gradient, to, g)
                 product = product + g * background[c]
             store(behind, y * padded_line + x, product)

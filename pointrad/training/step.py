@@ -17,13 +17,14 @@ from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient
 from pointrad.scene.types import Camera
-from pointrad.training.losses import image_loss, residual, ridge
+from pointrad.training.losses import Unknown, image_loss, residual, ridge
 
 
 class Step(Protocol):
     """Trains `cloud` in place with a fresh Adam; `steps`, `first` and `second` [33, N] are all of Adam's state."""
 
     cloud: Cloud
+    unknown_share: float
     steps: int
     first: Tensor
     second: Tensor
@@ -31,14 +32,22 @@ class Step(Protocol):
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         """One step towards `target` [3, H, W], learning rates times `decay`; returns the loss and its MSE part.
 
-        Where the target is NaN it is unknown, and counts as met. The two numbers are a tensor [2] on the device of the
-        cloud: whoever reads it waits until the step is computed.
+        Where the target is NaN it is unknown, and counts as `unknown_share` of the background (`losses.Unknown`). The
+        two numbers are a tensor [2] on the device of the cloud: whoever reads it waits until the step is computed.
         """
         ...
 
 
-def build_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
+def build_step(
+    cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig, unknown_share: float = 0.0
+) -> Step:
     """The step with kernels of its own where the renderer is ours, else autograd's."""
+    step = _choose_step(cloud, renderer, stage, adam)
+    step.unknown_share = unknown_share
+    return step
+
+
+def _choose_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
     if isinstance(renderer, CpuRenderer):
         return FusedStep(cloud, renderer.settings, stage, adam)
     if renderer.name == "triton":
@@ -59,6 +68,8 @@ class AutogradStep:
 
     def __init__(self, cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> None:
         self.cloud, self.renderer, self.stage, self.adam = cloud, renderer, stage, adam
+        self.unknown_share = 0.0
+        self._background = torch.tensor(renderer.settings.background, device=renderer.device)
         self.steps = 0
         self.first, self.second = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
 
@@ -77,13 +88,13 @@ class AutogradStep:
 
     def _of_image(self, parameters: Tensor, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """`_differentiate`, given the image [H, W, 3] of the parameters."""
-        pixels = target.permute(1, 2, 0)
-        loss = image_loss(self.stage.loss, image, pixels)
+        pixels, unknown = target.permute(1, 2, 0), Unknown(self._background, self.unknown_share)
+        loss = image_loss(self.stage.loss, image, pixels, unknown)
         weight = ridge(self.stage.loss)
         if weight:
             loss = loss + weight * parameters[POSITION].square().mean()
         (gradient,) = torch.autograd.grad(loss, parameters)
-        return torch.stack([loss.detach(), residual(image.detach(), pixels).square().mean()]), gradient
+        return torch.stack([loss.detach(), residual(image.detach(), pixels, unknown).square().mean()]), gradient
 
     def _rates(self, decay: float) -> tuple[float, float]:
         """The learning rates of positions and colours."""
@@ -117,6 +128,7 @@ class FusedStep:
         self._parameters, self._first, self._second = (
             values.numpy() for values in (cloud.parameters, self.first, self.second)
         )
+        self.unknown_share = 0.0
         self._splatting = Splatting(settings)
         self._background = np.asarray(settings.background, np.float32)
         self._image_buffers: tuple[np.ndarray, ...] = ()
@@ -143,8 +155,8 @@ class FusedStep:
         error, gradient, behind = self._scratch(image.shape, tuple(target.shape))
         shifts = np.asarray(self.stage.loss.shifts, np.int64)
         loss, mse = kernels.photometric(
-            image, transmittance, self._background, target.numpy(), self.stage.loss.gradient_weight, shifts,
-            error, gradient, behind,
+            image, transmittance, self._background, target.numpy(), self.unknown_share, self.stage.loss.gradient_weight,
+            shifts, error, gradient, behind,
         )  # fmt: skip
         return loss, mse, gradient, behind
 
@@ -155,10 +167,10 @@ class FusedStep:
         _, height, width = target.shape
         colours = image + transmittance * self._background[:, None, None]
         pixels = torch.from_numpy(colours[:, :height, :width].clip(0, 1)).permute(1, 2, 0).requires_grad_()
-        wanted = target.permute(1, 2, 0)
-        loss = image_loss(self.stage.loss, pixels, wanted)
+        wanted, unknown = target.permute(1, 2, 0), Unknown(torch.from_numpy(self._background), self.unknown_share)
+        loss = image_loss(self.stage.loss, pixels, wanted, unknown)
         gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], colours)
-        mse = float(residual(pixels.detach(), wanted).square().mean())
+        mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
         return float(loss.detach()), mse, gradient, np.einsum("chw,c->hw", gradient, self._background)
 
     def _scratch(self, padded: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:

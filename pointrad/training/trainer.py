@@ -35,20 +35,21 @@ class Listener(Protocol):
 
 
 def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
-          listener: Listener) -> Cloud:  # fmt: skip
+          listener: Listener, unknown_share: float = 0.0) -> Cloud:  # fmt: skip
     """Train from `state` to the end of the schedule and return the cloud; `state` is saved to `run_dir` as it goes.
 
     Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
-    nothing. A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
-    hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
+    nothing. Where an image is NaN, it counts as `unknown_share` of the background (`losses.Unknown`). A listener that
+    raises Preempted on a step ends the training with a checkpoint of that very step. Listeners hear of an epoch or
+    stage before the checkpoint that ends it, hence again if killed in between.
     """
-    return _Training(state, views, config, renderer, run_dir, listener).run()
+    return _Training(state, views, config, renderer, run_dir, listener, unknown_share).run()
 
 
 class _Training:
     def __init__(self, state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
-                 listener: Listener) -> None:  # fmt: skip
-        self.state, self.views, self.config = state, views, config
+                 listener: Listener, unknown_share: float) -> None:  # fmt: skip
+        self.state, self.views, self.config, self.unknown_share = state, views, config, unknown_share
         self.renderer, self.run_dir, self.listener = renderer, run_dir, listener
         self.saved_at = time.monotonic()
 
@@ -80,7 +81,7 @@ class _Training:
             need = memory.with_graphs(need)
         with memory.within(need, self.renderer.device, name):
             training = _training_views(self.views, stage, name, self.renderer.device, need.dtype)
-            step = build_step(cloud, self.renderer, stage, self.config.schedule.adam)
+            step = build_step(cloud, self.renderer, stage, self.config.schedule.adam, self.unknown_share)
             self._restore(step)
             started = self._run_epochs(step, training, name, stage, started)
         cloud = self._apply_all(stage.after, cloud)

@@ -41,15 +41,21 @@ class TritonStep(AutogradStep):
         if not isinstance(self.stage.loss, PhotometricLossConfig):
             return self._of_image(parameters, self.renderer.on_background(*composited), target)
         losses, *gradients = photometric(
-            *composited, self.renderer.background, target, self.stage.loss.gradient_weight, self._shifts
+            *composited,
+            self.renderer.background,
+            target,
+            self.unknown_share,
+            self.stage.loss.gradient_weight,
+            self._shifts,
         )
         (gradient,) = torch.autograd.grad(composited, parameters, gradients)
         return losses, gradient
 
 
 def photometric(
-    image: Tensor, transmittance: Tensor, background: Tensor, target: Tensor, gradient_weight: float, shifts: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+    image: Tensor, transmittance: Tensor, background: Tensor, target: Tensor, unknown_share: float,
+    gradient_weight: float, shifts: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """`losses.photometric` of a composited image [3, H, W] with transmittance [H, W], against `target` [3, H, W].
 
     background: [3]; shifts: int32; everything else float32, contiguous, on one device. Returns the loss and its MSE
@@ -63,6 +69,6 @@ def photometric(
     with launching_on(image):
         kernels.photometric[tiles,](
             image, transmittance, background, target, shifts, gradient, behind, sums, columns, height, width,
-            len(shifts), gradient_weight / max(len(shifts), 1), num_warps=kernels.WARPS,
+            len(shifts), gradient_weight / max(len(shifts), 1), unknown_share, num_warps=kernels.WARPS,
         )  # fmt: skip
     return sums.sum(dim=1), gradient, behind

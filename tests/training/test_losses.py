@@ -8,9 +8,11 @@ import torch
 
 from pointrad.config import PhotometricLossConfig, SilhouetteLossConfig
 from pointrad.render import cpu_kernels as kernels
-from pointrad.training.losses import image_loss, residual, ridge
+from pointrad.training.losses import Unknown, image_loss, residual, ridge
 
 PHOTOMETRIC = PhotometricLossConfig(name="photometric", gradient_weight=0.03, shifts=(1, 2, 3))
+SHARE = 0.3
+BLACK = Unknown(torch.zeros(3), SHARE)
 SILHOUETTE = SilhouetteLossConfig(name="silhouette", sharpness=5, ridge=0.1)
 
 
@@ -26,13 +28,13 @@ def test_photometric_is_the_mean_square_plus_weighted_mean_absolute_differences(
         np.abs(error[s:] - error[:-s]).mean() + np.abs(error[:, s:] - error[:, :-s]).mean() for s in (1, 2, 3)
     ]
     expected = (error**2).mean() + 0.03 * np.mean(differences)
-    assert float(image_loss(PHOTOMETRIC, image, target)) == pytest.approx(expected, rel=1e-6)
+    assert float(image_loss(PHOTOMETRIC, image, target, BLACK)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_photometric_without_shifts_is_the_mean_square() -> None:
     image, target = images()
     config = PHOTOMETRIC.model_copy(update={"shifts": ()})
-    assert float(image_loss(config, image, target)) == pytest.approx(float((image - target).square().mean()))
+    assert float(image_loss(config, image, target, BLACK)) == pytest.approx(float((image - target).square().mean()))
 
 
 def test_a_shift_as_large_as_the_image_adds_nothing() -> None:
@@ -40,7 +42,7 @@ def test_a_shift_as_large_as_the_image_adds_nothing() -> None:
     error = (image - target).double().numpy()
     config = PHOTOMETRIC.model_copy(update={"shifts": (3,)})
     expected = (error**2).mean() + 0.03 * np.abs(error[:, 3:] - error[:, :-3]).mean()
-    assert float(image_loss(config, image, target)) == pytest.approx(expected, rel=1e-6)
+    assert float(image_loss(config, image, target, BLACK)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_silhouette_compares_soft_silhouettes_of_the_brightest_channel() -> None:
@@ -50,30 +52,38 @@ def test_silhouette_compares_soft_silhouettes_of_the_brightest_channel() -> None
         return np.tanh(5 * pixels.double().numpy().max(axis=-1))
 
     expected = ((soft(image) - soft(target)) ** 2).mean()
-    assert float(image_loss(SILHOUETTE, image, target)) == pytest.approx(expected, rel=1e-5)
+    assert float(image_loss(SILHOUETTE, image, target, BLACK)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_the_silhouette_loss_has_a_ridge() -> None:
     assert (ridge(PHOTOMETRIC), ridge(SILHOUETTE)) == (0.0, 0.1)
 
 
-@pytest.mark.parametrize("config", [PHOTOMETRIC, SILHOUETTE], ids=lambda config: config.name)
-def test_an_unknown_pixel_counts_as_met(config: PhotometricLossConfig | SilhouetteLossConfig) -> None:
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_an_unknown_pixel_that_shows_the_background_counts_as_met(value: float) -> None:
     image, target = images()
-    met, unknown = target.clone(), target.clone()
-    met[3:6, 4:9], unknown[3:6, 4:9] = image[3:6, 4:9], torch.nan
-    image.requires_grad_()
-    losses = [image_loss(config, image, wanted) for wanted in (met, unknown)]
-    assert losses[1].item() == pytest.approx(losses[0].item(), rel=1e-6)
-    gradient = torch.autograd.grad(losses[1], image)[0]
-    assert (gradient[3:6, 4:9] == 0).all()
-    assert (gradient[:3] != 0).any()
+    background = torch.full((3,), value)
+    image[3:6, 4:9] = background
+    for config in (PHOTOMETRIC, SILHOUETTE):
+        met, unknown = target.clone(), target.clone()
+        met[3:6, 4:9], unknown[3:6, 4:9] = image[3:6, 4:9], torch.nan
+        losses = [float(image_loss(config, image, wanted, Unknown(background, SHARE))) for wanted in (met, unknown)]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_of_another_unknown_pixel_a_share_of_its_error_against_the_background_counts() -> None:
+    image, target = images()
+    target[2, 3] = torch.nan
+    background = torch.tensor([0.1, 0.2, 0.3])
+    error = residual(image, target, Unknown(background, SHARE))
+    torch.testing.assert_close(error[2, 3], SHARE * (image[2, 3] - background))
+    torch.testing.assert_close(error[3, 3], image[3, 3] - target[3, 3])
 
 
 def test_an_image_that_is_not_a_number_is_not_taken_for_an_unknown_target() -> None:
     image, target = images()
     image[0, 0] = torch.nan
-    assert image_loss(PHOTOMETRIC, image, target).isnan()
+    assert image_loss(PHOTOMETRIC, image, target, BLACK).isnan()
 
 
 @pytest.mark.parametrize("unknown", [0.0, 0.4])
@@ -94,17 +104,18 @@ def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
 
     behind = torch.tensor(background)[:, None, None]
     colours = (image + transmittance * behind)[:, :height, :width].clamp(0, 1).permute(1, 2, 0)
-    expected = image_loss(config, colours, target.permute(1, 2, 0))
+    expected = image_loss(config, colours, target.permute(1, 2, 0), Unknown(torch.tensor(background), SHARE))
     expected_gradients = torch.autograd.grad(expected, (image, transmittance))
 
     error = kernels.error_scratch(height, width, shifts)
     gradients = np.zeros((3, *padded), np.float32), np.zeros(padded, np.float32)
     loss, mse = kernels.photometric(
         image.detach().numpy(), transmittance.detach().numpy(), np.array(background, np.float32), target.numpy(),
-        config.gradient_weight, np.array(shifts, np.int64), error, *gradients,
+        SHARE, config.gradient_weight, np.array(shifts, np.int64), error, *gradients,
     )  # fmt: skip
 
     assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
-    assert mse == pytest.approx(float(residual(colours.detach(), target.permute(1, 2, 0)).square().mean()), rel=1e-5)
+    errors = residual(colours.detach(), target.permute(1, 2, 0), Unknown(torch.tensor(background), SHARE))
+    assert mse == pytest.approx(float(errors.square().mean()), rel=1e-5)
     for found, wanted in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-5, atol=1e-7)

@@ -13,7 +13,7 @@ from pointrad.config import AdamConfig, StageConfig
 from pointrad.render import Renderer
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
-from pointrad.training.losses import image_loss, ridge
+from pointrad.training.losses import Unknown, image_loss, ridge
 from pointrad.training.step import AutogradStep, FusedStep, Step, build_step
 from tests.render.clouds import settings
 from tests.runs import config, copy, random_cloud
@@ -51,7 +51,8 @@ def torch_trained(cloud: Cloud, renderer: Renderer, stage: StageConfig) -> tuple
             group["lr"] = group["published"] * decay
         camera, target = pairs[n % len(pairs)]
         image = renderer.render(torch.cat(blocks), camera, stage.harmonics)
-        loss = image_loss(stage.loss, image, target.permute(1, 2, 0))
+        unknown = Unknown(torch.tensor(renderer.settings.background), 0)
+        loss = image_loss(stage.loss, image, target.permute(1, 2, 0), unknown)
         loss = loss + ridge(stage.loss) * blocks[0].square().mean()
         optimiser.zero_grad()
         loss.backward()

@@ -19,11 +19,14 @@ pytest.importorskip("triton")
 from pointrad.cloud import Cloud
 from pointrad.config import StageConfig
 from pointrad.render.triton import TritonRenderer
-from pointrad.training.losses import image_loss, residual
+from pointrad.training.losses import Unknown, image_loss, residual
 from pointrad.training.step import FusedStep, Step, build_step
 from pointrad.training.triton_step import TritonStep, photometric
 
 BLACK, COLOURED = (0.0, 0.0, 0.0), (0.2, 0.5, 1.0)
+
+
+SHARE = 0.3  # of the background's error, that unknown pixels count with
 
 
 def composited(height: int, width: int, unknown: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
@@ -41,7 +44,7 @@ def by_kernel(
     image, transmittance, target = composited(*size, unknown)
     behind = torch.tensor(background, device=DEVICE)
     wanted = torch.tensor(shifts, dtype=torch.int32, device=DEVICE)
-    return photometric(image, transmittance, behind, target, PHOTOMETRIC.gradient_weight, wanted)
+    return photometric(image, transmittance, behind, target, SHARE, PHOTOMETRIC.gradient_weight, wanted)
 
 
 def by_torch(
@@ -49,10 +52,11 @@ def by_torch(
 ) -> tuple[Tensor, ...]:
     image, transmittance, target = composited(*size, unknown)
     image.requires_grad_(), transmittance.requires_grad_()
-    behind = torch.tensor(background, device=DEVICE)[:, None, None]
-    pixels, wanted = (image + transmittance * behind).clamp(0, 1).permute(1, 2, 0), target.permute(1, 2, 0)
-    loss = image_loss(PHOTOMETRIC.model_copy(update={"shifts": shifts}), pixels, wanted)
-    losses = torch.stack([loss, residual(pixels, wanted).square().mean()]).detach()
+    behind = torch.tensor(background, device=DEVICE)
+    pixels = (image + transmittance * behind[:, None, None]).clamp(0, 1).permute(1, 2, 0)
+    wanted = target.permute(1, 2, 0)
+    loss = image_loss(PHOTOMETRIC.model_copy(update={"shifts": shifts}), pixels, wanted, Unknown(behind, SHARE))
+    losses = torch.stack([loss, residual(pixels, wanted, Unknown(behind, SHARE)).square().mean()]).detach()
     return losses, *torch.autograd.grad(loss, (image, transmittance))
 
 
@@ -78,7 +82,8 @@ def test_a_colour_that_is_not_a_number_is_not_hidden() -> None:
     image, transmittance, target = composited(9, 14)
     image[1, 4, 4] = torch.nan
     shifts = torch.tensor([1], dtype=torch.int32, device=DEVICE)
-    assert photometric(image, transmittance, torch.zeros(3, device=DEVICE), target, 0.03, shifts)[0].isnan().all()
+    behind = torch.zeros(3, device=DEVICE)
+    assert photometric(image, transmittance, behind, target, SHARE, 0.03, shifts)[0].isnan().all()
 
 
 def trained(step: Step) -> tuple[Tensor, Tensor]:
