@@ -63,7 +63,7 @@ def test_a_spoilt_entry_is_passed_over(tiny_scene_root: Path, tmp_path: Path) ->
 class TestVotes:
     def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
         """The votes, and how often they had to be counted."""
-        chosen = quick(root, *overrides)
+        chosen = quick(root, "init=hull", *overrides)
         scene = load_scene(chosen.dataset, "tiny", chosen.eval.split)
         views = corrupt_views(build_corruption(chosen.corruption), scene.train, chosen.corruption.seed)
         counts = 0

@@ -152,7 +152,7 @@ class TestAnInterruptedRun:
 
 @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow, id="joblib")])
 def test_a_multirun_gives_each_job_its_own_folder(launcher: str, root: Path, tmp_path: Path) -> None:
-    arguments = (*QUICK_DEMO, f"dataset.root={root}", "corruption.level=0,0.05", "init.consistency=0.5")
+    arguments = (*QUICK_DEMO, f"dataset.root={root}", "corruption.level=0,0.05", "init=hull", "init.consistency=0.5")
     swept = ended(started("-m", *arguments, f"hydra.sweep.dir={tmp_path}", f"hydra/launcher={launcher}"), tmp_path)
     assert swept.code == 0, swept.err
     levels = [json.loads((tmp_path / job / "summary.json").read_text())["level"] for job in ("0", "1")]

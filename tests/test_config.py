@@ -91,7 +91,7 @@ class TestPublishedConstants:
         assert (found.init.kept_share, found.model.splat_radius) == SCENES[scene]
 
     def test_the_hull_is_the_published_one(self) -> None:
-        init = config().init
+        init = config("init=hull").init
         assert (init.lattice, init.bounds, init.consistency, init.outside_margin) == (400, (-2, 2), 1, 0.05)
 
     def test_the_corruption_is_the_published_one_at_level_0(self) -> None:
@@ -109,8 +109,8 @@ class TestPublishedConstants:
 
 
 def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
-    """The default configuration, or with these overrides, with one value set."""
-    values: Any = composed("schedule=report", *overrides)
+    """The report's configuration, or with these overrides, with one value set."""
+    values: Any = composed("schedule=report", "init=hull", *overrides)
     at = values
     *path, last = key.split(".")
     for part in path:
@@ -268,7 +268,7 @@ def test_a_configuration_cannot_be_changed() -> None:
 class TestIdentity:
     """It names the result, and nothing else; the training's identity leaves the evaluation out as well."""
 
-    BLENDER = ("dataset=blender", "dataset.root=here")
+    BLENDER = ("dataset=blender", "dataset.root=here", "init=hull")
     LEVEL = "corruption.level=0.1"
 
     @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ CHOICES = ("model.view_direction=pixel", "renderer=pytorch3d", "corruption=none"
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -> None:
-    assert quick_run(root, tmp_path, *choice.split(), "init.consistency=0.5").status == "done"
+    assert quick_run(root, tmp_path, *choice.split(), "init=hull", "init.consistency=0.5").status == "done"
 
 
 ADAPTIVE = ("corruption=none", "corruption.level=0.12", "corruption.level=0.12 corruption.targets=masked",
@@ -87,18 +87,18 @@ def test_masked_targets_train_on_background_outside_the_wrong_masks(
 ) -> None:
     found = {}
     for targets in ("clean", "masked"):
-        wrong = ("corruption.level=1", "init.consistency=0", f"corruption.targets={targets}")
+        wrong = ("corruption.level=1", "init=hull", "init.consistency=0", f"corruption.targets={targets}")
         quick_run(root, tmp_path / targets, *wrong, f"dataset.background={background}")
         found[targets] = [line["loss"] for line in lines(tmp_path / targets)]
     assert found["masked"] != found["clean"]
 
 
-@pytest.mark.parametrize("init", ["init.consistency=0.5", "init=adaptive"])
+@pytest.mark.parametrize("init", ["init=hull init.consistency=0.5", "init=adaptive"])
 @pytest.mark.parametrize("targets", ["clean", "masked"])
 def test_a_run_told_to_stop_goes_on_with_the_targets_it_had(
     init: str, targets: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = ("corruption.level=0.1", init, f"corruption.targets={targets}")
+    wrong = ("corruption.level=0.1", *init.split(), f"corruption.targets={targets}")
     quick_run(root, tmp_path / "whole", *wrong)
     with monkeypatch.context() as patched:
         patched.setattr("pointrad.run.raise_if_told", stop_at_step(7))
@@ -144,7 +144,7 @@ def test_a_finished_run_run_again_says_the_same(root: Path, tmp_path: Path) -> N
 
 def test_wrong_masks_lower_the_iou_and_the_hull(root: Path, tmp_path: Path) -> None:
     clean = quick_run(root, tmp_path / "clean")
-    wrong = quick_run(root, tmp_path / "wrong", "corruption.level=0.12", "init.consistency=0.6")
+    wrong = quick_run(root, tmp_path / "wrong", "corruption.level=0.12", "init=hull", "init.consistency=0.6")
     assert (clean.mask_iou, clean.level) == (1.0, 0.0)
     assert (wrong.mask_iou < 1, wrong.level, wrong.consistency) == (True, 0.12, 0.6)
 
