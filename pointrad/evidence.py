@@ -56,7 +56,7 @@ class Evidence:
     votes: the view votes for what it sees there. seen_object: what the hull's silhouettes should be; a vote that may be
     a mask's error is not of it. seen_background: the view sees that nothing is there. unknown: the object may be there
     all the same, since a wrong mask may have cut it off the image, or left it among the surroundings.
-    The views' images are as training sees them, and the background where there are surroundings or all is unknown.
+    The views' images are as training sees them, and the background where they show surroundings or are unknown.
     """
 
     views: tuple[View, ...]
@@ -117,11 +117,11 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
             _without(views, surroundings, background), votes, seen_object, seen_background, unknown, everyone
         )
 
-    images_contradict = clean.any() and _contradict(views, shown, config)
-    if asked and (inside or images_contradict) and not _contradict(views, masks, config):
+    masks_agree = asked and not _contradict(views, masks, config)
+    if masks_agree and (inside or _contradict(views, shown, config)):
         there = shown | masks if inside else masks
         return reading(there, ~there, nowhere, there)
-    if inside and images_contradict:
+    if inside and clean.any() and _contradict(views, shown, config):
         return _best_agreeing([reading(shown, masks & empty, ~(masks | shown), shown)], _DOUBTS, config)
     readings = [reading(shown, empty, ~(clean | masks | empty), shown)]
     if clean.any():
