@@ -134,12 +134,13 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
 def _noise(differences: Float32Array, masks: Pixels) -> float:
     """By how much the pictures' background strays from the background's colour: noise, compression, a dim backdrop.
 
-    It is read off their borders, of which the object has little, outside masks.
+    It is read off their borders outside masks, of which the object has little: half as much again as 95 % of their
+    pixels stray, so that the rest of them is not the object.
     """
     borders = [_border(picture)[~_border(mask)] for picture, mask in zip(differences, masks, strict=True)]
     pixels = np.concatenate(borders)
     strays = float(np.quantile(pixels, 0.95)) if pixels.size else 0.0
-    return max(BACKGROUND_TOLERANCE, strays) if strays <= _MOST_NOISE else BACKGROUND_TOLERANCE
+    return max(BACKGROUND_TOLERANCE, min(1.5 * strays, _MOST_NOISE)) if strays <= _MOST_NOISE else BACKGROUND_TOLERANCE
 
 
 def _without(views: Sequence[View], surroundings: Pixels, background: Colour) -> tuple[View, ...]:
@@ -248,7 +249,8 @@ def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: ND
     votes: [size, size, size], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
     those around a projection.
     """
-    most, chosen = len(views), _some(len(views))
+    most = len(views)
+    chosen = np.unique(np.linspace(0, most - 1, min(most, _MOST_VIEWS)).round().astype(int))
     cameras = [views[index].camera for index in chosen]
     drawn, shared, seen = np.zeros(most + 1), np.zeros(most + 1), 0
     for index, highest in zip(chosen, _highest_votes(lattice, votes, cameras), strict=True):
@@ -260,11 +262,6 @@ def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: ND
     agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)
     agreement[0] = 0
     return agreement
-
-
-def _some(views: int) -> NDArray[np.int64]:
-    """The numbers of at most _MOST_VIEWS views, spread over all."""
-    return np.unique(np.linspace(0, views - 1, min(views, _MOST_VIEWS)).round().astype(np.int64))
 
 
 def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequence[Camera]) -> list[NDArray[np.uint16]]:

@@ -193,7 +193,7 @@ def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
     targets = without_unknown(gather_evidence(cut(VIEWS, wrong), BLACK, adaptive()))
     for target, view, asked in zip(targets, VIEWS, wrong, strict=True):
         inside, unknown = asked.mask > 0, np.isnan(target.image[..., 0])
-        assert unknown[~inside & (view.mask > 0)].mean() > 0.9
+        assert unknown[~inside].all()
         assert not unknown[inside].any()
         assert np.array_equal(target.image[inside], view.image[inside])
 
@@ -220,6 +220,15 @@ def test_surroundings_outside_right_masks_are_background_to_training() -> None:
     targets = gather_evidence(with_surroundings(VIEWS), BLACK, adaptive()).views
     for target, view in zip(targets, VIEWS, strict=True):
         assert np.array_equal(target.image, np.where(view.mask[..., None] > 0, view.image, 0))
+
+
+def test_a_dim_and_noisy_backdrop_is_background_whatever_the_masks() -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.uniform(0, 0.06, (*view.mask.shape, 3)).astype(np.float32) for view in VIEWS]
+    views = tuple(replace(view, image=np.maximum(view.image, dim)) for view, dim in zip(VIEWS, noise, strict=True))
+    found = gather_evidence(shifted_masks(views, 5), BLACK, adaptive())
+    assert overlap(agreeing_votes(found, adaptive()).counts > 0, hard_hull(VIEWS)) > 0.99
+    assert all(not view.image[true.mask == 0].any() for view, true in zip(found.views, VIEWS, strict=True))
 
 
 def test_a_dark_backdrop_with_folds_is_not_the_object() -> None:
