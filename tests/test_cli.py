@@ -185,5 +185,5 @@ class TestBadInput:
 def test_help_shows_the_groups_and_how_to_change_a_value() -> None:
     shown = ended(started("--help"), REPOSITORY)
     assert shown.code == 0
-    for expected in ("schedule: ", "corruption: ", "GROUP=OPTION", "KEY=VALUE", "consistency: 1.0"):
+    for expected in ("schedule: ", "corruption: ", "GROUP=OPTION", "KEY=VALUE", "source: masks"):
         assert expected in shown.out
