@@ -28,8 +28,8 @@ def main(schedule: str = "paper", *overrides: str) -> None:
         sys.exit("Error: POINTRAD_DATA is not set; expected the folder that holds hotdog/ of the NeRF-synthetic scenes")
     folder = ROOT / "outputs" / "bench" / f"hotdog_{schedule}_{datetime.now():%Y-%m-%d_%H-%M-%S}"
     command = [
-        sys.executable, "train.py", "dataset=blender", "scene=hotdog", "corruption=none", f"schedule={schedule}",
-        "eval.split=paper", "eval.lpips=false", "tracker=none", "artifacts.views=[]", "artifacts.turntable.frames=0",
+        sys.executable, "train.py", "dataset=blender", "scene=hotdog", "corruption=none", "init=hull",
+        f"schedule={schedule}", "eval.split=paper", "eval.lpips=false", "tracker=none", "artifacts.views=[]", "artifacts.turntable.frames=0",
         f"hydra.run.dir={folder}", *overrides,
     ]  # fmt: skip
     subprocess.run(command, cwd=ROOT, check=True)
