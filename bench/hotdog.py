@@ -29,8 +29,8 @@ def main(schedule: str = "paper", *overrides: str) -> None:
     folder = ROOT / "outputs" / "bench" / f"hotdog_{schedule}_{datetime.now():%Y-%m-%d_%H-%M-%S}"
     command = [
         sys.executable, "train.py", "dataset=blender", "scene=hotdog", "corruption=none", "init=hull",
-        f"schedule={schedule}", "eval.split=paper", "eval.lpips=false", "tracker=none", "artifacts.views=[]", "artifacts.turntable.frames=0",
-        f"hydra.run.dir={folder}", *overrides,
+        f"schedule={schedule}", "eval.split=paper", "eval.lpips=false", "tracker=none", "artifacts.views=[]",
+        "artifacts.turntable.frames=0", f"hydra.run.dir={folder}", *overrides,
     ]  # fmt: skip
     subprocess.run(command, cwd=ROOT, check=True)
     summary = json.loads((folder / "summary.json").read_text())
