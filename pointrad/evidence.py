@@ -32,8 +32,7 @@ _MOST_NOISE = 32 / 255  # of a channel: a backdrop that strays further from the 
 _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
-_CONTRADICTION = 0.002  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
-_CLEARLY = 0.01  # of the agreement, or of what is shown: less tells no reading from another
+_CONTRADICTION = 0.01  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
 _DARKENING = 0.01  # of a point's colour: what it may lose to views that do not know of it
 _DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
 
@@ -106,7 +105,7 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     empty: Pixels = np.less_equal(differences, tolerance)
     clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
     shown = (masks | clean) & ~empty
-    inside = (shown & ~masks).sum() <= _CLEARLY * shown.sum()
+    inside = (shown & ~masks).sum() <= _CONTRADICTION * shown.sum()
     everyone = Demands(len(views), 0.0)
 
     def reading(votes: Pixels, seen_background: Pixels, unknown: Pixels, seen_object: Pixels) -> Evidence:
@@ -239,7 +238,7 @@ def _best_agreeing(readings: Sequence[Evidence], doubts: Sequence[float], config
             agreement = _agreement(reading.views, reading.seen_object, lattice, votes)
             needed = max(len(reading.views) - int(agreement[::-1].argmax()), 1)
             found.append((float(agreement[needed]), replace(reading, demands=Demands(needed, doubt))))
-    enough = (1 - _CLEARLY) * max(agreement for agreement, _ in found)
+    enough = (1 - _CONTRADICTION) * max(agreement for agreement, _ in found)
     return next(evidence for agreement, evidence in found if agreement >= enough)
 
 
