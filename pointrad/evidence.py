@@ -32,7 +32,11 @@ _MOST_NOISE = 32 / 255  # of a channel: a backdrop that strays further from the 
 _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
-_CONTRADICTION = 0.01  # of the agreement: what views of one object that are all right may lose, a lattice being coarse
+_STRAY = 0.01  # of what pictures show: it may lie outside masks that are right
+_CONTRADICTION = 1 / 3  # pixels that outlines may lose to views that are all right, a lattice being coarse
+_BETTER = 0.01  # of the agreement: by so much must a bolder reading be better
+_LEAST_VOTES = 0.5  # of those that the hull needs: points with fewer explain nothing
+_LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
 _DARKENING = 0.01  # of a point's colour: what it may lose to views that do not know of it
 _DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
 
@@ -55,6 +59,7 @@ class Evidence:
     votes: the view votes for what it sees there. seen_object: what the hull's silhouettes should be; a vote that may be
     a mask's error is not of it. seen_background: the view sees that nothing is there. unknown: the object may be there
     all the same, since a wrong mask may have cut it off the image, or left it among the surroundings.
+    cut: wrong masks have cut the images, which then show nothing but the object, and not all of it.
     The views' images are as training sees them, and the background where they show surroundings or are unknown.
     """
 
@@ -63,6 +68,7 @@ class Evidence:
     seen_object: Pixels
     seen_background: Pixels
     unknown: Pixels
+    cut: bool
     demands: Demands
 
     @property
@@ -105,15 +111,17 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     empty: Pixels = np.less_equal(differences, tolerance)
     clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
     shown = (masks | clean) & ~empty
-    inside = (shown & ~masks).sum() <= _CONTRADICTION * shown.sum()
+    inside = (shown & ~masks).sum() <= _STRAY * shown.sum()
     everyone = Demands(len(views), 0.0)
 
-    def reading(votes: Pixels, seen_background: Pixels, unknown: Pixels, seen_object: Pixels) -> Evidence:
+    def reading(
+        votes: Pixels, seen_background: Pixels, unknown: Pixels, seen_object: Pixels, cut: bool = False
+    ) -> Evidence:
         surroundings = ~(votes | empty) | unknown
         if tolerance > BACKGROUND_TOLERANCE:
             surroundings |= empty & seen_background
         return Evidence(
-            _without(views, surroundings, background), votes, seen_object, seen_background, unknown, everyone
+            _without(views, surroundings, background), votes, seen_object, seen_background, unknown, cut, everyone
         )
 
     masks_agree = asked and not _contradict(views, masks, config)
@@ -121,7 +129,7 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
         there = shown | masks if inside else masks
         return reading(there, ~there, nowhere, there)
     if inside and clean.any() and _contradict(views, shown, config):
-        return _best_agreeing([reading(shown, masks & empty, ~(masks | shown), shown)], _DOUBTS, config)
+        return _best_agreeing([reading(shown, masks & empty, ~(masks | shown), shown, cut=True)], _DOUBTS, config)
     readings = [reading(shown, empty, ~(clean | masks | empty), shown)]
     if clean.any():
         readings.append(reading(shown | masks, nowhere, ~(clean | masks | empty), shown))
@@ -155,16 +163,25 @@ def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) ->
     """Whether a hull that fewer than all views vote for agrees better with what they show.
 
     It does if some show less than there is, as images that wrong masks have cut: all together leave less than each.
-    What is shown is taken a step of the coarse lattice wider, so that no structure is too thin for it.
+    What they leave out is a strip along the outlines. Its width tells errors of masks from those of a coarse lattice,
+    whose share of the area is as great where an object is thin. For its sake, too, what is shown is taken half a step
+    of the lattice wider.
     """
     lattice = _coarse(config)
     wide = np.empty_like(shown)
     for view, pixels, wider in zip(views, shown, wide, strict=True):
-        wider[:] = maximum_filter(pixels, 2 * math.ceil(_pixels(lattice, view.camera)) + 1)
+        wider[:] = maximum_filter(pixels, 2 * math.ceil(_pixels(lattice, view.camera) / 2) + 1)
     floor = len(views) // 2  # fewer votes would take longer, no more
     votes = count_votes(_with_masks(views, wide), lattice, config.outside_margin, floor)
     agreement = _agreement(views, wide, lattice, votes.counts)
-    return bool(agreement[-1] < (1 - _CONTRADICTION) * agreement.max())
+    left_out = (agreement.max() - agreement[-1]) * wide.sum()
+    return bool(left_out > _CONTRADICTION * agreement.max() * _outline(wide))
+
+
+def _outline(shown: Pixels) -> float:
+    """The length of all outlines in pixels: pi / 4 of the edges between pixels, as of lines in all directions."""
+    across = np.count_nonzero(shown[:, :, 1:] != shown[:, :, :-1])
+    return math.pi / 4 * (across + np.count_nonzero(shown[:, 1:] != shown[:, :-1]))
 
 
 def _pixels(lattice: Lattice, camera: Camera) -> float:
@@ -180,16 +197,44 @@ def _border(pixels: NDArray[Any]) -> NDArray[Any]:
 def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     """How many views vote for each lattice point, 0 where that is too few for the hull that agrees best.
 
-    Raises UserError if no point is left.
+    Where masks have cut the pictures, points go with that hull that explain best what it leaves out of the object;
+    they have fewer votes than the result's `floor`. Raises UserError if no point is left.
     """
-    counts = _Counts.of(evidence, Lattice(config.lattice, *config.bounds), config.outside_margin)
-    votes = counts.meeting(evidence.demands)
+    demands = evidence.demands
+    lattice = Lattice(config.lattice, *config.bounds)
+    fewest = replace(demands, votes=math.ceil(_LEAST_VOTES * demands.votes)) if evidence.cut else demands
+    votes = _Counts.of(replace(evidence, demands=fewest), lattice, config.outside_margin).meeting(fewest)
+    if evidence.cut:
+        votes = replace(votes, counts=np.where(_explaining(evidence, votes), votes.counts, 0), floor=demands.votes)
     if not votes.counts.any():
         raise UserError(
             f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
             f"{list(config.bounds)} to hold it, and masks or pictures that show it"
         )
     return votes
+
+
+def _explaining(evidence: Evidence, votes: Votes) -> Pixels:
+    """[size, size, size], of points with votes: those with enough, and the best explanations of what they leave out.
+
+    A pixel of a cut picture that is not background shows some point of the object. Of a thin part that most of the
+    wrong masks cut, or of what few views see, points have fewer votes than of the rest, but more than those beside
+    them: along the ray of a pixel that no point with enough votes covers, those with the most are kept. Not if pictures
+    show surroundings, which only masks could tell from the object: then masks leave no background beside the hull.
+    """
+    found = np.nonzero(votes.counts)
+    positions, numbers = votes.lattice.axis(np.stack(found, axis=1)), votes.counts[found]
+    cameras = [view.camera for view in evidence.views]
+    highest = _highest_votes(votes.lattice, votes.counts, cameras)
+    beside = np.stack(highest) < evidence.demands.votes
+    unexplained, background = evidence.seen_object & beside, evidence.seen_background & beside
+    kept = numbers >= evidence.demands.votes
+    if background.sum() >= _LEAST_BACKGROUND * (background.sum() + unexplained.sum()):
+        for camera, most, pixels in zip(cameras, highest, unexplained, strict=True):
+            _keep_highest(positions, numbers, camera.world_to_image, camera.focal, most, pixels, kept)
+    explaining: Pixels = np.zeros(votes.counts.shape, bool)
+    explaining[found] = kept
+    return explaining
 
 
 def _coarse(config: AdaptiveConfig) -> Lattice:
@@ -238,7 +283,7 @@ def _best_agreeing(readings: Sequence[Evidence], doubts: Sequence[float], config
             agreement = _agreement(reading.views, reading.seen_object, lattice, votes)
             needed = max(len(reading.views) - int(agreement[::-1].argmax()), 1)
             found.append((float(agreement[needed]), replace(reading, demands=Demands(needed, doubt))))
-    enough = (1 - _CONTRADICTION) * max(agreement for agreement, _ in found)
+    enough = (1 - _BETTER) * max(agreement for agreement, _ in found)
     return next(evidence for agreement, evidence in found if agreement >= enough)
 
 
@@ -295,6 +340,24 @@ def _draw_highest(positions, votes, camera, focal, step, highest):  # type: igno
             for column in range(max(0, math.ceil(u - half - 0.5)), min(width - 1, math.floor(u + half - 0.5)) + 1):
                 if votes[n] > highest[row, column]:
                     highest[row, column] = votes[n]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _keep_highest(positions, votes, camera, focal, highest, pixels, kept):  # type: ignore[no-untyped-def]
+    """Set `kept` of the points that have the `highest` votes of one of the `pixels`, that which they project into."""
+    height, width = highest.shape
+    for n in range(len(positions)):
+        x, y, z = positions[n]
+        depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
+        if depth <= 0.0:
+            continue
+        u = focal * (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) / depth + width / 2
+        v = focal * (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) / depth + height / 2
+        if u < 0.0 or v < 0.0 or u >= width or v >= height:
+            continue
+        row, column = int(v), int(u)
+        if pixels[row, column] and votes[n] >= highest[row, column]:
+            kept[n] = True
 
 
 def without_unknown(evidence: Evidence) -> tuple[View, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,9 +20,17 @@ def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Seque
 
     Of all that a point contributes to the images, `config.share` must fall on pixels that show anything but the
     background. Points that no view sees go; so do those that only paint background, or pixels that are unknown (NaN).
+    Of a thin part that wrong masks cut in most views, most is unknown: points stay as well if `config.share` of what
+    they contribute to known pixels falls on such that show something, and the others leave so much of that uncovered.
     """
-    supported, everywhere = contributions(cloud, views, renderer)
-    return cloud.select((everywhere > 0) & (supported >= config.share * everywhere))
+    supported, known, everywhere = contributions(cloud, views, renderer, lambda view: _judged(view, renderer))
+    kept = (everywhere > 0) & (supported >= config.share * everywhere)
+    unsure = ~kept & (supported > 0) & (supported >= config.share * known)
+    if unsure.any():
+        rest = cloud.select(kept)
+        (uncovered,) = contributions(cloud, views, renderer, lambda view: _uncovered(view, rest, renderer))
+        kept |= unsure & (uncovered >= config.share * supported)
+    return cloud.select(kept)
 
 
 def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], renderer: Renderer) -> Cloud:
@@ -31,7 +39,7 @@ def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], rend
     A splat of r pixels that nothing hides has weights that sum to pi r^2 / 2 (the integral of 1 - d^2 / r^2). Copies
     are equal to their originals and part as they train, as the published refinement's do.
     """
-    shown = contributions(cloud, views, renderer)[1]
+    (shown,) = contributions(cloud, views, renderer, lambda view: torch.ones(1, *view.mask.shape))
     unhidden = sum(math.pi * renderer.settings.radius_in_pixels(view.camera) ** 2 / 2 for view in views)
     enough = shown >= config.least * unhidden
     kept = cloud.select(enough)
@@ -41,20 +49,44 @@ def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], rend
     return Cloud(torch.cat([kept.parameters, kept.parameters[:, copied]], dim=1))
 
 
-def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> tuple[Tensor, Tensor]:
-    """How much of the images each point makes up, in pixels: [N] float32 sums of its compositing weights.
+def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer, pixels: Callable[[View], Tensor]) -> Tensor:
+    """How much of some pixels each point makes up: [K, N] float32 sums of its compositing weights.
 
-    The first counts pixels whose target is known and is not the background, the second counts all.
+    pixels: a view's [K, H, W], 1 where to count and else 0; up to three of them are counted at once.
     """
-    # Of a grey cloud without harmonics, whose colours never clamp, a point's colour has its weights for a gradient.
+    parameters = _grey(cloud)
+    sums: Tensor | float = 0.0
+    for view in views:
+        counted = pixels(view).to(parameters.device).float()
+        image = renderer.render(parameters.requires_grad_(), view.camera, harmonics=False)
+        (gradient,) = torch.autograd.grad((image[..., : len(counted)] * counted.permute(1, 2, 0)).sum(), parameters)
+        sums = sums + gradient[BASE][: len(counted)]
+    assert isinstance(sums, Tensor)
+    return sums
+
+
+def _grey(cloud: Cloud) -> Tensor:
+    """The cloud's parameters, its colour one that never clamps: without harmonics its gradient is a point's weights."""
     parameters = cloud.parameters.clone()
     parameters[BASE] = 0.5
-    total = torch.zeros_like(parameters[BASE])
-    background = torch.tensor(renderer.settings.background, device=parameters.device)
-    for view in views:
-        target = torch.from_numpy(view.image).to(parameters.device)
-        shown = ((target - background).abs().amax(dim=-1) > BACKGROUND_TOLERANCE).float()  # NaN is not
-        image = renderer.render(parameters.requires_grad_(), view.camera, harmonics=False)
-        (gradient,) = torch.autograd.grad((image[..., 0] * shown).sum() + image[..., 1].sum(), parameters)
-        total += gradient[BASE]
-    return total[0], total[1]
+    return parameters
+
+
+def _judged(view: View, renderer: Renderer) -> Tensor:
+    """[3, H, W] bool: pixels that show something, that are known, and all."""
+    target = torch.from_numpy(view.image)
+    known = ~target.isnan().any(dim=-1)
+    return torch.stack([_shown(view, renderer), known, torch.ones_like(known)])
+
+
+def _shown(view: View, renderer: Renderer) -> Tensor:
+    """[H, W] bool: known pixels that are not the background."""
+    background = torch.tensor(renderer.settings.background)
+    return (torch.from_numpy(view.image) - background).abs().amax(dim=-1) > BACKGROUND_TOLERANCE  # NaN is not
+
+
+def _uncovered(view: View, cloud: Cloud, renderer: Renderer) -> Tensor:
+    """[1, H, W] bool: pixels that show something, of which `cloud` covers less than half."""
+    background = renderer.settings.background[0]
+    image = renderer.render(_grey(cloud), view.camera, harmonics=False)[..., 0].cpu()
+    return (_shown(view, renderer) & ((image - background) / (0.5 - background) < 0.5))[None]
