@@ -36,19 +36,6 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(count)
 
 
-def share_tiles(tile_start: NDArray[np.int64], threads: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Deal the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
-
-    tile_start: [tiles + 1], the first pair of each tile. Returns tiles [tiles] int64, thread after thread, and shares
-    [threads + 1] int64, where each one's begin.
-    """
-    fullest_first = np.argsort(-np.diff(tile_start), kind="stable")
-    turn = np.arange(len(fullest_first)) % (2 * threads)
-    thread = np.minimum(turn, 2 * threads - 1 - turn)
-    shares = np.concatenate([[0], np.bincount(thread, minlength=threads).cumsum()])
-    return fullest_first[np.argsort(thread, kind="stable")], shares
-
-
 class Splatting:
     """One view being splatted: everything between a cloud and its image, kept for the backward pass.
 
@@ -59,6 +46,7 @@ class Splatting:
     def __init__(self, settings: SplatSettings) -> None:
         self.settings = settings
         self._buffers: dict[str, NDArray[Any]] = {}
+        self._last: dict[str, NDArray[Any]] = {}  # the part of each that was asked for last
 
     def forward(
         self, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool = True
@@ -67,7 +55,7 @@ class Splatting:
 
         Only after a differentiable one can `backward` follow.
         """
-        self.camera = camera
+        self.camera, self.threads = camera, numba.get_num_threads()
         per_pixel = harmonics and self.settings.view_direction == "pixel"
         self.channels = 30 if per_pixel else 3
         self.splats = splats = self._buffer("splats", np.float32, parameters.shape[1], self.channels + 2)
@@ -118,15 +106,14 @@ class Splatting:
         self.u, self.v, depth = (self._buffer(name, np.float32, count) for name in ("u", "v", "depth"))
         self.boxes = self._buffer("boxes", np.int32, count, 3)
         self.rank_of = self._buffer("rank_of", np.int32, count)
-        chunks = numba.get_num_threads()
-        self.starts = self._buffer("totals", np.int64, chunks, 2)
+        self.starts = self._buffer("totals", np.int64, self.threads, 2)
         kernels.project(
             parameters, self.world_to_image, np.float32(camera.focal), camera.width, camera.height, self.radius,
             self.u, self.v, depth, self.boxes, self.rank_of, self.starts,
         )  # fmt: skip
         keys = [self._buffer(f"keys_{side}", np.uint32, count) for side in "ab"]
         order = [self._buffer(f"order_{side}", np.int32, count) for side in "ab"]
-        histogram = self._buffer("histogram", np.uint32, chunks, kernels.RADIX)
+        histogram = self._buffer("histogram", np.uint32, self.threads, kernels.RADIX)
         self.visible, swapped = kernels.sort_by_depth(
             depth.view(np.uint32), self.starts, keys[0], order[0], keys[1], order[1], histogram
         )
@@ -137,18 +124,18 @@ class Splatting:
         self.columns = -(-self.camera.width // kernels.TILE_WIDTH)
         self.rows = -(-self.camera.height // kernels.TILE_HEIGHT)
         self.slot_start = self._buffer("slot_start", np.int32, count + 1 if differentiable else 0)
-        places = self._buffer("places", np.int64, numba.get_num_threads(), self.rows * self.columns)
+        places = self._buffer("places", np.int64, self.threads, self.rows * self.columns)
         self.tile_start = kernels.count_pairs(
             self.order, self.visible, self.boxes, self.columns, self.starts, self.rank_of, self.slot_start, places
         )
-        most = int(np.diff(self.tile_start).max())
-        if most >= MOST_SPLATS_PER_TILE or self.tile_start[-1] >= 2**31:
+        tiles, shares, most = kernels.share_tiles(self.tile_start, self.threads)
+        self.shares = tiles, shares
+        pairs = int(self.tile_start[-1])
+        if most >= MOST_SPLATS_PER_TILE or pairs >= 2**31:
             raise OverflowError(
-                f"{most} splats in one tile, {self.tile_start[-1]} in all; the CPU renderer can hold "
+                f"{most} splats in one tile, {pairs} in all; the CPU renderer can hold "
                 f"{MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
             )
-        self.shares = share_tiles(self.tile_start, numba.get_num_threads())
-        pairs = int(self.tile_start[-1])
         self.pair_rank = self._buffer("pair_rank", np.int32, pairs)
         self.pair_slot = self._buffer("pair_slot", np.int32, pairs if differentiable else 0)
         kernels.fill_pairs(
@@ -179,11 +166,15 @@ class Splatting:
 
     def _buffer(self, name: str, dtype: type, *shape: int) -> NDArray[Any]:
         """A contiguous array of this shape, reused between calls; its contents are left over."""
+        last = self._last.get(name)
+        if last is not None and last.shape == shape:
+            return last
         size = math.prod(shape)
         held = self._buffers.get(name)
         if held is None or held.size < size:
             held = self._buffers[name] = np.empty(size + size // 4, dtype)
-        return held[:size].reshape(shape)
+        self._last[name] = held[:size].reshape(shape)
+        return self._last[name]
 
 
 def _shown(splatting: Splatting, image: Float32Array, transmittance: Float32Array) -> Tensor:

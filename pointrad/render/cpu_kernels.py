@@ -239,7 +239,8 @@ def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs
     boxes: as `project` leaves them; starts: [chunks, 2] int64, its totals, summed over the chunks before by the sort.
     rank_of: [N] int32 out, the rank of each visible point. slot_start: [N + 1] int32 out, the first slot of each point,
     of which hidden ones have none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64
-    out, where each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64.
+    out, where each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64, where the pairs
+    of each tile begin.
     """
     chunks, tiles = pairs_per_tile.shape
     slot_start[:1] = 0
@@ -269,6 +270,28 @@ def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs
             at += count
     tile_start[tiles] = at
     return tile_start
+
+
+@njit(cache=True)
+def share_tiles(tile_start, threads):
+    """Deal the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
+
+    tile_start: [tiles + 1] int64, the first pair of each tile. Returns tiles [tiles] int64, thread after thread, shares
+    [threads + 1] int64, where each one's begin, and how many pairs the fullest tile has.
+    """
+    fullest_first = np.argsort(tile_start[:-1] - tile_start[1:], kind="mergesort")
+    tiles = np.empty_like(fullest_first)
+    shares = np.zeros(threads + 1, np.int64)
+    at = 0
+    for thread in range(threads):
+        for place in range(fullest_first.size):
+            turn = place % (2 * threads)
+            if min(turn, 2 * threads - 1 - turn) == thread:
+                tiles[at] = fullest_first[place]
+                at += 1
+        shares[thread + 1] = at
+    fullest = fullest_first[0]
+    return tiles, shares, tile_start[fullest + 1] - tile_start[fullest]
 
 
 @njit(**_PARALLEL)
@@ -493,7 +516,7 @@ def tile_kernels(channels: int) -> TileKernels:
 
         image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
         pair of the tile that made each pixel full, inf where none did. H', W': the image size rounded up to whole
-        tiles. tiles, shares: as `cpu.share_tiles` deals them.
+        tiles. tiles, shares: as `share_tiles` deals them.
         """
         for thread in prange(shares.size - 1):
             for tile in tiles[shares[thread] : shares[thread + 1]]:

@@ -131,32 +131,33 @@ class FusedStep:
         self.unknown_share = 0.0
         self._splatting = Splatting(settings)
         self._background = np.asarray(settings.background, np.float32)
+        # What stays the same is looked up once: after a kernel has filled the caches, Python itself is slow.
+        self._photometric_loss = stage.loss if isinstance(stage.loss, PhotometricLossConfig) else None
+        self._shifts = np.asarray(self._photometric_loss.shifts if self._photometric_loss else (), np.int64)
+        self._ridge = ridge(stage.loss)
         self._image_buffers: tuple[np.ndarray, ...] = ()
-        self._size_of_scratch: tuple[int, ...] = ()
+        self._size_of_scratch = torch.Size()
 
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         parameters = self._parameters
         image, transmittance = self._splatting.forward(parameters, camera, self.stage.harmonics)
-        if isinstance(self.stage.loss, PhotometricLossConfig):
-            loss, mse, gradient, behind = self._photometric(image, transmittance, target)
+        if self._photometric_loss:
+            loss, mse, gradient, behind = self._photometric(self._photometric_loss, image, transmittance, target)
         else:
             loss, mse, gradient, behind = self._any_loss(image, transmittance, target)
         gathered = self._splatting.backward(parameters, gradient, behind)
-        weight = ridge(self.stage.loss)
-        if weight:
-            loss += weight * float(self.cloud.positions.square().mean())
-        self._adam(parameters, gathered, camera, decay, 2 * weight / max(3 * len(self.cloud), 1))
+        if self._ridge:
+            loss += self._ridge * float(self.cloud.positions.square().mean())
+        self._adam(parameters, gathered, camera, decay, 2 * self._ridge / max(parameters[POSITION].size, 1))
         return torch.from_numpy(np.array([loss, mse]))
 
     def _photometric(
-        self, image: np.ndarray, transmittance: np.ndarray, target: Tensor
+        self, config: PhotometricLossConfig, image: np.ndarray, transmittance: np.ndarray, target: Tensor
     ) -> tuple[float, float, np.ndarray, np.ndarray]:
-        assert isinstance(self.stage.loss, PhotometricLossConfig)
-        error, gradient, behind = self._scratch(image.shape, tuple(target.shape))
-        shifts = np.asarray(self.stage.loss.shifts, np.int64)
+        error, gradient, behind = self._scratch(config, image.shape, target.shape)
         loss, mse = kernels.photometric(
-            image, transmittance, self._background, target.numpy(), self.unknown_share, self.stage.loss.gradient_weight,
-            shifts, error, gradient, behind,
+            image, transmittance, self._background, target.numpy(), self.unknown_share, config.gradient_weight,
+            self._shifts, error, gradient, behind,
         )  # fmt: skip
         return loss, mse, gradient, behind
 
@@ -173,12 +174,13 @@ class FusedStep:
         mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
         return float(loss.detach()), mse, gradient, np.einsum("chw,c->hw", gradient, self._background)
 
-    def _scratch(self, padded: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    def _scratch(
+        self, config: PhotometricLossConfig, padded: tuple[int, ...], size: torch.Size
+    ) -> tuple[np.ndarray, ...]:
         """`error_scratch`, gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
-        assert isinstance(self.stage.loss, PhotometricLossConfig)
         if self._size_of_scratch != size:
             _, height, width = size
-            error = kernels.error_scratch(height, width, self.stage.loss.shifts)
+            error = kernels.error_scratch(height, width, config.shifts)
             self._image_buffers = (error, np.zeros(padded, np.float32), np.zeros(padded[1:], np.float32))
             self._size_of_scratch = size
         return self._image_buffers

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pointrad.cloud import Cloud
-from pointrad.render.cpu import CpuRenderer, set_threads, share_tiles
+from pointrad.render.cpu import CpuRenderer, set_threads
+from pointrad.render.cpu_kernels import share_tiles
 from pointrad.training.step import FusedStep
 from tests.render.clouds import cloud, settings
 from tests.runs import REPOSITORY, config
@@ -96,7 +97,8 @@ def test_eight_threads_compute_the_same_bits_as_one() -> None:
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(1, 9))
 def test_tiles_are_dealt_once_each_and_evenly(pairs: list[int], threads: int) -> None:
-    tiles, shares = share_tiles(np.concatenate([[0], np.cumsum(pairs)]), threads)
+    tiles, shares, fullest = share_tiles(np.concatenate([[0], np.cumsum(pairs)]), threads)
+    assert fullest == max(pairs)
     assert sorted(tiles) == list(range(len(pairs)))
     assert len(shares) == threads + 1
     loads = [sum(pairs[tile] for tile in tiles[start:end]) for start, end in itertools.pairwise(shares)]
