@@ -104,25 +104,31 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     """
     images = np.stack([view.image for view in views])
     differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
-    asked = config.source == "masks"
-    nowhere: Pixels = np.zeros(differences.shape, bool)
-    masks = np.stack([view.mask > 0 for view in views]) if asked else nowhere
+    masks: Pixels = np.stack([view.mask > 0 for view in views])
+    if config.source == "none":
+        masks[:] = False
     tolerance = _noise(differences, masks)
     empty: Pixels = np.less_equal(differences, tolerance)
+    found = _best_reading(views, masks, empty, config)
+    surroundings = ~(found.votes | empty) | found.unknown
+    if tolerance > BACKGROUND_TOLERANCE:
+        surroundings |= empty & found.seen_background
+    return replace(found, views=_without(views, surroundings, background))
+
+
+def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: AdaptiveConfig) -> Evidence:
+    """What the views say, read in the way that they bear out. empty: pixels of the background's colour."""
+    asked = config.source == "masks"
     clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
     shown = (masks | clean) & ~empty
     inside = (shown & ~masks).sum() <= _STRAY * shown.sum()
-    everyone = Demands(len(views), 0.0)
+    nowhere = np.zeros_like(masks)
 
     def reading(
         votes: Pixels, seen_background: Pixels, unknown: Pixels, seen_object: Pixels, cut: bool = False
     ) -> Evidence:
-        surroundings = ~(votes | empty) | unknown
-        if tolerance > BACKGROUND_TOLERANCE:
-            surroundings |= empty & seen_background
-        return Evidence(
-            _without(views, surroundings, background), votes, seen_object, seen_background, unknown, cut, everyone
-        )
+        everyone = Demands(len(views), 0.0)
+        return Evidence(tuple(views), votes, seen_object, seen_background, unknown, cut, everyone)
 
     masks_agree = asked and not _contradict(views, masks, config)
     if masks_agree and (inside or _contradict(views, shown, config)):
