@@ -51,8 +51,8 @@ class Lattice:
 class Votes:
     """How many views call each lattice point foreground.
 
-    counts: [size, size, size] uint16, indexed by (x, y, z); a count below `floor` is recorded as 0.
-    views: the number of views that voted.
+    counts: [size, size, size] uint16, indexed by (x, y, z). floor: how many votes were asked for; `count_votes` records
+    fewer as 0. views: the number of views that voted.
     """
 
     lattice: Lattice
