@@ -27,8 +27,8 @@ def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Seque
     kept = (everywhere > 0) & (supported >= config.share * everywhere)
     unsure = ~kept & (supported > 0) & (supported >= config.share * known)
     if unsure.any():
-        rest = cloud.select(kept)
-        (uncovered,) = contributions(cloud, views, renderer, lambda view: _uncovered(view, rest, renderer))
+        rest = _grey(cloud.select(kept))
+        uncovered = contributions(cloud, views, renderer, lambda view: _uncovered(view, rest, renderer))[0]
         kept |= unsure & (uncovered >= config.share * supported)
     return cloud.select(kept)
 
@@ -39,7 +39,7 @@ def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], rend
     A splat of r pixels that nothing hides has weights that sum to pi r^2 / 2 (the integral of 1 - d^2 / r^2). Copies
     are equal to their originals and part as they train, as the published refinement's do.
     """
-    (shown,) = contributions(cloud, views, renderer, lambda view: torch.ones(1, *view.mask.shape))
+    shown = contributions(cloud, views, renderer, lambda view: torch.ones(1, *view.mask.shape))[0]
     unhidden = sum(math.pi * renderer.settings.radius_in_pixels(view.camera) ** 2 / 2 for view in views)
     enough = shown >= config.least * unhidden
     kept = cloud.select(enough)
@@ -50,19 +50,18 @@ def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], rend
 
 
 def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer, pixels: Callable[[View], Tensor]) -> Tensor:
-    """How much of some pixels each point makes up: [K, N] float32 sums of its compositing weights.
+    """How much of some pixels each point makes up: [3, N] float32 sums of its compositing weights.
 
-    pixels: a view's [K, H, W], 1 where to count and else 0; up to three of them are counted at once.
+    pixels: a view's [K, H, W], 1 where to count and else 0; up to three are counted at once, the other sums are 0.
     """
     parameters = _grey(cloud)
-    sums: Tensor | float = 0.0
+    total = torch.zeros_like(parameters[BASE])
     for view in views:
         counted = pixels(view).to(parameters.device).float()
         image = renderer.render(parameters.requires_grad_(), view.camera, harmonics=False)
         (gradient,) = torch.autograd.grad((image[..., : len(counted)] * counted.permute(1, 2, 0)).sum(), parameters)
-        sums = sums + gradient[BASE][: len(counted)]
-    assert isinstance(sums, Tensor)
-    return sums
+        total += gradient[BASE]
+    return total
 
 
 def _grey(cloud: Cloud) -> Tensor:
@@ -85,8 +84,8 @@ def _shown(view: View, renderer: Renderer) -> Tensor:
     return (torch.from_numpy(view.image) - background).abs().amax(dim=-1) > BACKGROUND_TOLERANCE  # NaN is not
 
 
-def _uncovered(view: View, cloud: Cloud, renderer: Renderer) -> Tensor:
-    """[1, H, W] bool: pixels that show something, of which `cloud` covers less than half."""
+def _uncovered(view: View, grey: Tensor, renderer: Renderer) -> Tensor:
+    """[1, H, W] bool: pixels that show something, of which a `_grey` cloud covers less than half."""
     background = renderer.settings.background[0]
-    image = renderer.render(_grey(cloud), view.camera, harmonics=False)[..., 0].cpu()
+    image = renderer.render(grey, view.camera, harmonics=False)[..., 0].cpu()
     return (_shown(view, renderer) & ((image - background) / (0.5 - background) < 0.5))[None]

@@ -98,7 +98,7 @@ def test_contributions_are_the_compositing_weights_summed_over_pixels(name: str)
     """Against the oracle: what an image of a cloud of one white point among black ones sums to."""
     cloud, view = shell(0.5, 40), VIEWS[0]
     pixels = np.ones_like(view.mask) if name == "all" else (np.abs(view.image) > 0.5 / 255).any(axis=-1)
-    (found,) = contributions(cloud, [view], renderer(), lambda view: torch.from_numpy(pixels)[None])
+    found = contributions(cloud, [view], renderer(), lambda view: torch.from_numpy(pixels)[None])[0]
     for point in (0, 7, 31):
         parameters = cloud.parameters.clone().double()
         parameters[3:6] = 0
@@ -117,7 +117,7 @@ def test_replenishing_drops_what_is_hidden_and_copies_what_shows_most() -> None:
     cloud = Cloud(torch.cat([inside.parameters, surface.parameters], dim=1))
     grown = replenished(cloud, 0.002, 1.2)
     radii = grown.positions.norm(dim=0)
-    (shown,) = contributions(cloud, VIEWS, renderer(), lambda view: torch.ones(1, *view.mask.shape))
+    shown = contributions(cloud, VIEWS, renderer(), lambda view: torch.ones(1, *view.mask.shape))[0]
     kept = int((shown >= 0.002 * len(VIEWS) * math.pi * 3.2**2 / 2).sum())
     assert 0 < kept < 3000
     assert len(grown) == kept + round(0.2 * kept)
