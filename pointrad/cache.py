@@ -59,7 +59,7 @@ class Cache:
         lattice = Lattice(init.lattice, *init.bounds)
         entry = self._folder / "votes" / _votes_key(_scene_key(dataset, name), corruption, init)
         kept = _read_votes(entry, lattice, len(views), votes_needed(len(views), init.consistency))
-        if kept is None:
+        if kept is None or not kept.counts.any():  # of an empty hull, counting says why
             kept = count(views, init)
             _write_votes(entry, kept)
         return kept

@@ -12,6 +12,7 @@ import pytest
 from pointrad.cache import Cache
 from pointrad.config import HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views
+from pointrad.errors import UserError
 from pointrad.hull import Votes, hull_votes
 from pointrad.scene.loading import load_scene
 from pointrad.scene.types import Scene, View
@@ -61,11 +62,14 @@ def test_a_spoilt_entry_is_passed_over(tiny_scene_root: Path, tmp_path: Path) ->
 
 
 class TestVotes:
-    def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
-        """The votes, and how often they had to be counted."""
+    def corrupted(self, root: Path, *overrides: str) -> tuple[RunConfig, Sequence[View]]:
         chosen = quick(root, "init=hull", *overrides)
         scene = load_scene(chosen.dataset, "tiny", chosen.eval.split)
-        views = corrupt_views(build_corruption(chosen.corruption), scene.train, chosen.corruption.seed)
+        return chosen, corrupt_views(build_corruption(chosen.corruption), scene.train, chosen.corruption.seed)
+
+    def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
+        """The votes, and how often they had to be counted."""
+        chosen, views = self.corrupted(root, *overrides)
         counts = 0
 
         def count(views: Sequence[View], init: HullConfig) -> Votes:
@@ -97,3 +101,12 @@ class TestVotes:
         for path in (tmp_path / "cache" / "votes").iterdir():
             path.write_bytes(b"spoilt")
         assert self.counted(tiny_scene_root, tmp_path / "cache")[1] == 1
+
+    def test_a_hull_that_is_empty_is_an_error_with_votes_at_hand_too(
+        self, tiny_scene_root: Path, tmp_path: Path
+    ) -> None:
+        half_dropped = ("corruption=dropout", "corruption.level=0.5")
+        self.counted(tiny_scene_root, tmp_path / "cache", *half_dropped, "init.consistency=0.2")
+        chosen, views = self.corrupted(tiny_scene_root, *half_dropped, "init.consistency=1")
+        with pytest.raises(UserError, match=r"init\.consistency: the hull is empty"):
+            Cache(tmp_path / "cache").votes(chosen.dataset, "tiny", chosen.corruption, chosen.init, views, hull_votes)
