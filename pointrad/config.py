@@ -494,9 +494,7 @@ class RunConfig(Config):
             for name, stage in self.schedule.enabled_stages.items()
         ]
         del values["schedule"]["name"]
-        values["corruption"] = self.corruption.decisive()
-        if self.corruption.level:
-            values["corruption"]["targets"] = self.corruption.targets
+        values["corruption"] = self.corruption.decisive() | {"targets": self.corruption.targets}
         return values
 
 

@@ -278,7 +278,7 @@ class TestIdentity:
             "artifacts.views=[]", "checkpoint.every_seconds=1", "checkpoint.max_attempts=2", "cache.dir=here",
             "schedule.name=mine",
             "scene.kept_share=0.5 init.kept_share=0.035",
-            "corruption.seed=1", "corruption=none", "corruption.targets=masked",
+            "corruption.seed=1", "corruption=none",
         ],
     )  # fmt: skip
     def test_what_does_not_change_the_result_does_not_change_it(self, override: str) -> None:
@@ -306,6 +306,10 @@ class TestIdentity:
         base = (*self.BLENDER, self.LEVEL)
         changed = (*self.BLENDER, override) if override == "corruption=none" else (*base, override)
         assert config(*changed).training_identity() != config(*base).training_identity()
+
+    def test_right_masks_cut_images_too(self) -> None:
+        cut = config(*self.BLENDER, "corruption=none", "corruption.targets=masked")
+        assert cut.training_identity() != config(*self.BLENDER, "corruption=none").training_identity()
 
     def test_the_order_of_the_parts_of_a_mix_changes_it_and_their_names_do_not(self) -> None:
         values = composed("corruption=mixed", self.LEVEL)
