@@ -1,7 +1,7 @@
 """Print where a training step's time goes, kernel by kernel: python -m bench.profile_step [POINTS] [THREADS]
 
-Every kernel is timed inside whole steps, with the caches as the kernel before left them. What is left over is Python:
-buffers, arguments, and starting and ending the threads of 9 or more kernels.
+Every kernel is timed inside whole steps, with the caches as the kernel before left them. For that, each is called from
+Python, so that its time has a call's in it; the whole step below is as in training, with four calls in all.
 """
 
 from __future__ import annotations
@@ -10,63 +10,61 @@ import itertools
 import statistics
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from bench import workload
 from bench.report import MEDIUM
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.cpu import set_threads
+from pointrad.scene.types import Camera
 
 STEPS = 80
-REST = "the rest"
-# Every compiled function that `Splatting` and `FusedStep` call by name. Those that use others of them (the sort its
-# passes) hold them compiled, so no time counts twice.
+# What `FusedStep` calls, and what it calls itself. Those that use others of them (the sort its passes) hold them
+# compiled, so no time counts twice.
 NAMES = [name for name, value in vars(kernels).items() if hasattr(value, "py_func") and not name.startswith("_")]
+PASSES = ("forward", "backward")
 
 
 def profile(points: int) -> tuple[dict[str, list[float]], list[float]]:
-    """Milliseconds of each kernel and of the rest, and of the whole step, in every step."""
-    spent: dict[str, float] = defaultdict(float)
-    by_step: dict[str, list[float]] = defaultdict(list)
-    whole: list[float] = []
+    """Milliseconds of each kernel, in every step, and those of whole steps."""
+    views = list(zip(workload.cameras(), workload.targets(points, workload.SIZE), strict=True))
+    whole = [1e3 * seconds for seconds in _steps(points, views)]
+    by_step: dict[str, list[float]] = {}
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
             start = time.perf_counter()
             result = function(*arguments)
-            spent[name] += time.perf_counter() - start
+            by_step.setdefault(name, []).append(1e3 * (time.perf_counter() - start))
             return result
 
         return call
 
-    step = workload.fresh_step(points)
-    views = zip(workload.cameras(), workload.targets(points, workload.SIZE), strict=True)
-    tile_kernels = kernels.tile_kernels
-    timed_tiles = kernels.TileKernels(*map(timed, kernels.TileKernels._fields, tile_kernels(3)))
     originals = {name: getattr(kernels, name) for name in NAMES}
     try:
-        kernels.tile_kernels = lambda channels: timed_tiles
         for name, function in originals.items():
-            setattr(kernels, name, timed(name, function))
-        for count, (camera, target) in zip(range(STEPS + 10), itertools.cycle(views), strict=False):
-            spent.clear()
-            start = time.perf_counter()
-            step(camera, target, workload.DECAY)
-            seconds = time.perf_counter() - start
-            if count >= 10:  # earlier ones compile, allocate and fill caches
-                whole.append(1e3 * seconds)
-                for name, value in (*spent.items(), (REST, seconds - sum(spent.values()))):
-                    by_step[name].append(1e3 * value)
+            setattr(kernels, name, function.py_func if name in PASSES else timed(name, function))
+        for _ in _steps(points, views):
+            pass
     finally:
-        kernels.tile_kernels = tile_kernels
         for name, function in originals.items():
             setattr(kernels, name, function)
-    return by_step, whole
+    return {name: values[-STEPS:] for name, values in by_step.items()}, whole
+
+
+def _steps(points: int, views: list[tuple[Camera, Tensor]]) -> Iterator[float]:
+    """Take steps; yields the seconds of each, but for the first, which compile, allocate and fill caches."""
+    step = workload.fresh_step(points)
+    for count, (camera, target) in zip(range(STEPS + 10), itertools.cycle(views), strict=False):
+        start = time.perf_counter()
+        step(camera, target, workload.DECAY)
+        if count >= 10:
+            yield time.perf_counter() - start
 
 
 def main(points: int = MEDIUM, threads: int = 0) -> None:

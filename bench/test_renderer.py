@@ -138,7 +138,7 @@ class _Raster:
         self.backward()
 
     def facts(self) -> dict[str, int]:
-        return {"pairs": int(self.splatting.tile_start[-1]), "bytes_held": workload.held_bytes(self.splatting)}
+        return {"pairs": int(self.splatting.pairs), "bytes_held": workload.held_bytes(self.splatting)}
 
 
 class _TrainingStep:
@@ -158,8 +158,8 @@ class _TrainingStep:
         splatting, cloud = self.step._splatting, self.step.cloud
         work = Work(
             points=len(cloud),
-            visible=int(np.count_nonzero(splatting.rank_of >= 0)),
-            pairs=int(splatting.tile_start[-1]),
+            visible=int(np.count_nonzero(splatting.buffers.rank_of >= 0)),
+            pairs=int(splatting.pairs),
             pixels=self.case.size**2,
             hits=workload.count_hits(splatting),
             shifts=len(workload.STAGE.loss.shifts),

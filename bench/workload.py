@@ -95,21 +95,18 @@ def image_gradient(size: int) -> tuple[Float32Array, Float32Array]:
 
 def held_bytes(splatting: Splatting) -> int:
     """Bytes of all buffers that a splatting keeps between calls."""
-    return sum(buffer.nbytes for buffer in splatting._buffers.values())
+    return sum(buffer.nbytes for buffer in splatting.buffers)
 
 
 def count_hits(splatting: Splatting) -> int:
     """How many (splat, pixel) hits the last forward pass composited."""
-    return int(
-        _count_hits(
-            splatting.splats, splatting.pair_rank, splatting.tile_start, splatting.columns, TILE_WIDTH, TILE_HEIGHT,
-            splatting.radius, splatting.last,
-        )
-    )  # fmt: skip
+    b = splatting.buffers
+    return int(_count_hits(b.splats, b.pair_rank, b.tile_start, TILE_WIDTH, TILE_HEIGHT, splatting.radius, b.last))
 
 
 @njit(parallel=True)
-def _count_hits(splats, pair_rank, tile_start, columns, tile_width, tile_height, radius, last):
+def _count_hits(splats, pair_rank, tile_start, tile_width, tile_height, radius, last):
+    columns = last.shape[1] // tile_width
     hits = np.zeros(tile_start.size - 1, np.int64)
     for tile in prange(tile_start.size - 1):
         left, top = (tile % columns) * tile_width, (tile // columns) * tile_height

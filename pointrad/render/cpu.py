@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +11,6 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrad import harmonics as sh
@@ -25,8 +23,6 @@ from pointrad.scene.types import Camera, Float32Array
 # Views of up to so many pixels are rendered a thread each: no thread waits for another at the end of each kernel. Of
 # larger ones all threads render one, since each holds some 32 bytes per pixel.
 MOST_PIXELS_PER_THREAD = 2**21
-# The place of a pair in its tile is kept in float32, which counts exactly up to here.
-MOST_SPLATS_PER_TILE = 2**24
 
 
 def set_threads(threads: int) -> None:
@@ -39,14 +35,14 @@ def set_threads(threads: int) -> None:
 class Splatting:
     """One view being splatted: everything between a cloud and its image, kept for the backward pass.
 
-    Buffers are allocated once and grow when needed, so one object serves a whole training; results of `forward` are
-    valid until the next. Images here are planar and padded to whole tiles: [3, H', W'].
+    Buffers are allocated once for a size of clouds and views, with room for the pairs that come, so one object serves a
+    whole training; results of `forward` are valid until the next. Images here are planar and padded to whole tiles:
+    [3, H', W'].
     """
 
     def __init__(self, settings: SplatSettings) -> None:
         self.settings = settings
-        self._buffers: dict[str, NDArray[Any]] = {}
-        self._last: dict[str, NDArray[Any]] = {}  # the part of each that was asked for last
+        self._size = 0, 0, 0, 0, 0  # what `allocate` takes first
 
     def forward(
         self, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool = True
@@ -55,26 +51,24 @@ class Splatting:
 
         Only after a differentiable one can `backward` follow.
         """
-        self.camera, self.threads = camera, numba.get_num_threads()
+        self.camera = camera
         per_pixel = harmonics and self.settings.view_direction == "pixel"
-        self.channels = 30 if per_pixel else 3
-        self.splats = splats = self._buffer("splats", np.float32, parameters.shape[1], self.channels + 2)
-        self._project_and_sort(parameters)
-        self._bin(differentiable)
-        if per_pixel:
-            kernels.pack_coefficients(parameters, self.u, self.v, self.rank_of, splats)
-        else:
-            eye = camera.position.astype(np.float32)
-            kernels.pack_colours(parameters, self.u, self.v, self.rank_of, eye, harmonics, splats)
-        shape = (self.rows * kernels.TILE_HEIGHT, self.columns * kernels.TILE_WIDTH)
-        self.composited = self._buffer("composited", np.float32, self.channels, *shape)
-        self.transmittance = self._buffer("transmittance", np.float32, *shape)
-        self.last = self._buffer("last", np.float32, *shape)
-        kernels.tile_kernels(self.channels).forward(
-            splats, self.pair_rank, self.tile_start, *self.shares, self.columns, self.radius,
-            np.float32(self.settings.points_per_pixel), self.composited, self.transmittance, self.last,
-        )  # fmt: skip
-        return self._evaluate_harmonics(self.composited), self.transmittance
+        self.channels = kernels.ALL_CHANNELS if per_pixel else kernels.CHANNELS
+        self.radius = np.float32(self.settings.radius_in_pixels(camera))
+        self._projection = camera.world_to_image.astype(np.float32), np.float32(camera.focal)
+        size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads())
+        if size != self._size or (differentiable and not self.buffers.slot_start.size):
+            self._allocate(size, size[0] + size[0] // 2, differentiable)
+        self.pairs, fullest = self._forward(parameters, harmonics)
+        if fullest >= kernels.MOST_SPLATS_PER_TILE or self.pairs >= 2**31:
+            raise OverflowError(
+                f"{fullest} splats in one tile, {self.pairs} in all; the CPU renderer can hold "
+                f"{kernels.MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
+            )
+        if self.pairs > self.buffers.pair_rank.size:
+            self._allocate(size, self.pairs + self.pairs // 4, differentiable)
+            self._forward(parameters, harmonics)
+        return self._evaluate_harmonics(self.buffers.composited), self.buffers.transmittance
 
     def backward(self, parameters: Float32Array, gradient: Float32Array, behind: Float32Array) -> Float32Array:
         """[3 + channels, N] gradient with respect to positions and composited channels.
@@ -82,68 +76,23 @@ class Splatting:
         gradient: [3, H', W'] of the loss with respect to the image `forward` returned; behind: [H', W'], its product
         with the background.
         """
-        pairs = int(self.tile_start[-1])
-        slots = self._buffer("slots", np.float32, pairs, self.channels + 2)
-        kernels.tile_kernels(self.channels).backward(
-            self.splats, self.pair_rank, self.pair_slot, self.tile_start, *self.shares, self.columns, self.radius,
-            self._spread_over_harmonics(gradient), behind, self.transmittance, self.last, slots,
-        )  # fmt: skip
-        gathered = self._buffer("gathered", np.float32, 3 + self.channels, parameters.shape[1])
-        kernels.gather(
-            parameters,
-            self.world_to_image,
-            np.float32(self.camera.focal),
-            self.slot_start,
-            slots,
-            gathered,
-        )
-        return gathered
+        spread = self._spread_over_harmonics(gradient)
+        kernels.backward(parameters, *self._projection, self.radius, self.channels, spread, behind, self.buffers)
+        return self.buffers.gathered
 
-    def _project_and_sort(self, parameters: Float32Array) -> None:
-        camera, count = self.camera, parameters.shape[1]
-        self.world_to_image = camera.world_to_image.astype(np.float32)
-        self.radius = np.float32(self.settings.radius_in_pixels(camera))
-        self.u, self.v, depth = (self._buffer(name, np.float32, count) for name in ("u", "v", "depth"))
-        self.boxes = self._buffer("boxes", np.int32, count, 3)
-        self.rank_of = self._buffer("rank_of", np.int32, count)
-        self.starts = self._buffer("totals", np.int64, self.threads, 2)
-        kernels.project(
-            parameters, self.world_to_image, np.float32(camera.focal), camera.width, camera.height, self.radius,
-            self.u, self.v, depth, self.boxes, self.rank_of, self.starts,
+    def _forward(self, parameters: Float32Array, harmonics: bool) -> tuple[int, int]:
+        eye, nearest = self.camera.position.astype(np.float32), np.float32(self.settings.points_per_pixel)
+        pairs, fullest = kernels.forward(
+            parameters, *self._projection, eye, self.camera.width, self.camera.height, self.radius, nearest, harmonics,
+            self.channels, self.buffers,
         )  # fmt: skip
-        keys = [self._buffer(f"keys_{side}", np.uint32, count) for side in "ab"]
-        order = [self._buffer(f"order_{side}", np.int32, count) for side in "ab"]
-        histogram = self._buffer("histogram", np.uint32, self.threads, kernels.RADIX)
-        self.visible, swapped = kernels.sort_by_depth(
-            depth.view(np.uint32), self.starts, keys[0], order[0], keys[1], order[1], histogram
-        )
-        self.order = order[int(swapped)]
+        return pairs, fullest
 
-    def _bin(self, differentiable: bool) -> None:
-        count = self.u.size
-        self.columns = -(-self.camera.width // kernels.TILE_WIDTH)
-        self.rows = -(-self.camera.height // kernels.TILE_HEIGHT)
-        self.slot_start = self._buffer("slot_start", np.int32, count + 1 if differentiable else 0)
-        places = self._buffer("places", np.int64, self.threads, self.rows * self.columns)
-        self.tile_start = kernels.count_pairs(
-            self.order, self.visible, self.boxes, self.columns, self.starts, self.rank_of, self.slot_start, places
-        )
-        tiles, shares, most = kernels.share_tiles(self.tile_start, self.threads)
-        self.shares = tiles, shares
-        pairs = int(self.tile_start[-1])
-        if most >= MOST_SPLATS_PER_TILE or pairs >= 2**31:
-            raise OverflowError(
-                f"{most} splats in one tile, {pairs} in all; the CPU renderer can hold "
-                f"{MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
-            )
-        self.pair_rank = self._buffer("pair_rank", np.int32, pairs)
-        self.pair_slot = self._buffer("pair_slot", np.int32, pairs if differentiable else 0)
-        kernels.fill_pairs(
-            self.order, self.visible, self.boxes, self.columns, self.slot_start, places, self.pair_rank, self.pair_slot
-        )
+    def _allocate(self, size: tuple[int, int, int, int, int], pairs: int, differentiable: bool) -> None:
+        self._size, self.buffers = size, kernels.allocate(*size, pairs, differentiable)
 
     def _evaluate_harmonics(self, composited: Float32Array) -> Float32Array:
-        if self.channels == 3:
+        if len(self.channels) == 3:
             return composited
         colours = torch.from_numpy(composited)
         coefficients = colours[3:].view(sh.COUNT, 3, *colours.shape[1:])
@@ -151,7 +100,7 @@ class Splatting:
 
     def _spread_over_harmonics(self, gradient: Float32Array) -> Float32Array:
         """The gradient with respect to each composited channel."""
-        if self.channels == 3:
+        if len(self.channels) == 3:
             return gradient
         colours = torch.from_numpy(gradient)
         spread = self._pixel_basis()[:, None] * colours
@@ -160,21 +109,9 @@ class Splatting:
     def _pixel_basis(self) -> Tensor:
         """[9, H', W'] harmonics along the pixels' rays, 0 in the padding."""
         values = sh.basis(pixel_directions(self.camera, torch.device("cpu")))
-        padded = torch.zeros(sh.COUNT, *self.transmittance.shape)
+        padded = torch.zeros(sh.COUNT, *self.buffers.transmittance.shape)
         padded[:, : self.camera.height, : self.camera.width] = values
         return padded
-
-    def _buffer(self, name: str, dtype: type, *shape: int) -> NDArray[Any]:
-        """A contiguous array of this shape, reused between calls; its contents are left over."""
-        last = self._last.get(name)
-        if last is not None and last.shape == shape:
-            return last
-        size = math.prod(shape)
-        held = self._buffers.get(name)
-        if held is None or held.size < size:
-            held = self._buffers[name] = np.empty(size + size // 4, dtype)
-        self._last[name] = held[:size].reshape(shape)
-        return self._last[name]
 
 
 def _shown(splatting: Splatting, image: Float32Array, transmittance: Float32Array) -> Tensor:
@@ -196,7 +133,7 @@ class _Splat(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         splatting, values = ctx.splatting, ctx.values
         background = np.asarray(splatting.settings.background, np.float32)
-        colours = ctx.image + splatting.transmittance * background[:, None, None]
+        colours = ctx.image + splatting.buffers.transmittance * background[:, None, None]
         gradient = pad_gradient(gradients[0], colours)
         gathered = splatting.backward(values, gradient, np.einsum("chw,c->hw", gradient, background))
         full = torch.zeros(ROWS, values.shape[1])

@@ -5,9 +5,13 @@ How it works, with a diagram, is in docs/renderer.md. In short, per view:
     project    every point: pixel coordinates and depth; points that touch no pixel are left out
     sort       the visible points by depth, stable in their index (radix sort); a place in this order is a *rank*
     bin        a *pair* for every tile that a splat touches; a tile's pairs are in depth order
-    forward    a tile at a time, front to back, eight neighbouring pixels at once
-    backward   a tile at a time, back to front; each pair adds to a *slot* of its own
-    gather     each point sums its slots: no atomics, so results do not depend on the number of threads
+    pack       the visible points' positions and colours, in depth order
+    composite  a tile at a time, front to back, eight neighbouring pixels at once
+
+and back:
+
+    differentiate  a tile at a time, back to front; each pair adds to a *slot* of its own
+    gather         each point sums its slots: no atomics, so results do not depend on the number of threads
 
 Sorting and binning cut the points into a chunk per thread; both are stable, so the chunks leave no trace in the result.
 """
@@ -16,15 +20,14 @@ Sorting and binning cut the points into a chunk per thread; both are stable, so 
 # mypy: ignore-errors
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba import njit, prange
 from numba.cpython.unsafe.tuple import tuple_setitem
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from numpy.typing import NDArray
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 from pointrad.render.lanes import (
@@ -55,6 +58,8 @@ CELL = LANES
 CELL_COLUMNS = TILE_WIDTH // CELL
 CELLS = TILE_HEIGHT // CELL * CELL_COLUMNS
 PAIRS_BETWEEN = 64
+# The place of a pair in its tile is kept in float32, which counts exactly up to here.
+MOST_SPLATS_PER_TILE = 2**24
 RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
 # Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
@@ -233,14 +238,14 @@ def _radix_pass(keys, order, keys_out, order_out, histogram, total, base, shift)
 
 
 @njit(**_PARALLEL)
-def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs_per_tile):
+def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs_per_tile, tile_start):
     """Count the splats of each tile, and turn this and the tiles of each splat into starting places.
 
     boxes: as `project` leaves them; starts: [chunks, 2] int64, its totals, summed over the chunks before by the sort.
     rank_of: [N] int32 out, the rank of each visible point. slot_start: [N + 1] int32 out, the first slot of each point,
     of which hidden ones have none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64
-    out, where each chunk of ranks begins to write in each tile. Returns tile_start [tiles + 1] int64, where the pairs
-    of each tile begin.
+    out, where each chunk of ranks begins to write in each tile. tile_start: [tiles + 1] int64 out, where the pairs of
+    each tile begin.
     """
     chunks, tiles = pairs_per_tile.shape
     slot_start[:1] = 0
@@ -260,7 +265,6 @@ def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs
             for i in range(start, stop):
                 slot += boxes[i, 1]
                 slot_start[i + 1] = slot
-    tile_start = np.empty(tiles + 1, np.int64)
     at = 0
     for tile in range(tiles):
         tile_start[tile] = at
@@ -269,20 +273,18 @@ def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs
             pairs_per_tile[chunk, tile] = at
             at += count
     tile_start[tiles] = at
-    return tile_start
 
 
 @njit(cache=True)
-def share_tiles(tile_start, threads):
+def share_tiles(tile_start, tiles, shares):
     """Deal the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
 
-    tile_start: [tiles + 1] int64, the first pair of each tile. Returns tiles [tiles] int64, thread after thread, shares
-    [threads + 1] int64, where each one's begin, and how many pairs the fullest tile has.
+    tile_start: [tiles + 1] int64, the first pair of each tile. tiles: [tiles] int64 out, thread after thread; shares:
+    [threads + 1] int64 out, where each one's begin. Returns how many pairs the fullest tile has.
     """
+    threads = shares.size - 1
     fullest_first = np.argsort(tile_start[:-1] - tile_start[1:], kind="mergesort")
-    tiles = np.empty_like(fullest_first)
-    shares = np.zeros(threads + 1, np.int64)
-    at = 0
+    shares[0] = at = 0
     for thread in range(threads):
         for place in range(fullest_first.size):
             turn = place % (2 * threads)
@@ -291,7 +293,7 @@ def share_tiles(tile_start, threads):
                 at += 1
         shares[thread + 1] = at
     fullest = fullest_first[0]
-    return tiles, shares, tile_start[fullest + 1] - tile_start[fullest]
+    return tile_start[fullest + 1] - tile_start[fullest]
 
 
 @njit(**_PARALLEL)
@@ -459,158 +461,178 @@ def _copy_tile(source, start, stride, target, target_start, target_stride):
             store(target, target_start + row * target_stride + x, load(source, start + row * stride + x))
 
 
-class TileKernels(NamedTuple):
-    """The compositing kernels for a number of channels."""
+# How many values a splat has is part of the kernels' types: they take the numbers of the channels as a tuple, and LLVM
+# unrolls over it. (Functions made for a number would be compiled anew in each process: of closures, Numba's cache finds
+# only those that hold no other compiled function.)
+CHANNELS = tuple(range(3))
+ALL_CHANNELS = tuple(range(30))
 
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
 
+@njit(cache=True, inline="always")
+def _planes(channels):
+    """Where the planes of a tile's state begin, one float32 array, row by row, and where they end.
 
-@cache
-def tile_kernels(channels: int) -> TileKernels:
-    """Kernels that composite `channels` values per splat; LLVM unrolls over the channels.
-
-    A tile's state is planes of one float32 array, row by row. Counts and places are floats too (exact below 2^24), so
-    that all lanes have one width. One plane has both: of an open pixel the hits that it still takes, negated; of a full
-    one, which took its last hit or is opaque, the place of the pair that filled it.
+    First come the channels, or their gradients. Then the transmittance, and a plane that has both, of an open pixel the
+    hits that it still takes, negated, and of a full one, which took its last hit or is opaque, the place of the pair
+    that filled it: counts and places are floats too (exact below 2^24), so that all lanes have one width. Backward has
+    one more, the colour behind.
     """
-    width = channels + 2
-    # Planes: the channels, or their gradients; transmittance; hits to take or last pair; backward only, b.
-    t0, k0, b0, end = (plane * PIXELS for plane in range(channels, channels + 4))
+    t0 = len(channels) * PIXELS
+    return t0, t0 + PIXELS, t0 + 2 * PIXELS, t0 + 3 * PIXELS
 
-    @njit(cache=True, error_model="numpy")
-    def composite(f, splats, ranks, left, top, radius):
-        """Add a tile's splats to its planes, front to back."""
-        square, inverse = radius * radius, _F1 / (radius * radius)
-        limits = np.full(CELLS * LANES, np.float32(np.inf))
-        for place in range(ranks.size):
-            if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:b0], limits):
-                return
-            splat = to_fixed_tuple(splats[ranks[place]], width)
-            u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
-            box, j = _box(u, v, radius), np.float32(place)
-            if not _reaches(limits, box, j):
-                continue
-            first_row, last_row, column, vectors = box
-            for start in range(column, column + vectors * LANES, LANES):
-                dx = numbers() + np.float32(start) - u
-                dx2 = dx * dx
-                for row in range(first_row, last_row + 1):
-                    at = row * TILE_WIDTH + start
-                    dy = np.float32(row) - v
-                    d2 = dx2 + dy * dy
-                    q = d2 * inverse
-                    t, state = load(f, t0 + at), load(f, k0 + at)
-                    hit = (d2 < square) & (state < _F0)
-                    a = select(hit, t * (_F1 - q), lanes(_F0))
-                    for c in range(channels):
-                        store(f, c * PIXELS + at, load(f, c * PIXELS + at) + a * splat[2 + c])
-                    t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
-                    store(f, t0 + at, t)
-                    more = state + _F1
-                    store(f, k0 + at, select(hit, select((more < _F0) & (lanes(OPAQUE) <= t), more, lanes(j)), state))
 
-    @njit(**_PARALLEL)
-    def forward(splats, pair_rank, tile_start, tiles, shares, columns, radius, nearest, image, transmittance, last):
-        """Composite all tiles (spec, section 5).
+@njit(cache=True, inline="always", error_model="numpy")
+def _colours(splats, rank, channels):
+    """What a splat has in each channel, in all lanes."""
+    colours = nothing(channels)
+    for c in range(len(channels)):
+        colours = tuple_setitem(colours, c, lanes(splats[rank, 2 + c]))
+    return colours
 
-        image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
-        pair of the tile that made each pixel full, inf where none did. H', W': the image size rounded up to whole
-        tiles. tiles, shares: as `share_tiles` deals them.
-        """
-        for thread in prange(shares.size - 1):
-            for tile in tiles[shares[thread] : shares[thread + 1]]:
-                left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-                f = np.zeros(b0, np.float32)
-                f[t0:k0] = _F1
-                f[k0:b0] = -nearest
-                ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
-                composite(f, splats, ranks, np.float32(left), np.float32(top), radius)
-                _leave_open(f[k0:b0])
-                line, plane = last.shape[1], last.size
-                at = top * line + left
-                for c in range(channels):
-                    _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
-                _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
-                _copy_tile(f, k0, TILE_WIDTH, last, at, line)
 
-    @njit(cache=True, error_model="numpy")
-    def differentiate(f, splats, ranks, pair_slots, left, top, radius, slots):
-        """Write the gradients of a tile's pairs to their slots, back to front."""
-        square, inverse = radius * radius, _F1 / (radius * radius)
-        limits = np.empty(CELLS * LANES, np.float32)
-        _limit_cells(f[k0:b0], limits)
-        for place in range(ranks.size - 1, -1, -1):
-            splat = to_fixed_tuple(splats[ranks[place]], width)
-            u, v = splat[0] - left - _HALF, splat[1] - top - _HALF
-            box, j = _box(u, v, radius), np.float32(place)
-            slot = pair_slots[place]
-            if not _reaches(limits, box, j):
-                for value in range(width):
-                    slots[slot, value] = _F0
-                continue
-            first_row, last_row, column, vectors = box
-            sums = nothing(width)
-            for start in range(column, column + vectors * LANES, LANES):
-                dx = numbers() + np.float32(start) - u
-                dx2 = dx * dx
-                across = lanes(_F0)
-                for row in range(first_row, last_row + 1):
-                    at = row * TILE_WIDTH + start
-                    dy = np.float32(row) - v
-                    d2 = dx2 + dy * dy
-                    q = d2 * inverse
-                    hit = (d2 < square) & (j <= load(f, k0 + at))
-                    w = _F1 - q
-                    s = lanes(_F0)
-                    for c in range(channels):
-                        s = s + load(f, c * PIXELS + at) * splat[2 + c]
-                    t, b = load(f, t0 + at), load(f, b0 + at)
-                    t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
-                    store(f, t0 + at, t)
-                    store(f, b0 + at, select(hit, w * s + q * b, b))
-                    dw = select(hit, t * (s - b), lanes(_F0))
-                    across = across + dw
-                    sums = tuple_setitem(sums, 1, sums[1] + dw * dy)
-                    a = select(hit, t * w, lanes(_F0))
-                    for c in range(channels):
-                        sums = tuple_setitem(sums, 2 + c, sums[2 + c] + a * load(f, c * PIXELS + at))
-                # dx is the same in all rows.
-                sums = tuple_setitem(sums, 0, sums[0] + across * dx)
-            slots[slot, 0] = total(sums[0]) * (_F2 * inverse)
-            slots[slot, 1] = total(sums[1]) * (_F2 * inverse)
-            for c in range(channels):
-                slots[slot, 2 + c] = total(sums[2 + c])
+@njit(cache=True, error_model="numpy")
+def _composite(f, splats, ranks, left, top, radius, channels):
+    """Add a tile's splats to its planes, front to back."""
+    t0, k0, b0, _ = _planes(channels)
+    square, inverse = radius * radius, _F1 / (radius * radius)
+    limits = np.full(CELLS * LANES, np.float32(np.inf))
+    for place in range(ranks.size):
+        if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:b0], limits):
+            return
+        rank = ranks[place]
+        u, v = splats[rank, 0] - left - _HALF, splats[rank, 1] - top - _HALF
+        box, j = _box(u, v, radius), np.float32(place)
+        if not _reaches(limits, box, j):
+            continue
+        colours = _colours(splats, rank, channels)
+        first_row, last_row, column, vectors = box
+        for start in range(column, column + vectors * LANES, LANES):
+            dx = numbers() + np.float32(start) - u
+            dx2 = dx * dx
+            for row in range(first_row, last_row + 1):
+                at = row * TILE_WIDTH + start
+                dy = np.float32(row) - v
+                d2 = dx2 + dy * dy
+                q = d2 * inverse
+                t, state = load(f, t0 + at), load(f, k0 + at)
+                hit = (d2 < square) & (state < _F0)
+                a = select(hit, t * (_F1 - q), lanes(_F0))
+                for c in range(len(channels)):
+                    store(f, c * PIXELS + at, load(f, c * PIXELS + at) + a * colours[c])
+                t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
+                store(f, t0 + at, t)
+                more = state + _F1
+                store(f, k0 + at, select(hit, select((more < _F0) & (lanes(OPAQUE) <= t), more, lanes(j)), state))
 
-    @njit(**_PARALLEL)
-    def backward(splats, pair_rank, pair_slot, tile_start, tiles, shares, columns, radius, gradient, behind,
-                 transmittance, last, slots):  # fmt: skip
-        """Gradients of every pair: slots [P, 2 + channels] out, with respect to u, v and the channels.
 
-        gradient: [channels, H', W'] of the loss with respect to `image`. behind: [H', W'], the gradient's product
-        with what lies behind the last splat (the background). transmittance, last: as forward left them.
+@njit(**_PARALLEL)
+def composite(splats, pair_rank, tile_start, tiles, shares, radius, nearest, channels, image, transmittance, last):
+    """Composite all tiles (spec, section 5).
 
-        Back to front, with A the colour behind a splat: dC/dw = T (c - A); only its product b = g . A with the
-        pixel's gradient g is carried. T is recovered by dividing by q = 1 - w, which loses no precision since forward
-        multiplied by the same q.
-        """
-        for thread in prange(shares.size - 1):
-            for tile in tiles[shares[thread] : shares[thread + 1]]:
-                left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-                line, plane = last.shape[1], last.size
-                at = top * line + left
-                f = np.empty(end, np.float32)
-                for c in range(channels):
-                    _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
-                _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
-                _copy_tile(behind, at, line, f, b0, TILE_WIDTH)
-                _copy_tile(last, at, line, f, k0, TILE_WIDTH)
-                pairs = slice(tile_start[tile], tile_start[tile + 1])
-                differentiate(
-                    f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, slots
-                )
+    image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
+    pair of the tile that made each pixel full, inf where none did. H', W': the image size rounded up to whole
+    tiles. tiles, shares: as `share_tiles` deals them.
+    """
+    t0, k0, b0, _ = _planes(channels)
+    columns = last.shape[1] // TILE_WIDTH
+    for thread in prange(shares.size - 1):
+        for tile in tiles[shares[thread] : shares[thread + 1]]:
+            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+            f = np.zeros(b0, np.float32)
+            f[t0:k0] = _F1
+            f[k0:b0] = -nearest
+            ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
+            _composite(f, splats, ranks, np.float32(left), np.float32(top), radius, channels)
+            _leave_open(f[k0:b0])
+            line, plane = last.shape[1], last.size
+            at = top * line + left
+            for c in range(len(channels)):
+                _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
+            _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
+            _copy_tile(f, k0, TILE_WIDTH, last, at, line)
 
-    return TileKernels(forward, backward)
+
+@njit(cache=True, error_model="numpy")
+def _differentiate(f, splats, ranks, pair_slots, left, top, radius, channels, slots):
+    """Write the gradients of a tile's pairs to their slots, back to front."""
+    t0, k0, b0, _ = _planes(channels)
+    square, inverse = radius * radius, _F1 / (radius * radius)
+    limits = np.empty(CELLS * LANES, np.float32)
+    _limit_cells(f[k0:b0], limits)
+    for place in range(ranks.size - 1, -1, -1):
+        rank = ranks[place]
+        u, v = splats[rank, 0] - left - _HALF, splats[rank, 1] - top - _HALF
+        box, j = _box(u, v, radius), np.float32(place)
+        slot = pair_slots[place]
+        if not _reaches(limits, box, j):
+            for value in range(2 + len(channels)):
+                slots[slot, value] = _F0
+            continue
+        colours = _colours(splats, rank, channels)
+        first_row, last_row, column, vectors = box
+        du, dv, sums = lanes(_F0), lanes(_F0), nothing(channels)
+        for start in range(column, column + vectors * LANES, LANES):
+            dx = numbers() + np.float32(start) - u
+            dx2 = dx * dx
+            across = lanes(_F0)
+            for row in range(first_row, last_row + 1):
+                at = row * TILE_WIDTH + start
+                dy = np.float32(row) - v
+                d2 = dx2 + dy * dy
+                q = d2 * inverse
+                hit = (d2 < square) & (j <= load(f, k0 + at))
+                w = _F1 - q
+                s = lanes(_F0)
+                for c in range(len(channels)):
+                    s = s + load(f, c * PIXELS + at) * colours[c]
+                t, b = load(f, t0 + at), load(f, b0 + at)
+                t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
+                store(f, t0 + at, t)
+                store(f, b0 + at, select(hit, w * s + q * b, b))
+                dw = select(hit, t * (s - b), lanes(_F0))
+                across = across + dw
+                dv = dv + dw * dy
+                a = select(hit, t * w, lanes(_F0))
+                for c in range(len(channels)):
+                    sums = tuple_setitem(sums, c, sums[c] + a * load(f, c * PIXELS + at))
+            # dx is the same in all rows.
+            du = du + across * dx
+        slots[slot, 0] = total(du) * (_F2 * inverse)
+        slots[slot, 1] = total(dv) * (_F2 * inverse)
+        for c in range(len(channels)):
+            slots[slot, 2 + c] = total(sums[c])
+
+
+@njit(**_PARALLEL)
+def differentiate(splats, pair_rank, pair_slot, tile_start, tiles, shares, radius, channels, gradient, behind,
+                  transmittance, last, slots):  # fmt: skip
+    """Gradients of every pair: slots [P, 2 + channels] out, with respect to u, v and the channels.
+
+    gradient: [channels, H', W'] of the loss with respect to `image`. behind: [H', W'], the gradient's product
+    with what lies behind the last splat (the background). transmittance, last: as forward left them.
+
+    Back to front, with A the colour behind a splat: dC/dw = T (c - A); only its product b = g . A with the
+    pixel's gradient g is carried. T is recovered by dividing by q = 1 - w, which loses no precision since forward
+    multiplied by the same q.
+    """
+    t0, k0, b0, end = _planes(channels)
+    columns = last.shape[1] // TILE_WIDTH
+    for thread in prange(shares.size - 1):
+        for tile in tiles[shares[thread] : shares[thread + 1]]:
+            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+            line, plane = last.shape[1], last.size
+            at = top * line + left
+            f = np.empty(end, np.float32)
+            for c in range(len(channels)):
+                _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
+            _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
+            _copy_tile(behind, at, line, f, b0, TILE_WIDTH)
+            _copy_tile(last, at, line, f, k0, TILE_WIDTH)
+            pairs = slice(tile_start[tile], tile_start[tile + 1])
+            _differentiate(
+                f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, channels,
+                slots,
+            )  # fmt: skip
 
 
 @njit(**_PARALLEL)
@@ -641,6 +663,111 @@ def gather(parameters, world_to_image, focal, slot_start, slots, gradient):
                 store(moved, row * BLOCK + i, m[0, row] * dx + m[1, row] * dy + m[2, row] * dz)
         for row in range(3):
             gradient[row, start:stop] = moved[row, :size]
+
+
+class Buffers(NamedTuple):
+    """All that lies between a cloud of N points and its image, and on the way back; T tiles, room for P pairs.
+
+    Empty, where nothing will be differentiated: slot_start, pair_slot, slots and gathered.
+    """
+
+    u: Float32Array  # [N], as `project` leaves them
+    v: Float32Array
+    depth: Float32Array
+    boxes: NDArray[np.int32]  # [N, 3]
+    rank_of: NDArray[np.int32]  # [N]
+    starts: NDArray[np.int64]  # [threads, 2]
+    keys: NDArray[np.uint32]  # [N], what the radix sort reads and writes in turn
+    order: NDArray[np.int32]
+    keys_other: NDArray[np.uint32]
+    order_other: NDArray[np.int32]
+    histogram: NDArray[np.uint32]  # [threads, RADIX]
+    slot_start: NDArray[np.int32]  # [N + 1]
+    places: NDArray[np.int64]  # [threads, T]
+    tile_start: NDArray[np.int64]  # [T + 1]
+    tiles: NDArray[np.int64]  # [T]
+    shares: NDArray[np.int64]  # [threads + 1]
+    pair_rank: NDArray[np.int32]  # [P]
+    pair_slot: NDArray[np.int32]
+    splats: Float32Array  # [N, 2 + channels]
+    composited: Float32Array  # [channels, H', W'], without background
+    transmittance: Float32Array  # [H', W']
+    last: Float32Array  # [H', W']
+    slots: Float32Array  # [P, 2 + channels]
+    gathered: Float32Array  # [3 + channels, N]
+
+
+def allocate(
+    points: int, channels: int, width: int, height: int, threads: int, pairs: int, differentiable: bool
+) -> Buffers:
+    """Buffers for views of width x height pixels and up to so many pairs."""
+    columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
+    padded = rows * TILE_HEIGHT, columns * TILE_WIDTH
+    tiles = rows * columns
+    back = int(differentiable)
+    f32, i32, i64, u32 = np.float32, np.int32, np.int64, np.uint32
+    return Buffers(
+        u=np.empty(points, f32),
+        v=np.empty(points, f32),
+        depth=np.empty(points, f32),
+        boxes=np.empty((points, 3), i32),
+        rank_of=np.empty(points, i32),
+        starts=np.empty((threads, 2), i64),
+        keys=np.empty(points, u32),
+        order=np.empty(points, i32),
+        keys_other=np.empty(points, u32),
+        order_other=np.empty(points, i32),
+        histogram=np.empty((threads, RADIX), u32),
+        slot_start=np.empty(back * (points + 1), i32),
+        places=np.empty((threads, tiles), i64),
+        tile_start=np.empty(tiles + 1, i64),
+        tiles=np.empty(tiles, i64),
+        shares=np.empty(threads + 1, i64),
+        pair_rank=np.empty(pairs, i32),
+        pair_slot=np.empty(back * pairs, i32),
+        splats=np.empty((points, 2 + channels), f32),
+        composited=np.empty((channels, *padded), f32),
+        transmittance=np.empty(padded, f32),
+        last=np.empty(padded, f32),
+        slots=np.empty((back * pairs, 2 + channels), f32),
+        gathered=np.empty((3 + channels, back * points), f32),
+    )
+
+
+# A pass over a view is one call: after each kernel, Python's own data would have to come back from memory.
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, b):
+    """Splat `parameters` [33, N] into `b`; returns how many pairs there are, and how many the fullest tile has.
+
+    Where `b` lacks room for so many pairs, or for so many in a tile, no image is made.
+    """
+    columns = b.last.shape[1] // TILE_WIDTH
+    project(parameters, world_to_image, focal, width, height, radius, b.u, b.v, b.depth, b.boxes, b.rank_of, b.starts)
+    bits = b.depth.view(np.uint32)
+    visible, swapped = sort_by_depth(bits, b.starts, b.keys, b.order, b.keys_other, b.order_other, b.histogram)
+    order = b.order_other if swapped else b.order
+    count_pairs(order, visible, b.boxes, columns, b.starts, b.rank_of, b.slot_start, b.places, b.tile_start)
+    pairs, fullest = b.tile_start[-1], share_tiles(b.tile_start, b.tiles, b.shares)
+    if pairs > b.pair_rank.size or fullest >= MOST_SPLATS_PER_TILE:
+        return pairs, fullest
+    fill_pairs(order, visible, b.boxes, columns, b.slot_start, b.places, b.pair_rank, b.pair_slot)
+    if len(channels) == 3:
+        pack_colours(parameters, b.u, b.v, b.rank_of, eye, harmonics, b.splats)
+    else:
+        pack_coefficients(parameters, b.u, b.v, b.rank_of, b.splats)
+    composite(b.splats, b.pair_rank, b.tile_start, b.tiles, b.shares, radius, nearest, channels, b.composited,
+              b.transmittance, b.last)  # fmt: skip
+    return pairs, fullest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def backward(parameters, world_to_image, focal, radius, channels, gradient, behind, b):
+    """What `forward` left in `b`, differentiated into b.gathered; gradient, behind: as `differentiate` takes them."""
+    differentiate(b.splats, b.pair_rank, b.pair_slot, b.tile_start, b.tiles, b.shares, radius, channels, gradient,
+                  behind, b.transmittance, b.last, b.slots)  # fmt: skip
+    gather(parameters, world_to_image, focal, b.slot_start, b.slots, b.gathered)
 
 
 @njit(**_PARALLEL)

@@ -16,7 +16,7 @@ import operator
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.errors import RequireLiteralValue, TypingError
+from numba.core.errors import TypingError
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -195,16 +195,16 @@ def total(typing_context, value):
 
 
 @intrinsic
-def nothing(typing_context, count):
-    """A tuple of `count` Lanes of zeros, to add to."""
-    if not isinstance(count, types.IntegerLiteral):
-        raise RequireLiteralValue("nothing(count) takes a constant")
-    length = count.literal_value
+def nothing(typing_context, like):
+    """A tuple of Lanes of zeros, to set and add to: as many as the tuple `like` has items."""
+    if not isinstance(like, types.BaseTuple):
+        raise TypingError(f"expected a tuple, found {like}")
+    count = len(like)
 
     def generate(context, builder, signature, values):
-        return ir.Constant(ir.ArrayType(_FLOATS, length), None)
+        return ir.Constant(ir.ArrayType(_FLOATS, count), None)
 
-    return types.UniTuple(lanes_type, length)(count), generate
+    return types.UniTuple(lanes_type, count)(like), generate
 
 
 def _rounded(name):
