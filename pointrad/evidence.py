@@ -36,6 +36,8 @@ _STRAY = 0.01  # of what pictures show: it may lie outside masks that are right
 _CONTRADICTION = 1 / 3  # pixels that outlines may lose to views that are all right, a lattice being coarse
 _BETTER = 0.01  # of the agreement: by so much must a bolder reading be better
 _LEAST_VOTES = 0.5  # of those that the hull needs: points with fewer explain nothing
+_NUMBERS = 9  # of votes that are tried with explanations,
+_MOST_EXPLAINING = 0.1  # of the hull: explanations are surfaces, with nothing behind them
 _LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
 _DARKENING = 0.01  # of a point's colour: what it may lose to views that do not know of it
 _DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
@@ -206,12 +208,13 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     Where masks have cut the pictures, points go with that hull that explain best what it leaves out of the object;
     they have fewer votes than the result's `floor`. Raises UserError if no point is left.
     """
-    demands = evidence.demands
     lattice = Lattice(config.lattice, *config.bounds)
-    fewest = replace(demands, votes=math.ceil(_LEAST_VOTES * demands.votes)) if evidence.cut else demands
-    votes = _Counts.of(replace(evidence, demands=fewest), lattice, config.outside_margin).meeting(fewest)
     if evidence.cut:
-        votes = replace(votes, counts=np.where(_explaining(evidence, votes), votes.counts, 0), floor=demands.votes)
+        enough = _enough_votes(evidence, _Explanations.of(evidence, _coarse(config), config.outside_margin))
+        explanations = _Explanations.of(evidence, lattice, config.outside_margin)
+        votes = replace(explanations.votes, counts=explanations.hull(enough), floor=enough)
+    else:
+        votes = _Counts.of(evidence, lattice, config.outside_margin).meeting(evidence.demands)
     if not votes.counts.any():
         raise UserError(
             f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
@@ -220,27 +223,69 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     return votes
 
 
-def _explaining(evidence: Evidence, votes: Votes) -> Pixels:
-    """[size, size, size], of points with votes: those with enough, and the best explanations of what they leave out.
+def _enough_votes(evidence: Evidence, explanations: _Explanations) -> int:
+    """How many votes a point needs that explains nothing, for the hull that agrees best with what pictures show.
+
+    The number that `_best_agreeing` found is so low for the sake of what masks cut, and lets points through that few
+    views see past. With explanations it may be higher, until they no longer make up for what is lost, or are too much
+    of the hull. Pixels that are unknown are not asked: what explains others is neither right nor wrong there.
+    """
+    chosen = _spread(len(evidence.views))
+    cameras = [evidence.views[index].camera for index in chosen]
+    shown, known = _wide(evidence.seen_object[chosen]), ~evidence.unknown[chosen]
+
+    needed, most = evidence.demands.votes, len(evidence.views)
+
+    def agreement(enough: int) -> float:
+        hull = explanations.hull(enough)
+        if enough > needed and (hull >= enough).sum() < (1 - _MOST_EXPLAINING) * (hull > 0).sum():
+            return 0.0
+        drawn = np.stack(_highest_votes(explanations.votes.lattice, hull, cameras)) > 0
+        return float((drawn & shown & known).sum() / max(((drawn | shown) & known).sum(), 1))
+
+    numbers = np.unique(np.linspace(needed, most, _NUMBERS).round().astype(int)).tolist()
+    return int(max(numbers, key=agreement))
+
+
+@dataclass(frozen=True)
+class _Explanations:
+    """Points of a lattice that have votes enough to explain what a hull of more votes leaves out of the object.
 
     A pixel of a cut picture that is not background shows some point of the object. Of a thin part that most of the
     wrong masks cut, or of what few views see, points have fewer votes than of the rest, but more than those beside
     them: along the ray of a pixel that no point with enough votes covers, those with the most are kept. Not if pictures
     show surroundings, which only masks could tell from the object: then masks leave no background beside the hull.
+
+    positions: [M, 3] world units of the points with votes. highest: per view, the most votes that cover a pixel.
     """
-    found = np.nonzero(votes.counts)
-    positions, numbers = votes.lattice.axis(np.stack(found, axis=1)), votes.counts[found]
-    cameras = [view.camera for view in evidence.views]
-    highest = _highest_votes(votes.lattice, votes.counts, cameras)
-    beside = np.stack(highest) < evidence.demands.votes
-    unexplained, background = evidence.seen_object & beside, evidence.seen_background & beside
-    kept = numbers >= evidence.demands.votes
-    if background.sum() >= _LEAST_BACKGROUND * (background.sum() + unexplained.sum()):
-        for camera, most, pixels in zip(cameras, highest, unexplained, strict=True):
-            _keep_highest(positions, numbers, camera.world_to_image, camera.focal, most, pixels, kept)
-    explaining: Pixels = np.zeros(votes.counts.shape, bool)
-    explaining[found] = kept
-    return explaining
+
+    evidence: Evidence
+    votes: Votes
+    positions: Float64Array
+    highest: list[NDArray[np.uint16]]
+
+    @classmethod
+    def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> _Explanations:
+        fewest = replace(evidence.demands, votes=math.ceil(_LEAST_VOTES * evidence.demands.votes))
+        votes = _Counts.of(replace(evidence, demands=fewest), lattice, margin).meeting(fewest)
+        positions = lattice.axis(np.stack(np.nonzero(votes.counts), axis=1))
+        highest = _highest_votes(lattice, votes.counts, [view.camera for view in evidence.views])
+        return cls(evidence, votes, positions, highest)
+
+    def hull(self, enough: int) -> NDArray[np.uint16]:
+        """[size, size, size], the votes of points with `enough` of them, and of the best explanations of the rest."""
+        found = self.votes.counts > 0
+        numbers = self.votes.counts[found]
+        kept = numbers >= enough
+        beside = np.stack(self.highest) < enough
+        unexplained, background = self.evidence.seen_object & beside, self.evidence.seen_background & beside
+        if background.sum() >= _LEAST_BACKGROUND * (background.sum() + unexplained.sum()):
+            for view, most, pixels in zip(self.evidence.views, self.highest, unexplained, strict=True):
+                camera = view.camera
+                _keep_highest(self.positions, numbers, camera.world_to_image, camera.focal, most, pixels, kept)
+        hull = np.zeros_like(self.votes.counts)
+        hull[found] = np.where(kept, numbers, 0)
+        return hull
 
 
 def _coarse(config: AdaptiveConfig) -> Lattice:
@@ -300,11 +345,10 @@ def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: ND
     those around a projection.
     """
     most = len(views)
-    chosen = np.unique(np.linspace(0, most - 1, min(most, _MOST_VIEWS)).round().astype(int))
+    chosen = _spread(most)
     cameras = [views[index].camera for index in chosen]
     drawn, shared, seen = np.zeros(most + 1), np.zeros(most + 1), 0
-    for index, highest in zip(chosen, _highest_votes(lattice, votes, cameras), strict=True):
-        pixels = binary_dilation(shown[index], generate_binary_structure(2, 1))
+    for pixels, highest in zip(_wide(shown[chosen]), _highest_votes(lattice, votes, cameras), strict=True):
         drawn += np.bincount(highest.ravel(), minlength=most + 1)
         shared += np.bincount(highest[pixels], minlength=most + 1)
         seen += int(pixels.sum())
@@ -312,6 +356,17 @@ def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: ND
     agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)
     agreement[0] = 0
     return agreement
+
+
+def _spread(views: int) -> NDArray[np.int64]:
+    """The indices of `_MOST_VIEWS` views at most, spread over all."""
+    return np.unique(np.linspace(0, views - 1, min(views, _MOST_VIEWS)).round().astype(np.int64))
+
+
+def _wide(shown: Pixels) -> Pixels:
+    """Pixels [V, H, W] and their neighbours, as a vote takes them."""
+    wide: Pixels = binary_dilation(shown, generate_binary_structure(2, 1)[None])
+    return wide
 
 
 def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequence[Camera]) -> list[NDArray[np.uint16]]:
