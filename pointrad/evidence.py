@@ -36,6 +36,7 @@ _STRAY = 0.01  # of what pictures show: it may lie outside masks that are right
 _CONTRADICTION = 1 / 3  # pixels that outlines may lose to views that are all right, a lattice being coarse
 _BETTER = 0.01  # of the agreement: by so much must a bolder reading be better
 _LEAST_VOTES = 0.5  # of those that the hull needs: points with fewer explain nothing
+_NEARLY_RIGHT = 0.75  # of the views must vote for a point of the hull: then masks are nearly right
 _NUMBERS = 9  # of votes that are tried with explanations,
 _MOST_EXPLAINING = 0.1  # of the hull: explanations are surfaces, with nothing behind them
 _LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
@@ -210,7 +211,7 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     """
     lattice = Lattice(config.lattice, *config.bounds)
     if evidence.cut:
-        enough = _enough_votes(evidence, _Explanations.of(evidence, _coarse(config), config.outside_margin))
+        enough = _enough_votes(evidence, config)
         explanations = _Explanations.of(evidence, lattice, config.outside_margin)
         votes = replace(explanations.votes, counts=explanations.hull(enough), floor=enough)
     else:
@@ -223,18 +224,21 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     return votes
 
 
-def _enough_votes(evidence: Evidence, explanations: _Explanations) -> int:
+def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
     """How many votes a point needs that explains nothing, for the hull that agrees best with what pictures show.
 
     The number that `_best_agreeing` found is so low for the sake of what masks cut, and lets points through that few
     views see past. With explanations it may be higher, until they no longer make up for what is lost, or are too much
-    of the hull. Pixels that are unknown are not asked: what explains others is neither right nor wrong there.
+    of the hull. Pixels that are unknown are not asked: what explains others is neither right nor wrong there. The more
+    views may miss a point, the more of those with few votes are of the object: only if few may, the number is raised.
     """
+    needed, most = evidence.demands.votes, len(evidence.views)
+    if needed < _NEARLY_RIGHT * most:
+        return needed
+    explanations = _Explanations.of(evidence, _coarse(config), config.outside_margin)
     chosen = _spread(len(evidence.views))
     cameras = [evidence.views[index].camera for index in chosen]
     shown, known = _wide(evidence.seen_object[chosen]), ~evidence.unknown[chosen]
-
-    needed, most = evidence.demands.votes, len(evidence.views)
 
     def agreement(enough: int) -> float:
         hull = explanations.hull(enough)
