@@ -173,6 +173,16 @@ class TestTheHull:
         found = hull_of(cut(views, shifted_masks(views, 24)))
         assert (found.counts > 0)[thin].mean() > 0.7 > 0.4 > (found.counts >= found.floor)[thin].mean()
 
+    def test_of_images_that_nearly_right_masks_cut_needs_more_votes_as_explanations_make_up_for_what_is_lost(
+        self,
+    ) -> None:
+        views = sphere_views(24, 256, 192)
+        evidence = gather_evidence(cut(views, shifted_masks(views, 9)), BLACK, adaptive())
+        found = agreeing_votes(evidence, adaptive())
+        assert found.floor > evidence.demands.votes
+        assert (found.counts[found.counts > 0] < found.floor).mean() < 0.15
+        assert overlap(found.counts > 0, hard_hull(views)) > 0.85
+
     def test_of_photographs_that_wrong_masks_cut_does_not_hold_what_these_left_of_the_surroundings(self) -> None:
         wrong = shifted_masks(with_surroundings(VIEWS), 5)
         found = hull_of(cut(with_surroundings(VIEWS), wrong))
