@@ -260,20 +260,20 @@ class _Explanations:
     them: along the ray of a pixel that no point with enough votes covers, those with the most are kept. Not if pictures
     show surroundings, which only masks could tell from the object: then masks leave no background beside the hull.
 
-    positions: [M, 3] world units of the points with votes. highest: per view, the most votes that cover a pixel.
+    positions: [M, 3] world units of the points with votes. highest: [V, H, W], the most votes that cover a pixel.
     """
 
     evidence: Evidence
     votes: Votes
     positions: Float64Array
-    highest: list[NDArray[np.uint16]]
+    highest: NDArray[np.uint16]
 
     @classmethod
     def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> _Explanations:
         fewest = replace(evidence.demands, votes=math.ceil(_LEAST_VOTES * evidence.demands.votes))
         votes = _Counts.of(replace(evidence, demands=fewest), lattice, margin).meeting(fewest)
         positions = lattice.axis(np.stack(np.nonzero(votes.counts), axis=1))
-        highest = _highest_votes(lattice, votes.counts, [view.camera for view in evidence.views])
+        highest = np.stack(_highest_votes(lattice, votes.counts, [view.camera for view in evidence.views]))
         return cls(evidence, votes, positions, highest)
 
     def hull(self, enough: int) -> NDArray[np.uint16]:
@@ -281,7 +281,7 @@ class _Explanations:
         found = self.votes.counts > 0
         numbers = self.votes.counts[found]
         kept = numbers >= enough
-        beside = np.stack(self.highest) < enough
+        beside = self.highest < enough
         unexplained, background = self.evidence.seen_object & beside, self.evidence.seen_background & beside
         if background.sum() >= _LEAST_BACKGROUND * (background.sum() + unexplained.sum()):
             for view, most, pixels in zip(self.evidence.views, self.highest, unexplained, strict=True):
