@@ -79,7 +79,7 @@ def work(points: int) -> tuple[Work, Bins]:
     bins = bin_splats(*project(parameters[:3], camera), camera, workload.SETTINGS.radius_in_pixels(camera))
     counted = Work(
         points=points,
-        visible=int((splatting.buffers.rank_of >= 0).sum()),
+        visible=workload.count_visible(splatting),
         pairs=len(bins.pair_point),
         pixels=workload.SIZE**2,
         hits=workload.count_hits(splatting),

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pytorch3d.renderer.compositing import alpha_composite
@@ -138,7 +137,7 @@ class _Raster:
         self.backward()
 
     def facts(self) -> dict[str, int]:
-        return {"pairs": int(self.splatting.pairs), "bytes_held": workload.held_bytes(self.splatting)}
+        return {"pairs": self.splatting.pairs, "bytes_held": workload.held_bytes(self.splatting)}
 
 
 class _TrainingStep:
@@ -158,8 +157,8 @@ class _TrainingStep:
         splatting, cloud = self.step._splatting, self.step.cloud
         work = Work(
             points=len(cloud),
-            visible=int(np.count_nonzero(splatting.buffers.rank_of >= 0)),
-            pairs=int(splatting.pairs),
+            visible=workload.count_visible(splatting),
+            pairs=splatting.pairs,
             pixels=self.case.size**2,
             hits=workload.count_hits(splatting),
             shifts=len(workload.STAGE.loss.shifts),

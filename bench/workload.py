@@ -98,6 +98,11 @@ def held_bytes(splatting: Splatting) -> int:
     return sum(buffer.nbytes for buffer in splatting.buffers)
 
 
+def count_visible(splatting: Splatting) -> int:
+    """How many points touch the image of the last forward pass."""
+    return int(np.count_nonzero(splatting.buffers.rank_of >= 0))
+
+
 def count_hits(splatting: Splatting) -> int:
     """How many (splat, pixel) hits the last forward pass composited."""
     b = splatting.buffers

@@ -236,7 +236,7 @@ def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
     if needed < _NEARLY_RIGHT * most:
         return needed
     explanations = _Explanations.of(evidence, _coarse(config), config.outside_margin)
-    chosen = _spread(len(evidence.views))
+    chosen = _spread(most)
     cameras = [evidence.views[index].camera for index in chosen]
     shown, known = _wide(evidence.seen_object[chosen]), ~evidence.unknown[chosen]
 

@@ -1,4 +1,4 @@
-"""The CPU renderer: buffers and order of the kernels in `cpu_kernels`, and their place in torch's autograd."""
+"""The CPU renderer: the passes of `cpu_kernels` over a view, room for them, and their place in torch's autograd."""
 
 from __future__ import annotations
 
