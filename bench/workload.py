@@ -100,27 +100,27 @@ def held_bytes(splatting: Splatting) -> int:
 
 def count_visible(splatting: Splatting) -> int:
     """How many points touch the image of the last forward pass."""
-    return int(np.count_nonzero(splatting.buffers.rank_of >= 0))
+    return int(np.count_nonzero(splatting.buffers.depth > 0))
 
 
 def count_hits(splatting: Splatting) -> int:
     """How many (splat, pixel) hits the last forward pass composited."""
     b = splatting.buffers
-    return int(_count_hits(b.splats, b.pair_rank, b.tile_start, TILE_WIDTH, TILE_HEIGHT, splatting.radius, b.last))
+    return int(_count_hits(b.lined, b.tile_start, TILE_WIDTH, TILE_HEIGHT, splatting.radius, b.last))
 
 
 @njit(parallel=True)
-def _count_hits(splats, pair_rank, tile_start, tile_width, tile_height, radius, last):
+def _count_hits(lined, tile_start, tile_width, tile_height, radius, last):
     columns = last.shape[1] // tile_width
     hits = np.zeros(tile_start.size - 1, np.int64)
     for tile in prange(tile_start.size - 1):
         left, top = (tile % columns) * tile_width, (tile // columns) * tile_height
         for pair in range(tile_start[tile], tile_start[tile + 1]):
-            u, v = splats[pair_rank[pair], 0], splats[pair_rank[pair], 1]
-            for y in range(top, top + tile_height):
-                for x in range(left, left + tile_width):
-                    near = (x + 0.5 - u) ** 2 + (y + 0.5 - v) ** 2 < radius * radius
-                    hits[tile] += near and pair - tile_start[tile] <= last[y, x]
+            u, v, place = lined[pair, 0], lined[pair, 1], pair - tile_start[tile]
+            for y in range(tile_height):
+                for x in range(tile_width):
+                    near = (x - u) ** 2 + (y - v) ** 2 < radius * radius
+                    hits[tile] += near and place <= last[top + y, left + x]
     return hits.sum()
 
 

@@ -65,7 +65,7 @@ class Splatting:
                 f"{fullest} splats in one tile, {self.pairs} in all; the CPU renderer can hold "
                 f"{kernels.MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
             )
-        if self.pairs > self.buffers.pair_rank.size:
+        if self.pairs > self.buffers.pair_point.size:
             self._allocate(size, self.pairs + self.pairs // 4, differentiable)
             self._forward(parameters, harmonics)
         return self._evaluate_harmonics(self.buffers.composited), self.buffers.transmittance

@@ -26,23 +26,33 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 from numba import njit, prange
+from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
 from numba.cpython.unsafe.tuple import tuple_setitem
 from numpy.typing import NDArray
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 from pointrad.render.lanes import (
+    CELL,
     LANES,
+    SUMS,
+    across,
+    add_totals,
     any_of,
+    bits,
     ceil,
+    down,
     floor,
+    greatest,
     lanes,
     load,
+    load_cell,
     maximum,
     minimum,
     nothing,
     numbers,
     select,
     store,
+    store_cell,
     total,
 )
 from pointrad.scene.types import Float32Array
@@ -51,16 +61,14 @@ from pointrad.scene.types import Float32Array
 # threads lose as much. The width divides those of usual images: padding is work in vain.
 TILE_WIDTH = 80
 TILE_HEIGHT = 32
-PIXELS = TILE_WIDTH * TILE_HEIGHT
-# Splats are passed over where all the cells (squares of a tile) that they lie in are full: cells are as wide as a
-# vector. Forward looks for full cells once in so many pairs, since looking takes as long as some of them.
-CELL = LANES
-CELL_COLUMNS = TILE_WIDTH // CELL
-CELLS = TILE_HEIGHT // CELL * CELL_COLUMNS
-PAIRS_BETWEEN = 64
+TILE_COLUMNS, TILE_ROWS = TILE_WIDTH // CELL, TILE_HEIGHT // CELL
+CELLS = TILE_ROWS * TILE_COLUMNS
+# Which splats touch a cell is kept as bits, so many to a word. A tile looks whether it is full once in so many pairs.
+WORD = 64
+PAIRS_AT_ONCE = 16 * WORD
 # The place of a pair in its tile is kept in float32, which counts exactly up to here.
 MOST_SPLATS_PER_TILE = 2**24
-RADIX_BITS = 12
+RADIX_BITS = 8
 RADIX = 1 << RADIX_BITS
 # Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
 # first cache.
@@ -119,21 +127,28 @@ def _to_camera(parameters, i, m):
 
 
 @njit(**_PARALLEL)
-def project(parameters, world_to_image, focal, width, height, radius, u, v, depth, boxes, rank_of, totals):
-    """Pixel coordinates u, v and depth [N] float32 of all points, and the tiles that their splats' squares touch.
+def project(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, splats, depth, boxes,
+            places, slots):  # fmt: skip
+    """What each point looks like from the camera, and the tiles that its splat's square touches.
 
-    boxes: [N, 3] int32 out, the first tile, how many, and how many side by side; of 0 tiles if hidden. rank_of: [N]
-    int32 out, -1 for hidden points. totals: [chunks, 2] int64 out, per chunk of points, those that touch the image and
-    the tiles that they touch. Points behind the camera or beside the image get depth -1. The arithmetic is spelt out
-    term by term in float32 so that it equals `projection.project` to the last bit, and with it the order of the splats.
+    splats: [N, S] float32 out, of each point u, v and its channels: RGB, with its harmonics (if on) at the
+    camera-to-point direction, or all coefficients. depth: [N] float32 out, -1 for points behind the camera or beside
+    the image. boxes: [N, 3] int32 out, the first tile, how many, and how many side by side; of 0 tiles if hidden.
+    places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. slots: [chunks] int64
+    out, how many tiles they touch in all.
+
+    The arithmetic is spelt out term by term in float32 so that it equals `projection.project` to the last bit, and with
+    it the order of the splats.
     """
     m = world_to_image
     half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
     columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
     wide, high = np.float32(width), np.float32(height)
-    for chunk in prange(len(totals)):
-        chunk_start, chunk_stop = _chunk(chunk, len(totals), parameters.shape[1])
-        visible, pairs = 0, 0
+    for chunk in prange(len(slots)):
+        chunk_start, chunk_stop = _chunk(chunk, len(slots), parameters.shape[1])
+        counts = places[chunk]
+        counts[:] = 0
+        pairs = 0
         found = np.empty((6, BLOCK), np.float32)
         for start in range(chunk_start, chunk_stop, BLOCK):
             size = min(BLOCK, chunk_stop - start)
@@ -141,138 +156,100 @@ def project(parameters, world_to_image, focal, width, height, radius, u, v, dept
             for i in range(0, size, LANES):
                 x, y, z = _to_camera(parameters, start + i, m)
                 pu, pv = focal * x / z + half_width, focal * y / z + half_height
-                across = (pu + radius > _F0) & (pu - radius < wide)
-                inside = (z > _F0) & across & (pv + radius > _F0) & (pv - radius < high)
+                beside = (pu + radius > _F0) & (pu - radius < wide)
+                inside = (z > _F0) & beside & (pv + radius > _F0) & (pv - radius < high)
                 store(found, i, pu)
                 store(found, BLOCK + i, pv)
                 store(found, 2 * BLOCK + i, select(inside, z, lanes(-_F1)))
-                first_column, beside = _tile_range(pu, radius, TILE_WIDTH, columns)
+                first_column, side_by_side = _tile_range(pu, radius, TILE_WIDTH, columns)
                 first_row, below = _tile_range(pv, radius, TILE_HEIGHT, rows)
                 store(found, 3 * BLOCK + i, first_row * np.float32(columns) + first_column)
-                store(found, 4 * BLOCK + i, select(inside, beside * below, lanes(_F0)))
-                store(found, 5 * BLOCK + i, beside)
+                store(found, 4 * BLOCK + i, select(inside, side_by_side * below, lanes(_F0)))
+                store(found, 5 * BLOCK + i, side_by_side)
             for i in range(size):
-                u[start + i], v[start + i], depth[start + i] = found[0, i], found[1, i], found[2, i]
-                box = boxes[start + i]
+                splat, box = splats[start + i], boxes[start + i]
+                splat[0], splat[1], depth[start + i] = found[0, i], found[1, i], found[2, i]
                 box[1] = np.int32(found[4, i])
-                pairs += box[1]
-                if found[2, i] > _F0:
+                if box[1] > 0:
                     box[0], box[2] = np.int32(found[3, i]), np.int32(found[5, i])
-                    visible += 1
-                else:
-                    rank_of[start + i] = -1
-        totals[chunk, 0], totals[chunk, 1] = visible, pairs
+                    pairs += box[1]
+                    for n in range(box[1]):
+                        counts[_tile(box, n, columns)] += 1
+            _find_channels(parameters, start, start + size, eye, harmonics, channels, splats)
+        slots[chunk] = pairs
 
 
-@njit(**_PARALLEL)
-def sort_by_depth(depth_bits, totals, keys, order, keys_other, order_other, histogram):
-    """Indices of the visible points, nearest first and by index among equals; returns (how many, which buffer).
+@njit(cache=True, error_model="numpy")
+def _find_channels(parameters, start, stop, eye, harmonics, channels, splats):
+    """The channels of a block of points."""
+    size = stop - start
+    if len(channels) > 3:
+        for i in range(start, stop):
+            for c in range(len(channels)):
+                splats[i, 2 + c] = parameters[3 + c, i]
+        return
+    colours = np.empty((3, BLOCK), np.float32)
+    for c in range(3):
+        colours[c, :size] = parameters[3 + c, start:stop]
+    if harmonics:
+        values = np.empty((9, BLOCK), np.float32)
+        _harmonics_of_block(
+            parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values
+        )
+        for k in range(9):
+            for c in range(3):
+                _add_product(colours[c], values[k], parameters[6 + 3 * k + c, start:stop])
+    for i in range(size):
+        splat = splats[start + i]
+        splat[2], splat[3], splat[4] = colours[0, i], colours[1, i], colours[2, i]
 
-    depth_bits: [N] uint32, the bits of `depth`: positive floats order as their bits do, and hidden points have the
-    sign bit set. totals: `project`'s; summed over the chunks before, in place. Stable least-significant-digit radix
-    sort over the bits in which the depths differ.
+
+@njit(cache=True, error_model="numpy")
+def _harmonics_of_block(px, py, pz, eye, values):
+    """values [9, BLOCK] out: `harmonics.basis` at the directions from the camera to the points."""
+    for i in range(px.size):
+        x, y, z = px[i] - eye[0], py[i] - eye[1], pz[i] - eye[2]
+        scale = _F1 / np.sqrt(x * x + y * y + z * z)
+        x, y, z = x * scale, y * scale, z * scale
+        values[0, i] = _Y0
+        values[1, i] = -_Y1 * y
+        values[2, i] = _Y1 * z
+        values[3, i] = -_Y1 * x
+        values[4, i] = _Y2 * x * y
+        values[5, i] = -_Y2 * y * z
+        values[6, i] = _Y2_ZZ * (_F2 * z * z - x * x - y * y)
+        values[7, i] = -_Y2 * x * z
+        values[8, i] = _Y2_XX_YY * (x * x - y * y)
+
+
+# Functions of slices that count from 0: Numba lets `a[start + i]` count from the end where it is negative, and the test
+# for that keeps LLVM from making vectors of a loop.
+@njit(cache=True, error_model="numpy")
+def _add_product(out, a, b):
+    for i in range(b.size):
+        out[i] += a[i] * b[i]
+
+
+@njit(cache=True)
+def begin_tiles(places, slots, tile_start):
+    """Turn `project`'s counts into where each chunk of points begins to write in each tile, and in the slots.
+
+    tile_start: [tiles + 1] int64 out, where the pairs of each tile begin.
     """
-    chunks = len(totals)
-    total, pairs = 0, 0
-    for chunk in range(chunks):
-        visible, touched = totals[chunk, 0], totals[chunk, 1]
-        totals[chunk, 0], totals[chunk, 1] = total, pairs
-        total += visible
-        pairs += touched
-    lowest = np.full(chunks, 0xFFFFFFFF, np.uint32)
-    highest = np.zeros(chunks, np.uint32)
-    for chunk in prange(chunks):
-        start, stop = _chunk(chunk, chunks, depth_bits.size)
-        at = totals[chunk, 0]
-        low, high = np.uint32(0xFFFFFFFF), np.uint32(0)
-        for i in range(start, stop):
-            bits = depth_bits[i]
-            if bits < np.uint32(0x80000000):
-                keys[at] = bits
-                order[at] = i
-                at += 1
-                low, high = min(low, bits), max(high, bits)
-        lowest[chunk], highest[chunk] = low, high
-    if total == 0:
-        return 0, False
-    base = lowest.min()
-    span = np.int64(highest.max()) - np.int64(base)
-    swapped = False
-    shift = 0
-    while span >> shift > 0:
-        if swapped:
-            _radix_pass(keys_other, order_other, keys, order, histogram, total, base, shift)
-        else:
-            _radix_pass(keys, order, keys_other, order_other, histogram, total, base, shift)
-        swapped = not swapped
-        shift += RADIX_BITS
-    return total, swapped
-
-
-@njit(**_PARALLEL)
-def _radix_pass(keys, order, keys_out, order_out, histogram, total, base, shift):
-    chunks = histogram.shape[0]
-    # All in 32 bits: Numba widens to 64 where a literal or another width takes part.
-    bits, mask, one = np.uint32(shift), np.uint32(RADIX - 1), np.uint32(1)
-    for chunk in prange(chunks):
-        start, stop = _chunk(chunk, chunks, total)
-        counts = histogram[chunk]
-        counts[:] = 0
-        for i in range(start, stop):
-            counts[((keys[i] - base) >> bits) & mask] += one
-    at = 0
-    for digit in range(RADIX):
-        for chunk in range(chunks):
-            count = histogram[chunk, digit]
-            histogram[chunk, digit] = at
-            at += count
-    for chunk in prange(chunks):
-        start, stop = _chunk(chunk, chunks, total)
-        places = histogram[chunk]
-        for i in range(start, stop):
-            digit = ((keys[i] - base) >> bits) & mask
-            place = places[digit]
-            places[digit] = place + one
-            keys_out[place] = keys[i]
-            order_out[place] = order[i]
-
-
-@njit(**_PARALLEL)
-def count_pairs(order, total, boxes, columns, starts, rank_of, slot_start, pairs_per_tile, tile_start):
-    """Count the splats of each tile, and turn this and the tiles of each splat into starting places.
-
-    boxes: as `project` leaves them; starts: [chunks, 2] int64, its totals, summed over the chunks before by the sort.
-    rank_of: [N] int32 out, the rank of each visible point. slot_start: [N + 1] int32 out, the first slot of each point,
-    of which hidden ones have none; empty where nothing will be differentiated. pairs_per_tile: [chunks, tiles] int64
-    out, where each chunk of ranks begins to write in each tile. tile_start: [tiles + 1] int64 out, where the pairs of
-    each tile begin.
-    """
-    chunks, tiles = pairs_per_tile.shape
-    slot_start[:1] = 0
-    for chunk in prange(chunks):
-        start, stop = _chunk(chunk, chunks, total)
-        counts = pairs_per_tile[chunk]
-        counts[:] = 0
-        for rank in range(start, stop):
-            i = order[rank]
-            rank_of[i] = rank
-            box = boxes[i]
-            for n in range(box[1]):
-                counts[_tile(box, n, columns)] += 1
-        if slot_start.size:
-            start, stop = _chunk(chunk, chunks, len(boxes))
-            slot = starts[chunk, 1]
-            for i in range(start, stop):
-                slot += boxes[i, 1]
-                slot_start[i + 1] = slot
+    chunks, tiles = places.shape
     at = 0
     for tile in range(tiles):
         tile_start[tile] = at
         for chunk in range(chunks):
-            count = pairs_per_tile[chunk, tile]
-            pairs_per_tile[chunk, tile] = at
+            count = places[chunk, tile]
+            places[chunk, tile] = at
             at += count
     tile_start[tiles] = at
+    at = 0
+    for chunk in range(chunks):
+        count = slots[chunk]
+        slots[chunk] = at
+        at += count
 
 
 @njit(cache=True)
@@ -297,168 +274,98 @@ def share_tiles(tile_start, tiles, shares):
 
 
 @njit(**_PARALLEL)
-def fill_pairs(order, total, boxes, columns, slot_start, pairs_per_tile, pair_rank, pair_slot):
-    """Write each tile's pairs in depth order: pair_rank, pair_slot [P] int32; the latter is empty if slot_start is."""
-    chunks = pairs_per_tile.shape[0]
+def bin_points(boxes, columns, places, slots, pair_point, slot_start, slot_pair):
+    """Write the pairs of each tile, points in their own order.
+
+    places, slots: as `begin_tiles` leaves them. pair_point: [P] int32 out, the point of each pair. slot_start: [N + 1]
+    int32 out, the first slot of each point; slot_pair: [P] int32 out, the pair of each slot. These two are empty where
+    nothing will be differentiated.
+    """
+    chunks = places.shape[0]
+    slot_start[:1] = 0
     for chunk in prange(chunks):
-        start, stop = _chunk(chunk, chunks, total)
-        places = pairs_per_tile[chunk]
-        for rank in range(start, stop):
-            i = order[rank]
+        start, stop = _chunk(chunk, chunks, len(boxes))
+        place_in, slot = places[chunk], slots[chunk]
+        for i in range(start, stop):
             box = boxes[i]
             for n in range(box[1]):
                 tile = _tile(box, n, columns)
-                place = places[tile]
-                places[tile] = place + 1
-                pair_rank[place] = rank
-                if pair_slot.size:
-                    pair_slot[place] = slot_start[i] + n
-
-
-@njit(**_PARALLEL)
-def pack_colours(parameters, u, v, rank_of, eye, harmonics, splats):
-    """splats [total, 5] out: u, v and RGB of each rank, its harmonics (if on) at the camera-to-point direction."""
-    count = rank_of.size
-    for block in prange((count + BLOCK - 1) // BLOCK):
-        start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        size = stop - start
-        colours = np.empty((3, BLOCK), np.float32)
-        for c in range(3):
-            colours[c, :size] = parameters[3 + c, start:stop]
-        if harmonics:
-            values = np.empty((9, BLOCK), np.float32)
-            _harmonics_of_block(
-                parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values
-            )
-            for k in range(9):
-                for c in range(3):
-                    _add_product(colours[c], values[k], parameters[6 + 3 * k + c, start:stop])
-        for i in range(size):
-            rank = rank_of[start + i]
-            if rank >= 0:
-                splats[rank, 0] = u[start + i]
-                splats[rank, 1] = v[start + i]
-                splats[rank, 2] = colours[0, i]
-                splats[rank, 3] = colours[1, i]
-                splats[rank, 4] = colours[2, i]
+                place = place_in[tile]
+                place_in[tile] = place + 1
+                pair_point[place] = i
+                if slot_pair.size:
+                    slot_pair[slot] = place
+                    slot += 1
+            if slot_start.size:
+                slot_start[i + 1] = slot
 
 
 @njit(cache=True, error_model="numpy")
-def _harmonics_of_block(px, py, pz, eye, values):
-    """values [9, BLOCK] out: `harmonics.basis` at the directions from the camera to the points."""
-    for i in range(px.size):
-        x, y, z = px[i] - eye[0], py[i] - eye[1], pz[i] - eye[2]
-        scale = _F1 / np.sqrt(x * x + y * y + z * z)
-        x, y, z = x * scale, y * scale, z * scale
-        values[0, i] = _Y0
-        values[1, i] = -_Y1 * y
-        values[2, i] = _Y1 * z
-        values[3, i] = -_Y1 * x
-        values[4, i] = _Y2 * x * y
-        values[5, i] = -_Y2 * y * z
-        values[6, i] = _Y2_ZZ * (_F2 * z * z - x * x - y * y)
-        values[7, i] = -_Y2 * x * z
-        values[8, i] = _Y2_XX_YY * (x * x - y * y)
+def _sort_by_depth(points, depth_bits, keys, spare):
+    """The places of a tile's points, nearest first and by place among equals: the low halves of what is returned.
 
-
-@njit(cache=True, error_model="numpy")
-def _add_product(out, a, b):
-    for i in range(b.size):
-        out[i] += a[i] * b[i]
-
-
-@njit(**_PARALLEL)
-def pack_coefficients(parameters, u, v, rank_of, splats):
-    """splats [total, 32] out: u, v, base RGB and the 27 harmonics of each rank, to be composited per pixel."""
-    for i in prange(rank_of.size):
-        rank = rank_of[i]
-        if rank >= 0:
-            splats[rank, 0] = u[i]
-            splats[rank, 1] = v[i]
-            for row in range(splats.shape[1] - 2):
-                splats[rank, 2 + row] = parameters[3 + row, i]
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def _box(u, v, radius):
-    """What a splat at (u, v) of a tile can touch of it: first and last row, first column, and vectors from there on.
-
-    The vectors lie inside the tile, if need be by beginning left of the splat. A splat that touches nothing has no rows
-    or no vectors.
+    depth_bits: [N] uint32, the bits of `depth`: positive floats order as their bits do. keys, spare: uint64, room for
+    the points. Least-significant-digit radix sort over the bits in which the depths differ.
     """
-    first_row = max(np.int64(np.ceil(v - radius)), 0)
-    last_row = min(np.int64(np.floor(v + radius)), TILE_HEIGHT - 1)
-    first = max(np.int64(np.ceil(u - radius)), 0)
-    last = min(np.int64(np.floor(u + radius)), TILE_WIDTH - 1)
-    vectors = (last - first + LANES) // LANES
-    return first_row, last_row, min(first, TILE_WIDTH - vectors * LANES), vectors
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def _reaches(limits, box, place):
-    """Whether a pixel in any cell of the box takes the pair at this place of the tile."""
-    first_row, last_row, column, vectors = box
-    if last_row < first_row or vectors < 1:
-        return False
-    top, bottom = first_row // CELL * CELL_COLUMNS, last_row // CELL * CELL_COLUMNS
-    left, right = column // CELL, (column + vectors * LANES - 1) // CELL
-    # Of small splats the corners are all: no loop, whose end is hard to predict.
-    most = maximum(
-        maximum(load(limits, (top + left) * LANES), load(limits, (top + right) * LANES)),
-        maximum(load(limits, (bottom + left) * LANES), load(limits, (bottom + right) * LANES)),
-    )
-    if bottom - top > CELL_COLUMNS or right - left > 1:
-        for row in range(top, bottom + 1, CELL_COLUMNS):
-            for cell in range(row + left, row + right + 1):
-                most = maximum(most, load(limits, cell * LANES))
-    return any_of(place <= most)
-
-
-@njit(cache=True, error_model="numpy")
-def _close_cells(state, limits):
-    """Close the cells all of whose pixels are full; returns whether any is left open."""
-    any_open = False
-    for cell in range(CELLS):
-        least = lanes(_F0)
-        for row in range(CELL):
-            least = minimum(least, load(state, _cell_start(cell) + row * TILE_WIDTH))
-        is_open = any_of(least < _F0)
-        any_open |= is_open
-        if not is_open:
-            store(limits, cell * LANES, lanes(-_F1))
-    return any_open
+    low, high = np.uint32(0xFFFFFFFF), np.uint32(0)
+    for place in range(points.size):
+        key = depth_bits[points[place]]
+        keys[place] = np.uint64(key) << np.uint64(32) | np.uint64(place)
+        low, high = min(low, key), max(high, key)
+    if points.size == 0:
+        return keys
+    base, mask, one = np.uint64(low) << np.uint64(32), np.uint64(RADIX - 1), np.uint32(1)
+    starts = np.empty(RADIX, np.uint32)
+    shift = 0
+    while (high - low) >> np.uint32(shift) > 0:
+        distance = np.uint64(32 + shift)
+        starts[:] = 0
+        for place in range(points.size):
+            starts[(keys[place] - base) >> distance & mask] += one
+        at = np.uint32(0)
+        for digit in range(RADIX):
+            count = starts[digit]
+            starts[digit] = at
+            at += count
+        for place in range(points.size):
+            digit = (keys[place] - base) >> distance & mask
+            spare[starts[digit]] = keys[place]
+            starts[digit] += one
+        keys, spare = spare, keys
+        shift += RADIX_BITS
+    return keys
 
 
 @njit(cache=True, error_model="numpy")
-def _leave_open(state):
-    """What is still open at the end has no last pair: backward takes all that hit it."""
-    for at in range(0, PIXELS, LANES):
-        values = load(state, at)
-        store(state, at, select(values < _F0, lanes(np.float32(np.inf)), values))
+def _line_up(keys, points, splats, radius, left, top, lined, reach):
+    """Copy splats of a tile front to back, and find the cells that each touches.
 
-
-@njit(cache=True, error_model="numpy")
-def _limit_cells(last, limits):
-    """The last pair that any pixel of a cell takes, column by column; inf where one is open."""
-    for cell in range(CELLS):
-        most = lanes(-_F1)
-        for row in range(CELL):
-            most = maximum(most, load(last, _cell_start(cell) + row * TILE_WIDTH))
-        store(limits, cell * LANES, most)
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def _cell_start(cell):
-    """The first pixel of a cell in its tile."""
-    return cell // CELL_COLUMNS * CELL * TILE_WIDTH + cell % CELL_COLUMNS * CELL
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def _copy_tile(source, start, stride, target, target_start, target_stride):
-    """Copy a tile between arrays, given the places of its first pixel and the distance of its rows."""
-    for row in range(TILE_HEIGHT):
-        for x in range(0, TILE_WIDTH, LANES):
-            store(target, target_start + row * target_stride + x, load(source, start + row * stride + x))
+    lined: [pairs, S] out, u and v of the tile, the channels, and last the place that a pair has among the points.
+    reach: [words, TILE_ROWS + TILE_COLUMNS] uint64 out, for each 64 splats a bit each: whether it touches this row,
+    this column of cells.
+    """
+    low, high = np.empty((2, WORD), np.float32), np.empty((2, WORD), np.float32)
+    for start in range(0, keys.size, WORD):
+        size = min(WORD, keys.size - start)
+        low[:] = np.inf
+        for n in range(size):
+            place = np.int64(keys[start + n] & np.uint64(0xFFFFFFFF))
+            source, target = splats[points[place]], lined[start + n]
+            for value in range(source.size):
+                target[value] = source[value]
+            u, v = source[0] - left - _HALF, source[1] - top - _HALF
+            target[0], target[1], target[target.size - 1] = u, v, np.float32(place)
+            low[0, n], low[1, n], high[0, n], high[1, n] = v - radius, u - radius, v + radius, u + radius
+        words = reach[start // WORD]
+        for line in range(TILE_ROWS + TILE_COLUMNS):
+            axis = np.int64(line >= TILE_ROWS)
+            first = np.float32((line - TILE_ROWS * axis) * CELL)
+            word = np.uint64(0)
+            for n in range(0, WORD, LANES):
+                touches = load(low, axis * WORD + n) <= lanes(first + np.float32(CELL - 1))
+                touches = touches & (lanes(first) <= load(high, axis * WORD + n))
+                word |= bits(touches) << np.uint64(n)
+            words[line] = word
 
 
 # How many values a splat has is part of the kernels' types: they take the numbers of the channels as a tuple, and LLVM
@@ -468,232 +375,235 @@ CHANNELS = tuple(range(3))
 ALL_CHANNELS = tuple(range(30))
 
 
-@njit(cache=True, inline="always")
-def _planes(channels):
-    """Where the planes of a tile's state begin, one float32 array, row by row, and where they end.
+@njit(cache=True, inline="always", error_model="numpy")
+def _composite_cell(state, cell, lined, reach, start, radius, channels):
+    """Add splats to a cell, front to back, until all its pixels are full; returns whether any is not.
 
-    First come the channels, or their gradients. Then the transmittance, and a plane that has both, of an open pixel the
-    hits that it still takes, negated, and of a full one, which took its last hit or is opaque, the place of the pair
-    that filled it: counts and places are floats too (exact below 2^24), so that all lanes have one width. Backward has
-    one more, the colour behind.
+    state: of each cell, 16 lanes after 16 lanes: the channels, the transmittance, how many hits are still taken, and
+    the place of the last taken. start: the place of the first of the splats.
     """
-    t0 = len(channels) * PIXELS
-    return t0, t0 + PIXELS, t0 + 2 * PIXELS, t0 + 3 * PIXELS
+    count = len(channels)
+    square, inverse = radius * radius, _F1 / (radius * radius)
+    at = cell * (count + 3) * LANES
+    open_hits = load(state, at + (count + 1) * LANES)
+    if not any_of(open_hits > _F0):
+        return False
+    x = across() + np.float32(cell % TILE_COLUMNS * CELL)
+    y = down() + np.float32(cell // TILE_COLUMNS * CELL)
+    t, last = load(state, at + count * LANES), load(state, at + (count + 2) * LANES)
+    colours = nothing(channels)
+    for c in range(count):
+        colours = tuple_setitem(colours, c, load(state, at + c * LANES))
+    for word in range(reach.shape[0]):
+        touching = reach[word, cell // TILE_COLUMNS] & reach[word, TILE_ROWS + cell % TILE_COLUMNS]
+        while touching:
+            place = word * WORD + np.int64(trailing_zeros(touching))
+            touching &= touching - np.uint64(1)
+            splat = lined[place]
+            dx, dy = x - splat[0], y - splat[1]
+            d2 = dx * dx + dy * dy
+            q = d2 * inverse
+            hit = (d2 < square) & (open_hits > _F0) & (OPAQUE <= t)
+            a = select(hit, t * (_F1 - q), lanes(_F0))
+            for c in range(count):
+                colours = tuple_setitem(colours, c, colours[c] + a * splat[2 + c])
+            t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
+            open_hits = select(hit, open_hits - _F1, open_hits)
+            last = select(hit, lanes(np.float32(start + place)), last)
+        if not any_of(open_hits > _F0):
+            break
+    for c in range(count):
+        store(state, at + c * LANES, colours[c])
+    store(state, at + count * LANES, t)
+    store(state, at + (count + 1) * LANES, open_hits)
+    store(state, at + (count + 2) * LANES, last)
+    return any_of(open_hits > _F0)
+
+
+@njit(cache=True, error_model="numpy")
+def _composite(state, points, keys, splats, radius, left, top, channels, lined, reach):
+    """Line up the splats of a tile, and add them to its cells, as many as are taken."""
+    for start in range(0, keys.size, PAIRS_AT_ONCE):
+        part = slice(start, min(start + PAIRS_AT_ONCE, keys.size))
+        words = slice(start // WORD, (part.stop + WORD - 1) // WORD)
+        _line_up(keys[part], points, splats, radius, left, top, lined[part], reach[words])
+        any_open = False
+        for cell in range(CELLS):
+            any_open |= _composite_cell(state, cell, lined[part], reach[words], start, radius, channels)
+        if not any_open:
+            return
+
+
+@njit(**_PARALLEL)
+def composite(splats, depth_bits, pair_point, tile_start, tiles, shares, radius, nearest, channels, lined, reach,
+              image, transmittance, last):  # fmt: skip
+    """Composite all tiles (spec, section 5).
+
+    lined: [P, S] float32 and reach: [P / 64 + tiles, TILE_ROWS + TILE_COLUMNS] uint64 out, as `_line_up` leaves them,
+    of splats that were needed. image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last:
+    [H', W'] float32 out, the last pair of the tile that each pixel took, -1 where none. H', W': the image size rounded
+    up to whole tiles. tiles, shares: as `share_tiles` deals them.
+    """
+    columns, line, plane = last.shape[1] // TILE_WIDTH, last.shape[1], last.size
+    count = len(channels)
+    for thread in prange(shares.size - 1):
+        state = np.empty(CELLS * (count + 3) * LANES, np.float32)
+        for tile in tiles[shares[thread] : shares[thread + 1]]:
+            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+            for at in range(0, state.size, LANES):
+                value = at // LANES % (count + 3)
+                if value == count:
+                    store(state, at, lanes(_F1))
+                elif value == count + 1:
+                    store(state, at, lanes(nearest))
+                elif value == count + 2:
+                    store(state, at, lanes(-_F1))
+                else:
+                    store(state, at, lanes(_F0))
+            pairs = slice(tile_start[tile], tile_start[tile + 1])
+            points = pair_point[pairs]
+            room = np.empty((2, points.size), np.uint64)
+            keys = _sort_by_depth(points, depth_bits, room[0], room[1])
+            _composite(state, points, keys, splats, radius, np.float32(left), np.float32(top), channels, lined[pairs],
+                       reach[_first_word(tile_start, tile) : _first_word(tile_start, tile + 1)])  # fmt: skip
+            for cell in range(CELLS):
+                to = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
+                at = cell * (count + 3) * LANES
+                for c in range(count):
+                    store_cell(image, c * plane + to, line, load(state, at + c * LANES))
+                store_cell(transmittance, to, line, load(state, at + count * LANES))
+                store_cell(last, to, line, load(state, at + (count + 2) * LANES))
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _colours(splats, rank, channels):
-    """What a splat has in each channel, in all lanes."""
-    colours = nothing(channels)
-    for c in range(len(channels)):
-        colours = tuple_setitem(colours, c, lanes(splats[rank, 2 + c]))
-    return colours
+def _first_word(tile_start, tile):
+    """Where a tile's words begin in `reach`: so many of 64 pairs each fit before the next one's."""
+    return tile_start[tile] // WORD + tile
 
 
 @njit(cache=True, error_model="numpy")
-def _composite(f, splats, ranks, left, top, radius, channels):
-    """Add a tile's splats to its planes, front to back."""
-    t0, k0, b0, _ = _planes(channels)
+def _differentiate_cell(g, t, b, last, cell, lined, reach, radius, channels, slots):
+    """Add the gradients of a cell's pairs to their slots, back to front."""
     square, inverse = radius * radius, _F1 / (radius * radius)
-    limits = np.full(CELLS * LANES, np.float32(np.inf))
-    for place in range(ranks.size):
-        if place % PAIRS_BETWEEN == 0 and not _close_cells(f[k0:b0], limits):
-            return
-        rank = ranks[place]
-        u, v = splats[rank, 0] - left - _HALF, splats[rank, 1] - top - _HALF
-        box, j = _box(u, v, radius), np.float32(place)
-        if not _reaches(limits, box, j):
-            continue
-        colours = _colours(splats, rank, channels)
-        first_row, last_row, column, vectors = box
-        for start in range(column, column + vectors * LANES, LANES):
-            dx = numbers() + np.float32(start) - u
-            dx2 = dx * dx
-            for row in range(first_row, last_row + 1):
-                at = row * TILE_WIDTH + start
-                dy = np.float32(row) - v
-                d2 = dx2 + dy * dy
-                q = d2 * inverse
-                t, state = load(f, t0 + at), load(f, k0 + at)
-                hit = (d2 < square) & (state < _F0)
-                a = select(hit, t * (_F1 - q), lanes(_F0))
-                for c in range(len(channels)):
-                    store(f, c * PIXELS + at, load(f, c * PIXELS + at) + a * colours[c])
-                t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
-                store(f, t0 + at, t)
-                more = state + _F1
-                store(f, k0 + at, select(hit, select((more < _F0) & (lanes(OPAQUE) <= t), more, lanes(j)), state))
-
-
-@njit(**_PARALLEL)
-def composite(splats, pair_rank, tile_start, tiles, shares, radius, nearest, channels, image, transmittance, last):
-    """Composite all tiles (spec, section 5).
-
-    image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last: [H', W'] float32 out, the
-    pair of the tile that made each pixel full, inf where none did. H', W': the image size rounded up to whole
-    tiles. tiles, shares: as `share_tiles` deals them.
-    """
-    t0, k0, b0, _ = _planes(channels)
-    columns = last.shape[1] // TILE_WIDTH
-    for thread in prange(shares.size - 1):
-        for tile in tiles[shares[thread] : shares[thread + 1]]:
-            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            f = np.zeros(b0, np.float32)
-            f[t0:k0] = _F1
-            f[k0:b0] = -nearest
-            ranks = pair_rank[tile_start[tile] : tile_start[tile + 1]]
-            _composite(f, splats, ranks, np.float32(left), np.float32(top), radius, channels)
-            _leave_open(f[k0:b0])
-            line, plane = last.shape[1], last.size
-            at = top * line + left
+    x = across() + np.float32(cell % TILE_COLUMNS * CELL)
+    y = down() + np.float32(cell // TILE_COLUMNS * CELL)
+    for word in range(np.int64(greatest(last)) // WORD, -1, -1):
+        touching = reach[word, cell // TILE_COLUMNS] & reach[word, TILE_ROWS + cell % TILE_COLUMNS]
+        while touching:
+            bit = np.uint64(63) - np.uint64(leading_zeros(touching))
+            touching ^= np.uint64(1) << bit
+            place = word * WORD + np.int64(bit)
+            splat = lined[place]
+            dx, dy = x - splat[0], y - splat[1]
+            d2 = dx * dx + dy * dy
+            q = d2 * inverse
+            hit = (d2 < square) & (np.float32(place) <= last)
+            w = _F1 - q
+            s = lanes(_F0)
             for c in range(len(channels)):
-                _copy_tile(f, c * PIXELS, TILE_WIDTH, image, c * plane + at, line)
-            _copy_tile(f, t0, TILE_WIDTH, transmittance, at, line)
-            _copy_tile(f, k0, TILE_WIDTH, last, at, line)
-
-
-@njit(cache=True, error_model="numpy")
-def _differentiate(f, splats, ranks, pair_slots, left, top, radius, channels, slots):
-    """Write the gradients of a tile's pairs to their slots, back to front."""
-    t0, k0, b0, _ = _planes(channels)
-    square, inverse = radius * radius, _F1 / (radius * radius)
-    limits = np.empty(CELLS * LANES, np.float32)
-    _limit_cells(f[k0:b0], limits)
-    for place in range(ranks.size - 1, -1, -1):
-        rank = ranks[place]
-        u, v = splats[rank, 0] - left - _HALF, splats[rank, 1] - top - _HALF
-        box, j = _box(u, v, radius), np.float32(place)
-        slot = pair_slots[place]
-        if not _reaches(limits, box, j):
-            for value in range(2 + len(channels)):
-                slots[slot, value] = _F0
-            continue
-        colours = _colours(splats, rank, channels)
-        first_row, last_row, column, vectors = box
-        du, dv, sums = lanes(_F0), lanes(_F0), nothing(channels)
-        for start in range(column, column + vectors * LANES, LANES):
-            dx = numbers() + np.float32(start) - u
-            dx2 = dx * dx
-            across = lanes(_F0)
-            for row in range(first_row, last_row + 1):
-                at = row * TILE_WIDTH + start
-                dy = np.float32(row) - v
-                d2 = dx2 + dy * dy
-                q = d2 * inverse
-                hit = (d2 < square) & (j <= load(f, k0 + at))
-                w = _F1 - q
-                s = lanes(_F0)
-                for c in range(len(channels)):
-                    s = s + load(f, c * PIXELS + at) * colours[c]
-                t, b = load(f, t0 + at), load(f, b0 + at)
-                t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
-                store(f, t0 + at, t)
-                store(f, b0 + at, select(hit, w * s + q * b, b))
-                dw = select(hit, t * (s - b), lanes(_F0))
-                across = across + dw
-                dv = dv + dw * dy
-                a = select(hit, t * w, lanes(_F0))
-                for c in range(len(channels)):
-                    sums = tuple_setitem(sums, c, sums[c] + a * load(f, c * PIXELS + at))
-            # dx is the same in all rows.
-            du = du + across * dx
-        slots[slot, 0] = total(du) * (_F2 * inverse)
-        slots[slot, 1] = total(dv) * (_F2 * inverse)
-        for c in range(len(channels)):
-            slots[slot, 2 + c] = total(sums[c])
+                s = s + g[c] * splat[2 + c]
+            t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
+            dw = select(hit, t * (s - b), lanes(_F0))
+            b = select(hit, w * s + q * b, b)
+            a = select(hit, t * w, lanes(_F0))
+            values = nothing(channels + (0, 0))
+            values = tuple_setitem(values, 0, dw * dx)
+            values = tuple_setitem(values, 1, dw * dy)
+            for c in range(len(channels)):
+                values = tuple_setitem(values, 2 + c, a * g[c])
+            add_totals(slots, np.int64(splat[splat.size - 1]) * slots.shape[1], values)
 
 
 @njit(**_PARALLEL)
-def differentiate(splats, pair_rank, pair_slot, tile_start, tiles, shares, radius, channels, gradient, behind,
-                  transmittance, last, slots):  # fmt: skip
-    """Gradients of every pair: slots [P, 2 + channels] out, with respect to u, v and the channels.
+def differentiate(tile_start, tiles, shares, radius, channels, lined, reach, gradient, behind, transmittance, last,
+                  slots):  # fmt: skip
+    """Gradients of every pair: slots [P, S] out, with respect to u and v, times radius^2 / 2, and the channels.
 
     gradient: [channels, H', W'] of the loss with respect to `image`. behind: [H', W'], the gradient's product
-    with what lies behind the last splat (the background). transmittance, last: as forward left them.
+    with what lies behind the last splat (the background). lined, reach, transmittance, last: as forward left them.
 
     Back to front, with A the colour behind a splat: dC/dw = T (c - A); only its product b = g . A with the
     pixel's gradient g is carried. T is recovered by dividing by q = 1 - w, which loses no precision since forward
     multiplied by the same q.
     """
-    t0, k0, b0, end = _planes(channels)
-    columns = last.shape[1] // TILE_WIDTH
+    columns, line, plane = last.shape[1] // TILE_WIDTH, last.shape[1], last.size
     for thread in prange(shares.size - 1):
         for tile in tiles[shares[thread] : shares[thread + 1]]:
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            line, plane = last.shape[1], last.size
-            at = top * line + left
-            f = np.empty(end, np.float32)
-            for c in range(len(channels)):
-                _copy_tile(gradient, c * plane + at, line, f, c * PIXELS, TILE_WIDTH)
-            _copy_tile(transmittance, at, line, f, t0, TILE_WIDTH)
-            _copy_tile(behind, at, line, f, b0, TILE_WIDTH)
-            _copy_tile(last, at, line, f, k0, TILE_WIDTH)
             pairs = slice(tile_start[tile], tile_start[tile + 1])
-            _differentiate(
-                f, splats, pair_rank[pairs], pair_slot[pairs], np.float32(left), np.float32(top), radius, channels,
-                slots,
-            )  # fmt: skip
+            if pairs.start == pairs.stop:
+                continue
+            words = reach[_first_word(tile_start, tile) : _first_word(tile_start, tile + 1)]
+            tile_slots = slots[pairs]
+            tile_slots[:] = _F0
+            for cell in range(CELLS):
+                at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
+                taken = load_cell(last, at, line)
+                if not any_of(lanes(_F0) <= taken):
+                    continue
+                g = nothing(channels)
+                for c in range(len(channels)):
+                    g = tuple_setitem(g, c, load_cell(gradient, c * plane + at, line))
+                _differentiate_cell(
+                    g, load_cell(transmittance, at, line), load_cell(behind, at, line), taken, cell, lined[pairs],
+                    words, radius, channels, tile_slots,
+                )  # fmt: skip
 
 
 @njit(**_PARALLEL)
-def gather(parameters, world_to_image, focal, slot_start, slots, gradient):
+def gather(parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient):
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
     m = world_to_image
-    channels = slots.shape[1] - 2
+    scale = _F2 * focal / (radius * radius)
     count = parameters.shape[1]
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
         size = stop - start
-        moved = np.zeros((3, BLOCK), np.float32)
-        for row in range(3, 3 + channels):
-            gradient[row, start:stop] = _F0
-        for i in range(start, stop):
-            for slot in range(slot_start[i], slot_start[i + 1]):
-                moved[0, i - start] += slots[slot, 0]
-                moved[1, i - start] += slots[slot, 1]
-                for c in range(channels):
-                    gradient[3 + c, i] += slots[slot, 2 + c]
+        sums = np.zeros((2 + len(channels), BLOCK), np.float32)
+        for i in range(size):
+            for slot in range(slot_start[start + i], slot_start[start + i + 1]):
+                values = slots[slot_pair[slot]]
+                for value in range(2 + len(channels)):
+                    sums[value, i] += values[value]
         # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
+        moved = np.empty((3, BLOCK), np.float32)
         for i in range(0, size, LANES):
             x, y, z = _to_camera(parameters, start + i, m)
             z = select(z > _F0, z, lanes(_F1))
-            dx, dy = load(moved, i) * focal / z, load(moved, BLOCK + i) * focal / z
+            dx, dy = load(sums, i) * scale / z, load(sums, BLOCK + i) * scale / z
             dz = (dx * x + dy * y) * -_F1 / z
             for row in range(3):
                 store(moved, row * BLOCK + i, m[0, row] * dx + m[1, row] * dy + m[2, row] * dz)
         for row in range(3):
             gradient[row, start:stop] = moved[row, :size]
+        for c in range(len(channels)):
+            gradient[3 + c, start:stop] = sums[2 + c, :size]
 
 
 class Buffers(NamedTuple):
     """All that lies between a cloud of N points and its image, and on the way back; T tiles, room for P pairs.
 
-    Empty, where nothing will be differentiated: slot_start, pair_slot, slots and gathered.
+    S: how many values a splat has, rounded up to a group of `add_totals`. Empty, where nothing will be differentiated:
+    slot_start, slot_pair, slots and gathered.
     """
 
-    u: Float32Array  # [N], as `project` leaves them
-    v: Float32Array
-    depth: Float32Array
+    splats: Float32Array  # [N, S], as `project` leaves them
+    depth: Float32Array  # [N]
     boxes: NDArray[np.int32]  # [N, 3]
-    rank_of: NDArray[np.int32]  # [N]
-    starts: NDArray[np.int64]  # [threads, 2]
-    keys: NDArray[np.uint32]  # [N], what the radix sort reads and writes in turn
-    order: NDArray[np.int32]
-    keys_other: NDArray[np.uint32]
-    order_other: NDArray[np.int32]
-    histogram: NDArray[np.uint32]  # [threads, RADIX]
-    slot_start: NDArray[np.int32]  # [N + 1]
     places: NDArray[np.int64]  # [threads, T]
+    starts: NDArray[np.int64]  # [threads]
     tile_start: NDArray[np.int64]  # [T + 1]
     tiles: NDArray[np.int64]  # [T]
     shares: NDArray[np.int64]  # [threads + 1]
-    pair_rank: NDArray[np.int32]  # [P]
-    pair_slot: NDArray[np.int32]
-    splats: Float32Array  # [N, 2 + channels]
+    pair_point: NDArray[np.int32]  # [P]
+    slot_start: NDArray[np.int32]  # [N + 1]
+    slot_pair: NDArray[np.int32]  # [P]
+    lined: Float32Array  # [P, S], the splats of each tile front to back
+    reach: NDArray[np.uint64]  # [P / 64 + T, TILE_ROWS + TILE_COLUMNS]
     composited: Float32Array  # [channels, H', W'], without background
     transmittance: Float32Array  # [H', W']
     last: Float32Array  # [H', W']
-    slots: Float32Array  # [P, 2 + channels]
+    slots: Float32Array  # [P, S]
     gathered: Float32Array  # [3 + channels, N]
 
 
@@ -704,32 +614,27 @@ def allocate(
     columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
     padded = rows * TILE_HEIGHT, columns * TILE_WIDTH
     tiles = rows * columns
+    values = -(-(2 + channels + 1) // SUMS) * SUMS
     back = int(differentiable)
-    f32, i32, i64, u32 = np.float32, np.int32, np.int64, np.uint32
+    f32, i32, i64 = np.float32, np.int32, np.int64
     return Buffers(
-        u=np.empty(points, f32),
-        v=np.empty(points, f32),
+        splats=np.empty((points, values), f32),
         depth=np.empty(points, f32),
         boxes=np.empty((points, 3), i32),
-        rank_of=np.empty(points, i32),
-        starts=np.empty((threads, 2), i64),
-        keys=np.empty(points, u32),
-        order=np.empty(points, i32),
-        keys_other=np.empty(points, u32),
-        order_other=np.empty(points, i32),
-        histogram=np.empty((threads, RADIX), u32),
-        slot_start=np.empty(back * (points + 1), i32),
         places=np.empty((threads, tiles), i64),
+        starts=np.empty(threads, i64),
         tile_start=np.empty(tiles + 1, i64),
         tiles=np.empty(tiles, i64),
         shares=np.empty(threads + 1, i64),
-        pair_rank=np.empty(pairs, i32),
-        pair_slot=np.empty(back * pairs, i32),
-        splats=np.empty((points, 2 + channels), f32),
+        pair_point=np.empty(pairs, i32),
+        slot_start=np.empty(back * (points + 1), i32),
+        slot_pair=np.empty(back * pairs, i32),
+        lined=np.empty((pairs, values), f32),
+        reach=np.empty((pairs // WORD + tiles, TILE_ROWS + TILE_COLUMNS), np.uint64),
         composited=np.empty((channels, *padded), f32),
         transmittance=np.empty(padded, f32),
         last=np.empty(padded, f32),
-        slots=np.empty((back * pairs, 2 + channels), f32),
+        slots=np.empty((back * pairs, values), f32),
         gathered=np.empty((3 + channels, back * points), f32),
     )
 
@@ -744,30 +649,24 @@ def forward(parameters, world_to_image, focal, eye, width, height, radius, neare
     Where `b` lacks room for so many pairs, or for so many in a tile, no image is made.
     """
     columns = b.last.shape[1] // TILE_WIDTH
-    project(parameters, world_to_image, focal, width, height, radius, b.u, b.v, b.depth, b.boxes, b.rank_of, b.starts)
-    bits = b.depth.view(np.uint32)
-    visible, swapped = sort_by_depth(bits, b.starts, b.keys, b.order, b.keys_other, b.order_other, b.histogram)
-    order = b.order_other if swapped else b.order
-    count_pairs(order, visible, b.boxes, columns, b.starts, b.rank_of, b.slot_start, b.places, b.tile_start)
+    project(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, b.splats, b.depth,
+            b.boxes, b.places, b.starts)  # fmt: skip
+    begin_tiles(b.places, b.starts, b.tile_start)
     pairs, fullest = b.tile_start[-1], share_tiles(b.tile_start, b.tiles, b.shares)
-    if pairs > b.pair_rank.size or fullest >= MOST_SPLATS_PER_TILE:
+    if pairs > b.pair_point.size or fullest >= MOST_SPLATS_PER_TILE:
         return pairs, fullest
-    fill_pairs(order, visible, b.boxes, columns, b.slot_start, b.places, b.pair_rank, b.pair_slot)
-    if len(channels) == 3:
-        pack_colours(parameters, b.u, b.v, b.rank_of, eye, harmonics, b.splats)
-    else:
-        pack_coefficients(parameters, b.u, b.v, b.rank_of, b.splats)
-    composite(b.splats, b.pair_rank, b.tile_start, b.tiles, b.shares, radius, nearest, channels, b.composited,
-              b.transmittance, b.last)  # fmt: skip
+    bin_points(b.boxes, columns, b.places, b.starts, b.pair_point, b.slot_start, b.slot_pair)
+    composite(b.splats, b.depth.view(np.uint32), b.pair_point, b.tile_start, b.tiles, b.shares, radius, nearest,
+              channels, b.lined, b.reach, b.composited, b.transmittance, b.last)  # fmt: skip
     return pairs, fullest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def backward(parameters, world_to_image, focal, radius, channels, gradient, behind, b):
     """What `forward` left in `b`, differentiated into b.gathered; gradient, behind: as `differentiate` takes them."""
-    differentiate(b.splats, b.pair_rank, b.pair_slot, b.tile_start, b.tiles, b.shares, radius, channels, gradient,
-                  behind, b.transmittance, b.last, b.slots)  # fmt: skip
-    gather(parameters, world_to_image, focal, b.slot_start, b.slots, b.gathered)
+    differentiate(b.tile_start, b.tiles, b.shares, radius, channels, b.lined, b.reach, gradient, behind,
+                  b.transmittance, b.last, b.slots)  # fmt: skip
+    gather(parameters, world_to_image, focal, radius, channels, b.slot_start, b.slot_pair, b.slots, b.gathered)
 
 
 @njit(**_PARALLEL)
@@ -889,6 +788,20 @@ def _adam_row(p, g, m, v, beta1, beta2, rate, root, epsilon):
         p[i] -= rate * first / (np.sqrt(second) * root + epsilon)
 
 
+# Functions of slices that count from 0: Numba lets `a[start + i]` count from the end where it is negative, and the test
+# for that keeps LLVM from making vectors of a loop.
+@njit(cache=True, error_model="numpy")
+def _multiply(out, a, b):
+    for i in range(b.size):
+        out[i] = a[i] * b[i]
+
+
+@njit(cache=True, error_model="numpy")
+def _add_ridge(out, gradient, ridge, positions):
+    for i in range(positions.size):
+        out[i] = gradient[i] + ridge * positions[i]
+
+
 @njit(**_PARALLEL)
 def adam(parameters, gradient, first, second, eye, harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon,
          ridge):  # fmt: skip
@@ -902,7 +815,6 @@ def adam(parameters, gradient, first, second, eye, harmonics, position_rate, col
     blocks = (count + BLOCK - 1) // BLOCK
     for block in prange(blocks):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        size = stop - start
         g = np.empty(BLOCK, np.float32)
         if colour_rate > _F0:
             direct = gradient.shape[0] if harmonics else 6
@@ -917,15 +829,13 @@ def adam(parameters, gradient, first, second, eye, harmonics, position_rate, col
                 for k in range(9):
                     for c in range(3):
                         row = 6 + 3 * k + c
-                        for i in range(size):
-                            g[i] = values[k, i] * gradient[3 + c, start + i]
+                        _multiply(g, values[k], gradient[3 + c, start:stop])
                         _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
                                   beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
         # Positions last: the harmonics above were rendered at the directions of the old ones.
         if position_rate > _F0:
             for row in range(3):
-                for i in range(size):
-                    g[i] = gradient[row, start + i] + ridge * parameters[row, start + i]
+                _add_ridge(g, gradient[row, start:stop], ridge, parameters[row, start:stop])
                 _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
                           beta1, beta2, position_rate, root, epsilon)  # fmt: skip
 
