@@ -50,6 +50,7 @@ from pointrad.render.lanes import (
     minimum,
     nothing,
     numbers,
+    prefetch,
     select,
     store,
     store_cell,
@@ -337,24 +338,29 @@ def _sort_by_depth(points, depth_bits, keys, spare):
 
 
 @njit(cache=True, error_model="numpy")
-def _line_up(keys, points, splats, radius, left, top, lined, reach):
+def _line_up(keys, points, splats, radius, left, top, channels, lined, reach):
     """Copy splats of a tile front to back, and find the cells that each touches.
 
-    lined: [pairs, S] out, u and v of the tile, the channels, and last the place that a pair has among the points.
+    lined: [pairs, S] out, u and v in the tile, the channels, and then the place that the pair has among the points.
     reach: [words, TILE_ROWS + TILE_COLUMNS] uint64 out, for each 64 splats a bit each: whether it touches this row,
     this column of cells.
     """
     low, high = np.empty((2, WORD), np.float32), np.empty((2, WORD), np.float32)
     for start in range(0, keys.size, WORD):
         size = min(WORD, keys.size - start)
+        # They lie anywhere: all are asked for before the first is needed.
+        for n in range(size):
+            place = np.int64(keys[start + n] & np.uint64(0xFFFFFFFF))
+            prefetch(splats, np.int64(points[place]) * splats.shape[1])
         low[:] = np.inf
         for n in range(size):
             place = np.int64(keys[start + n] & np.uint64(0xFFFFFFFF))
-            source, target = splats[points[place]], lined[start + n]
-            for value in range(source.size):
-                target[value] = source[value]
-            u, v = source[0] - left - _HALF, source[1] - top - _HALF
-            target[0], target[1], target[target.size - 1] = u, v, np.float32(place)
+            i = points[place]
+            u, v = splats[i, 0] - left - _HALF, splats[i, 1] - top - _HALF
+            lined[start + n, 0], lined[start + n, 1] = u, v
+            for c in range(len(channels)):
+                lined[start + n, 2 + c] = splats[i, 2 + c]
+            lined[start + n, 2 + len(channels)] = np.float32(place)
             low[0, n], low[1, n], high[0, n], high[1, n] = v - radius, u - radius, v + radius, u + radius
         words = reach[start // WORD]
         for line in range(TILE_ROWS + TILE_COLUMNS):
@@ -425,11 +431,11 @@ def _composite(state, points, keys, splats, radius, left, top, channels, lined, 
     """Line up the splats of a tile, and add them to its cells, as many as are taken."""
     for start in range(0, keys.size, PAIRS_AT_ONCE):
         part = slice(start, min(start + PAIRS_AT_ONCE, keys.size))
-        words = slice(start // WORD, (part.stop + WORD - 1) // WORD)
-        _line_up(keys[part], points, splats, radius, left, top, lined[part], reach[words])
+        here, words = lined[part], reach[start // WORD : (part.stop + WORD - 1) // WORD]
+        _line_up(keys[part], points, splats, radius, left, top, channels, here, words)
         any_open = False
         for cell in range(CELLS):
-            any_open |= _composite_cell(state, cell, lined[part], reach[words], start, radius, channels)
+            any_open |= _composite_cell(state, cell, here, words, start, radius, channels)
         if not any_open:
             return
 
@@ -511,7 +517,7 @@ def _differentiate_cell(g, t, b, last, cell, lined, reach, radius, channels, slo
             values = tuple_setitem(values, 1, dw * dy)
             for c in range(len(channels)):
                 values = tuple_setitem(values, 2 + c, a * g[c])
-            add_totals(slots, np.int64(splat[splat.size - 1]) * slots.shape[1], values)
+            add_totals(slots, np.int64(splat[2 + len(channels)]) * slots.shape[1], values)
 
 
 @njit(**_PARALLEL)
@@ -534,7 +540,7 @@ def differentiate(tile_start, tiles, shares, radius, channels, lined, reach, gra
             if pairs.start == pairs.stop:
                 continue
             words = reach[_first_word(tile_start, tile) : _first_word(tile_start, tile + 1)]
-            tile_slots = slots[pairs]
+            tile_slots, tile_lined = slots[pairs], lined[pairs]
             tile_slots[:] = _F0
             for cell in range(CELLS):
                 at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
@@ -545,7 +551,7 @@ def differentiate(tile_start, tiles, shares, radius, channels, lined, reach, gra
                 for c in range(len(channels)):
                     g = tuple_setitem(g, c, load_cell(gradient, c * plane + at, line))
                 _differentiate_cell(
-                    g, load_cell(transmittance, at, line), load_cell(behind, at, line), taken, cell, lined[pairs],
+                    g, load_cell(transmittance, at, line), load_cell(behind, at, line), taken, cell, tile_lined,
                     words, radius, channels, tile_slots,
                 )  # fmt: skip
 
@@ -706,9 +712,12 @@ def photometric(image, transmittance, background, target, unknown_share, gradien
     across = np.array([_weight(gradient_weight / shifts.size, 3 * height * (width - s)) for s in shifts], np.float32)
     down = np.array([_weight(gradient_weight / shifts.size, 3 * (height - s) * width) for s in shifts], np.float32)
     sums = np.empty((height, 2))
+    # Where the errors of a row begin and end. Around an object they are 0, and so are the gradients beyond the shifts.
+    wrong = np.empty((height, 2), np.int64)
     doubtful = np.float32(unknown_share)
     for y in prange(height):
         squares = lanes(_F0)
+        first, end = width, 0
         row = np.full(width + LANES, np.float32(np.nan))
         for c in range(3):
             row[:width] = target[c, y]
@@ -722,14 +731,25 @@ def photometric(image, transmittance, background, target, unknown_share, gradien
                 shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
                 e = select(known, shown - wanted, (shown - background[c]) * doubtful)
                 squares = squares + select(inside, e * e, lanes(_F0))
+                if bits(inside & (e <= _F0) & (_F0 <= e)) != bits(inside):
+                    first, end = min(first, x), max(end, x + LANES)
                 e = select(inside, e, lanes(np.float32(np.nan)))
                 store(error, c * plane + (y + margin) * line + margin + x, e)
                 moves = (colour <= _F1) & (lanes(_F0) <= colour) & inside
                 store(gradient, at, select(moves, select(known, lanes(_F1), lanes(doubtful)), lanes(_F0)))
         sums[y, 0] = total(squares)
+        wrong[y, 0], wrong[y, 1] = first, end
     for y in prange(height):
         differences = lanes(_F0)
+        first, end = width, 0
+        for near in range(max(0, y - margin), min(height, y + margin + 1)):
+            first, end = min(first, wrong[near, 0] - margin), max(end, wrong[near, 1] + margin)
         for x in range(0, width, LANES):
+            if x + LANES <= first or end <= x:
+                for c in range(3):
+                    store(gradient, c * padded_plane + y * padded_line + x, lanes(_F0))
+                store(behind, y * padded_line + x, lanes(_F0))
+                continue
             product = lanes(_F0)
             for c in range(3):
                 at = c * plane + (y + margin) * line + margin + x

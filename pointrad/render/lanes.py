@@ -130,6 +130,23 @@ def load(typing_context, array, index):
 
 
 @intrinsic
+def prefetch(typing_context, array, index):
+    """Begin to bring the numbers at an index of a contiguous float32 array, flattened, into the first cache."""
+    _require_contiguous(array)
+
+    def generate(context, builder, signature, values):
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function_type = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
+        address = builder.bitcast(_address(context, builder, signature.args[0], *values), pointer)
+        # For reading, to be kept, data.
+        builder.call(function, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+@intrinsic
 def store(typing_context, array, index, value):
     """Write sixteen neighbours of a contiguous float32 array, from any index of it flattened."""
     _require_contiguous(array)
