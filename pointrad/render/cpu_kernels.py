@@ -2,18 +2,17 @@
 
 How it works, with a diagram, is in docs/renderer.md. In short, per view:
 
-    project    every point: pixel coordinates and depth; points that touch no pixel are left out
-    sort       the visible points by depth, stable in their index (radix sort); a place in this order is a *rank*
-    bin        a *pair* for every tile that a splat touches; a tile's pairs are in depth order
-    pack       the visible points' positions and colours, in depth order
-    composite  a tile at a time, front to back, eight neighbouring pixels at once
+    project    every point: pixel coordinates, depth and colours; points that touch no pixel are left out
+    bin        a *pair* for every tile that a splat touches; a tile's pairs are in the order of the points
+    composite  a tile at a time: sort its splats by depth, line them up, and add them to its *cells* front to back
 
 and back:
 
-    differentiate  a tile at a time, back to front; each pair adds to a *slot* of its own
-    gather         each point sums its slots: no atomics, so results do not depend on the number of threads
+    differentiate  a cell at a time, back to front; each pair sums into a place of its own
+    gather         each point sums its pairs: no atomics, so results do not depend on the number of threads
 
-Sorting and binning cut the points into a chunk per thread; both are stable, so the chunks leave no trace in the result.
+A *slot* is a place among the pairs in the order of the points. Binning cuts the points into a chunk per thread, and
+keeps their order, so the chunks leave no trace in the result.
 """
 
 # Numba compiles these functions: they are written for its type inference and for LLVM's vectoriser, not for mypy.
@@ -541,6 +540,8 @@ def differentiate(tile_start, tiles, shares, radius, channels, lined, reach, gra
                 continue
             words = reach[_first_word(tile_start, tile) : _first_word(tile_start, tile + 1)]
             tile_slots, tile_lined = slots[pairs], lined[pairs]
+            for at in range(0, tile_lined.size, LANES):
+                prefetch(tile_lined, at)
             tile_slots[:] = _F0
             for cell in range(CELLS):
                 at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL

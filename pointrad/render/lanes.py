@@ -308,9 +308,7 @@ def add_totals(typing_context, array, index, values):
             at = builder.add(index, ir.IntType(64)(start))
             address = _address(context, builder, signature.args[0], array, at)
             address = builder.bitcast(address, zero.type.as_pointer())
-            builder.store(
-                builder.fadd(builder.load(address, align=_ALIGNMENT), group[0]), address, align=_ALIGNMENT
-            )
+            builder.store(builder.fadd(builder.load(address, align=_ALIGNMENT), group[0]), address, align=_ALIGNMENT)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, values), generate
