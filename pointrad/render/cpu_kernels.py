@@ -408,7 +408,7 @@ def _composite_cell(state, cell, lined, reach, start, radius, channels):
             dx, dy = x - splat[0], y - splat[1]
             d2 = dx * dx + dy * dy
             q = d2 * inverse
-            hit = (d2 < square) & (open_hits > _F0) & (OPAQUE <= t)
+            hit = (d2 < square) & (open_hits > _F0) & (lanes(OPAQUE) <= t)
             a = select(hit, t * (_F1 - q), lanes(_F0))
             for c in range(count):
                 colours = tuple_setitem(colours, c, colours[c] + a * splat[2 + c])
@@ -511,7 +511,7 @@ def _differentiate_cell(g, t, b, last, cell, lined, reach, radius, channels, slo
             dw = select(hit, t * (s - b), lanes(_F0))
             b = select(hit, w * s + q * b, b)
             a = select(hit, t * w, lanes(_F0))
-            values = nothing(channels + (0, 0))
+            values = nothing(channels + (0, 0))  # noqa: RUF005 (Numba concatenates)
             values = tuple_setitem(values, 0, dw * dx)
             values = tuple_setitem(values, 1, dw * dy)
             for c in range(len(channels)):
@@ -732,7 +732,7 @@ def photometric(image, transmittance, background, target, unknown_share, gradien
                 shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
                 e = select(known, shown - wanted, (shown - background[c]) * doubtful)
                 squares = squares + select(inside, e * e, lanes(_F0))
-                if bits(inside & (e <= _F0) & (_F0 <= e)) != bits(inside):
+                if bits(inside & (e <= _F0) & (lanes(_F0) <= e)) != bits(inside):
                     first, end = min(first, x), max(end, x + LANES)
                 e = select(inside, e, lanes(np.float32(np.nan)))
                 store(error, c * plane + (y + margin) * line + margin + x, e)
