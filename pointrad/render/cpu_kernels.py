@@ -390,12 +390,12 @@ def _composite_cell(state, cell, lined, reach, start, radius, channels):
     count = len(channels)
     square, inverse = radius * radius, _F1 / (radius * radius)
     at = cell * (count + 3) * LANES
-    open_hits = load(state, at + (count + 1) * LANES)
-    if not any_of(open_hits > _F0):
+    t, open_hits = load(state, at + count * LANES), load(state, at + (count + 1) * LANES)
+    if not any_of((open_hits > _F0) & (lanes(OPAQUE) <= t)):
         return False
     x = across() + np.float32(cell % TILE_COLUMNS * CELL)
     y = down() + np.float32(cell // TILE_COLUMNS * CELL)
-    t, last = load(state, at + count * LANES), load(state, at + (count + 2) * LANES)
+    last = load(state, at + (count + 2) * LANES)
     colours = nothing(channels)
     for c in range(count):
         colours = tuple_setitem(colours, c, load(state, at + c * LANES))
@@ -415,14 +415,14 @@ def _composite_cell(state, cell, lined, reach, start, radius, channels):
             t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
             open_hits = select(hit, open_hits - _F1, open_hits)
             last = select(hit, lanes(np.float32(start + place)), last)
-        if not any_of(open_hits > _F0):
+        if not any_of((open_hits > _F0) & (lanes(OPAQUE) <= t)):
             break
     for c in range(count):
         store(state, at + c * LANES, colours[c])
     store(state, at + count * LANES, t)
     store(state, at + (count + 1) * LANES, open_hits)
     store(state, at + (count + 2) * LANES, last)
-    return any_of(open_hits > _F0)
+    return any_of((open_hits > _F0) & (lanes(OPAQUE) <= t))
 
 
 @njit(cache=True, error_model="numpy")
