@@ -128,13 +128,13 @@ def _to_camera(parameters, i, m):
 
 @njit(**_PARALLEL)
 def project(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, splats, depth, boxes,
-            places, slots):  # fmt: skip
+            places, starts):  # fmt: skip
     """What each point looks like from the camera, and the tiles that its splat's square touches.
 
     splats: [N, S] float32 out, of each point u, v and its channels: RGB, with its harmonics (if on) at the
     camera-to-point direction, or all coefficients. depth: [N] float32 out, -1 for points behind the camera or beside
     the image. boxes: [N, 3] int32 out, the first tile, how many, and how many side by side; of 0 tiles if hidden.
-    places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. slots: [chunks] int64
+    places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. starts: [chunks] int64
     out, how many tiles they touch in all.
 
     The arithmetic is spelt out term by term in float32 so that it equals `projection.project` to the last bit, and with
@@ -144,8 +144,8 @@ def project(parameters, world_to_image, focal, eye, width, height, radius, harmo
     half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
     columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
     wide, high = np.float32(width), np.float32(height)
-    for chunk in prange(len(slots)):
-        chunk_start, chunk_stop = _chunk(chunk, len(slots), parameters.shape[1])
+    for chunk in prange(len(starts)):
+        chunk_start, chunk_stop = _chunk(chunk, len(starts), parameters.shape[1])
         counts = places[chunk]
         counts[:] = 0
         pairs = 0
@@ -176,7 +176,7 @@ def project(parameters, world_to_image, focal, eye, width, height, radius, harmo
                     for n in range(box[1]):
                         counts[_tile(box, n, columns)] += 1
             _find_channels(parameters, start, start + size, eye, harmonics, channels, splats)
-        slots[chunk] = pairs
+        starts[chunk] = pairs
 
 
 @njit(cache=True, error_model="numpy")
@@ -230,8 +230,20 @@ def _add_product(out, a, b):
         out[i] += a[i] * b[i]
 
 
+@njit(cache=True, error_model="numpy")
+def _multiply(out, a, b):
+    for i in range(b.size):
+        out[i] = a[i] * b[i]
+
+
+@njit(cache=True, error_model="numpy")
+def _add_ridge(out, gradient, ridge, positions):
+    for i in range(positions.size):
+        out[i] = gradient[i] + ridge * positions[i]
+
+
 @njit(cache=True)
-def begin_tiles(places, slots, tile_start):
+def begin_tiles(places, starts, tile_start):
     """Turn `project`'s counts into where each chunk of points begins to write in each tile, and in the slots.
 
     tile_start: [tiles + 1] int64 out, where the pairs of each tile begin.
@@ -247,8 +259,8 @@ def begin_tiles(places, slots, tile_start):
     tile_start[tiles] = at
     at = 0
     for chunk in range(chunks):
-        count = slots[chunk]
-        slots[chunk] = at
+        count = starts[chunk]
+        starts[chunk] = at
         at += count
 
 
@@ -274,10 +286,10 @@ def share_tiles(tile_start, tiles, shares):
 
 
 @njit(**_PARALLEL)
-def bin_points(boxes, columns, places, slots, pair_point, slot_start, slot_pair):
+def bin_points(boxes, columns, places, starts, pair_point, slot_start, slot_pair):
     """Write the pairs of each tile, points in their own order.
 
-    places, slots: as `begin_tiles` leaves them. pair_point: [P] int32 out, the point of each pair. slot_start: [N + 1]
+    places, starts: as `begin_tiles` leaves them. pair_point: [P] int32 out, the point of each pair. slot_start: [N + 1]
     int32 out, the first slot of each point; slot_pair: [P] int32 out, the pair of each slot. These two are empty where
     nothing will be differentiated.
     """
@@ -285,7 +297,7 @@ def bin_points(boxes, columns, places, slots, pair_point, slot_start, slot_pair)
     slot_start[:1] = 0
     for chunk in prange(chunks):
         start, stop = _chunk(chunk, chunks, len(boxes))
-        place_in, slot = places[chunk], slots[chunk]
+        place_in, slot = places[chunk], starts[chunk]
         for i in range(start, stop):
             box = boxes[i]
             for n in range(box[1]):
@@ -336,6 +348,12 @@ def _sort_by_depth(points, depth_bits, keys, spare):
     return keys
 
 
+@njit(cache=True, inline="always")
+def _place(key):
+    """The place in a key of `_sort_by_depth`."""
+    return np.int64(key & np.uint64(0xFFFFFFFF))
+
+
 @njit(cache=True, error_model="numpy")
 def _line_up(keys, points, splats, radius, left, top, channels, lined, reach):
     """Copy splats of a tile front to back, and find the cells that each touches.
@@ -349,11 +367,10 @@ def _line_up(keys, points, splats, radius, left, top, channels, lined, reach):
         size = min(WORD, keys.size - start)
         # They lie anywhere: all are asked for before the first is needed.
         for n in range(size):
-            place = np.int64(keys[start + n] & np.uint64(0xFFFFFFFF))
-            prefetch(splats, np.int64(points[place]) * splats.shape[1])
+            prefetch(splats, np.int64(points[_place(keys[start + n])]) * splats.shape[1])
         low[:] = np.inf
         for n in range(size):
-            place = np.int64(keys[start + n] & np.uint64(0xFFFFFFFF))
+            place = _place(keys[start + n])
             i = points[place]
             u, v = splats[i, 0] - left - _HALF, splats[i, 1] - top - _HALF
             lined[start + n, 0], lined[start + n, 1] = u, v
@@ -455,16 +472,12 @@ def composite(splats, depth_bits, pair_point, tile_start, tiles, shares, radius,
         state = np.empty(CELLS * (count + 3) * LANES, np.float32)
         for tile in tiles[shares[thread] : shares[thread + 1]]:
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            for at in range(0, state.size, LANES):
-                value = at // LANES % (count + 3)
-                if value == count:
-                    store(state, at, lanes(_F1))
-                elif value == count + 1:
-                    store(state, at, lanes(nearest))
-                elif value == count + 2:
-                    store(state, at, lanes(-_F1))
-                else:
-                    store(state, at, lanes(_F0))
+            for at in range(0, state.size, (count + 3) * LANES):
+                for c in range(count):
+                    store(state, at + c * LANES, lanes(_F0))
+                store(state, at + count * LANES, lanes(_F1))
+                store(state, at + (count + 1) * LANES, lanes(nearest))
+                store(state, at + (count + 2) * LANES, lanes(-_F1))
             pairs = slice(tile_start[tile], tile_start[tile + 1])
             points = pair_point[pairs]
             room = np.empty((2, points.size), np.uint64)
@@ -710,8 +723,12 @@ def photometric(image, transmittance, background, target, unknown_share, gradien
     line, plane = error.shape[2], error.shape[1] * error.shape[2]
     padded_line, padded_plane = image.shape[2], image.shape[1] * image.shape[2]
     pixels = 3 * height * width
-    across = np.array([_weight(gradient_weight / shifts.size, 3 * height * (width - s)) for s in shifts], np.float32)
-    down = np.array([_weight(gradient_weight / shifts.size, 3 * (height - s) * width) for s in shifts], np.float32)
+    weights_across = np.array(
+        [_weight(gradient_weight / shifts.size, 3 * height * (width - s)) for s in shifts], np.float32
+    )
+    weights_down = np.array(
+        [_weight(gradient_weight / shifts.size, 3 * (height - s) * width) for s in shifts], np.float32
+    )
     sums = np.empty((height, 2))
     # Where the errors of a row begin and end. Around an object they are 0, and so are the gradients beyond the shifts.
     wrong = np.empty((height, 2), np.int64)
@@ -759,9 +776,9 @@ def photometric(image, transmittance, background, target, unknown_share, gradien
                 for k in range(shifts.size):
                     beside, above = shifts[k], shifts[k] * line
                     left, up = here - load(error, at - beside), here - load(error, at - above)
-                    from_left, from_up = _signs(left, across[k]), _signs(up, down[k])
-                    g = g + from_left + _signs(here - load(error, at + beside), across[k])
-                    g = g + from_up + _signs(here - load(error, at + above), down[k])
+                    from_left, from_up = _signs(left, weights_across[k]), _signs(up, weights_down[k])
+                    g = g + from_left + _signs(here - load(error, at + beside), weights_across[k])
+                    g = g + from_up + _signs(here - load(error, at + above), weights_down[k])
                     # NaN, where there is no neighbour, adds 0.
                     differences = differences + maximum(left * from_left, lanes(_F0))
                     differences = differences + maximum(up * from_up, lanes(_F0))
@@ -807,20 +824,6 @@ def _adam_row(p, g, m, v, beta1, beta2, rate, root, epsilon):
         m[i] = first
         v[i] = second
         p[i] -= rate * first / (np.sqrt(second) * root + epsilon)
-
-
-# Functions of slices that count from 0: Numba lets `a[start + i]` count from the end where it is negative, and the test
-# for that keeps LLVM from making vectors of a loop.
-@njit(cache=True, error_model="numpy")
-def _multiply(out, a, b):
-    for i in range(b.size):
-        out[i] = a[i] * b[i]
-
-
-@njit(cache=True, error_model="numpy")
-def _add_ridge(out, gradient, ridge, positions):
-    for i in range(positions.size):
-        out[i] = gradient[i] + ridge * positions[i]
 
 
 @njit(**_PARALLEL)

@@ -268,11 +268,13 @@ def total(typing_context, value):
     return types.float32(lanes_type), generate
 
 
-def _add_halves(builder, value):
+def _halves(builder, value):
     half = value.type.count // 2
-    return builder.fadd(
-        _shuffle(builder, value, value, range(half)), _shuffle(builder, value, value, range(half, 2 * half))
-    )
+    return _shuffle(builder, value, value, range(half)), _shuffle(builder, value, value, range(half, 2 * half))
+
+
+def _add_halves(builder, value):
+    return builder.fadd(*_halves(builder, value))
 
 
 # Two steps of adding neighbours and one of adding halves turn eight vectors of eight lanes into one of their sums. The
@@ -321,9 +323,7 @@ def greatest(typing_context, value):
     def generate(context, builder, signature, values):
         (value,) = values
         while value.type.count > 1:
-            half = value.type.count // 2
-            low = _shuffle(builder, value, value, range(half))
-            high = _shuffle(builder, value, value, range(half, 2 * half))
+            low, high = _halves(builder, value)
             value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
         return builder.extract_element(value, ir.IntType(32)(0))
 
