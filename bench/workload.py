@@ -17,7 +17,8 @@ from pointrad.cloud import Cloud
 from pointrad.config import ScheduleConfig
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting
-from pointrad.render.cpu_kernels import TILE_HEIGHT, TILE_WIDTH
+from pointrad.render.cpu_kernels import CELLS, PAIRS_AT_ONCE, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
+from pointrad.render.lanes import CELL
 from pointrad.scene.types import Camera, Float32Array, Float64Array
 from pointrad.training.step import FusedStep
 
@@ -100,27 +101,36 @@ def held_bytes(splatting: Splatting) -> int:
 
 def count_visible(splatting: Splatting) -> int:
     """How many points touch the image of the last forward pass."""
-    return int(np.count_nonzero(splatting.buffers.depth > 0))
+    return int(np.count_nonzero(np.diff(splatting.buffers.slot_start)))
 
 
 def count_hits(splatting: Splatting) -> int:
     """How many (splat, pixel) hits the last forward pass composited."""
-    b = splatting.buffers
-    return int(_count_hits(b.lined, b.tile_start, TILE_WIDTH, TILE_HEIGHT, splatting.radius, b.last))
+    b, nearest = splatting.buffers, splatting.settings.points_per_pixel
+    columns = b.transmittance.shape[1] // TILE_WIDTH
+    return int(_count_hits(b.binned, b.tile_start, b.met, b.met_start, b.parts, columns, splatting.radius, nearest))
 
 
 @njit(parallel=True)
-def _count_hits(lined, tile_start, tile_width, tile_height, radius, last):
-    columns = last.shape[1] // tile_width
-    hits = np.zeros(tile_start.size - 1, np.int64)
-    for tile in prange(tile_start.size - 1):
-        left, top = (tile % columns) * tile_width, (tile // columns) * tile_height
-        for pair in range(tile_start[tile], tile_start[tile + 1]):
-            u, v, place = lined[pair, 0], lined[pair, 1], pair - tile_start[tile]
-            for y in range(tile_height):
-                for x in range(tile_width):
-                    near = (x - u) ** 2 + (y - v) ** 2 < radius * radius
-                    hits[tile] += near and place <= last[top + y, left + x]
+def _count_hits(binned, tile_start, met, met_start, parts, columns, radius, nearest):
+    hits = np.zeros(parts.size, np.int64)
+    for tile in prange(parts.size):
+        left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+        pairs = slice(tile_start[tile], tile_start[tile + 1])
+        splats, places = binned[pairs], met[pairs].reshape(-1)
+        first_part = tile_start[tile] // PAIRS_AT_ONCE + tile
+        for cell in range(CELLS):
+            taken = np.zeros((CELL, CELL), np.int64)
+            for part in range(first_part, first_part + parts[tile]):
+                for k in range(met_start[part, cell], met_start[part, cell + 1]):
+                    u, v = splats[places[k], 0], splats[places[k], 1]
+                    for y in range(CELL):
+                        for x in range(CELL):
+                            across = left + cell % TILE_COLUMNS * CELL + x + 0.5 - u
+                            down = top + cell // TILE_COLUMNS * CELL + y + 0.5 - v
+                            if across**2 + down**2 < radius * radius and taken[y, x] < nearest:
+                                taken[y, x] += 1
+            hits[tile] += taken.sum()
     return hits.sum()
 
 

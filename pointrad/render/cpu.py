@@ -42,7 +42,8 @@ class Splatting:
 
     def __init__(self, settings: SplatSettings) -> None:
         self.settings = settings
-        self._size = 0, 0, 0, 0, 0  # what `allocate` takes first
+        self._nearest = np.float32(settings.points_per_pixel)
+        self._size = 0, 0, 0, 0, 0, 0  # what `allocate` takes first
 
     def forward(
         self, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool = True
@@ -56,7 +57,8 @@ class Splatting:
         self.channels = kernels.ALL_CHANNELS if per_pixel else kernels.CHANNELS
         self.radius = np.float32(self.settings.radius_in_pixels(camera))
         self._projection = camera.world_to_image.astype(np.float32), np.float32(camera.focal)
-        size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads())
+        cells = kernels.most_cells(float(self.radius))
+        size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads(), cells)
         if size != self._size or (differentiable and not self.buffers.slot_start.size):
             self._allocate(size, size[0] + size[0] // 2, differentiable)
         self.pairs, fullest = self._forward(parameters, harmonics)
@@ -65,7 +67,7 @@ class Splatting:
                 f"{fullest} splats in one tile, {self.pairs} in all; the CPU renderer can hold "
                 f"{kernels.MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
             )
-        if self.pairs > self.buffers.pair_point.size:
+        if self.pairs > len(self.buffers.binned):
             self._allocate(size, self.pairs + self.pairs // 4, differentiable)
             self._forward(parameters, harmonics)
         return self._evaluate_harmonics(self.buffers.composited), self.buffers.transmittance
@@ -77,18 +79,20 @@ class Splatting:
         with the background.
         """
         spread = self._spread_over_harmonics(gradient)
-        kernels.backward(parameters, *self._projection, self.radius, self.channels, spread, behind, self.buffers)
+        kernels.backward(
+            parameters, *self._projection, self.radius, self._nearest, self.channels, spread, behind, self.buffers
+        )
         return self.buffers.gathered
 
     def _forward(self, parameters: Float32Array, harmonics: bool) -> tuple[int, int]:
-        eye, nearest = self.camera.position.astype(np.float32), np.float32(self.settings.points_per_pixel)
+        eye = self.camera.position.astype(np.float32)
         pairs, fullest = kernels.forward(
-            parameters, *self._projection, eye, self.camera.width, self.camera.height, self.radius, nearest, harmonics,
-            self.channels, self.buffers,
+            parameters, *self._projection, eye, self.camera.width, self.camera.height, self.radius, self._nearest,
+            harmonics, self.channels, self.buffers,
         )  # fmt: skip
         return pairs, fullest
 
-    def _allocate(self, size: tuple[int, int, int, int, int], pairs: int, differentiable: bool) -> None:
+    def _allocate(self, size: tuple[int, int, int, int, int, int], pairs: int, differentiable: bool) -> None:
         self._size, self.buffers = size, kernels.allocate(*size, pairs, differentiable)
 
     def _evaluate_harmonics(self, composited: Float32Array) -> Float32Array:

@@ -2,13 +2,15 @@
 
 How it works, with a diagram, is in docs/renderer.md. In short, per view:
 
-    project    every point: pixel coordinates, depth and colours; points that touch no pixel are left out
-    bin        a *pair* for every tile that a splat touches; a tile's pairs are in the order of the points
-    composite  a tile at a time: sort its splats by depth, line them up, and add them to its *cells* front to back
+    count      how many splats touch each tile
+    bin        a *pair* for every tile that a splat touches: its pixel coordinates, depth and colours, each tile's pairs
+               in the order of the points; points that touch no pixel are left out
+    composite  a tile at a time: sort its splats by depth and add them to its *cells* front to back; each cell keeps a
+               list of those it *met*
 
 and back:
 
-    differentiate  a cell at a time, back to front; each pair sums into a place of its own
+    differentiate  a cell at a time; each pair sums into a place of its own
     gather         each point sums its pairs: no atomics, so results do not depend on the number of threads
 
 A *slot* is a place among the pairs in the order of the points. Binning cuts the points into a chunk per thread, and
@@ -19,41 +21,46 @@ keeps their order, so the chunks leave no trace in the result.
 # mypy: ignore-errors
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba import njit, prange
-from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
+from numba.cpython.unsafe.numbers import trailing_zeros
 from numba.cpython.unsafe.tuple import tuple_setitem
 from numpy.typing import NDArray
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 from pointrad.render.lanes import (
     CELL,
+    GROUP,
     LANES,
-    SUMS,
     across,
     add_totals,
+    all_zero,
     any_of,
     bits,
     ceil,
+    copy_group,
+    copysign,
+    count_bits,
     down,
     floor,
-    greatest,
+    is_nonzero,
     lanes,
     load,
     load_cell,
     maximum,
     minimum,
+    multiply_add,
     nothing,
     numbers,
-    prefetch,
     select,
+    sqrt,
     store,
-    store_cell,
+    store_cells,
     total,
+    transpose,
 )
 from pointrad.scene.types import Float32Array
 
@@ -63,22 +70,24 @@ TILE_WIDTH = 80
 TILE_HEIGHT = 32
 TILE_COLUMNS, TILE_ROWS = TILE_WIDTH // CELL, TILE_HEIGHT // CELL
 CELLS = TILE_ROWS * TILE_COLUMNS
-# Which splats touch a cell is kept as bits, so many to a word. A tile looks whether it is full once in so many pairs.
+# Which splats touch a cell is found as bits, so many to a word. A tile looks whether it is full once in so many pairs,
+# a cell once in so many words.
 WORD = 64
-PAIRS_AT_ONCE = 16 * WORD
-# The place of a pair in its tile is kept in float32, which counts exactly up to here.
+PAIRS_AT_ONCE = 64 * WORD
+WORDS_AT_ONCE = 4
+# The tiles that a splat touches are counted in float32, which counts exactly up to here; so many a tile may have.
 MOST_SPLATS_PER_TILE = 2**24
 RADIX_BITS = 8
 RADIX = 1 << RADIX_BITS
 # Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
 # first cache.
 BLOCK = 1024
+# Rows of an image that a thread takes at once, few enough for all threads to have as many.
+BAND = 40
 
-# A pixel whose transmittance falls below OPAQUE takes no more splats: what lies behind adds less than 1e-12 to it.
-# SMALLEST_Q keeps the transmittance a normal float32, so that the backward pass can divide by q exactly as forward
-# multiplied: OPAQUE * SMALLEST_Q = 1e-32. Both lie far below float32's resolution of a colour (6e-8).
+# A cell takes no more splats where the transmittance of all pixels that still would is below OPAQUE: what lies behind
+# adds less than 1e-12 to them, far below float32's resolution of a colour (6e-8).
 OPAQUE = np.float32(1e-12)
-SMALLEST_Q = np.float32(1e-20)
 
 # error_model: a division by zero gives inf, as in C; Python's check for it would keep loops from being vectorised.
 # So would max(a, b), whose NaN rules need branches: the loops over pixels write `a if a > b else b`.
@@ -87,6 +96,7 @@ _PARALLEL: dict[str, Any] = {"cache": True, "parallel": True, "nogil": True, "er
 _F0 = np.float32(0)
 _F1 = np.float32(1)
 _F2 = np.float32(2)
+_INFINITY = np.float32(np.inf)
 _HALF = np.float32(0.5)
 _Y0, _Y1, _Y2 = np.float32(Y0), np.float32(Y1), np.float32(Y2)
 _Y2_ZZ, _Y2_XX_YY = np.float32(Y2_ZZ), np.float32(Y2_XX_YY)
@@ -110,12 +120,6 @@ def _tile_range(centre, radius, size, tiles):
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _tile(box, n, columns):
-    """The n-th tile of a box, of all tiles of an image with so many columns."""
-    return box[0] if n == 0 else box[0] + n // box[2] * columns + n % box[2]
-
-
-@njit(cache=True, inline="always", error_model="numpy")
 def _to_camera(parameters, i, m):
     """The camera's x, y, z of the points from the i-th on."""
     count = parameters.shape[1]
@@ -126,110 +130,113 @@ def _to_camera(parameters, i, m):
     return x, y, z
 
 
-@njit(**_PARALLEL)
-def project(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, splats, depth, boxes,
-            places, starts):  # fmt: skip
-    """What each point looks like from the camera, and the tiles that its splat's square touches.
+@njit(cache=True, inline="always", error_model="numpy")
+def _project(parameters, start, size, m, focal, width, height, radius, found, boxes):
+    """Where a block of points lies in the image, and the tiles that the squares around their splats touch.
 
-    splats: [N, S] float32 out, of each point u, v and its channels: RGB, with its harmonics (if on) at the
-    camera-to-point direction, or all coefficients. depth: [N] float32 out, -1 for points behind the camera or beside
-    the image. boxes: [N, 3] int32 out, the first tile, how many, and how many side by side; of 0 tiles if hidden.
-    places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. starts: [chunks] int64
-    out, how many tiles they touch in all.
+    found: [3 or more, BLOCK] float32 out, u, v and depth of each point. boxes: [3, BLOCK] float32 out, the first tile,
+    how many (0 of a splat without a pixel in the image), and how many of them side by side.
 
     The arithmetic is spelt out term by term in float32 so that it equals `projection.project` to the last bit, and with
     it the order of the splats.
     """
-    m = world_to_image
-    half_width, half_height = np.float32(width) * _HALF, np.float32(height) * _HALF
-    columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
     wide, high = np.float32(width), np.float32(height)
+    columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
+    # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
+    for i in range(0, size, LANES):
+        x, y, z = _to_camera(parameters, start + i, m)
+        u, v = focal * x / z + wide * _HALF, focal * y / z + high * _HALF
+        beside = (u + radius > _F0) & (u - radius < wide)
+        inside = (z > _F0) & beside & (v + radius > _F0) & (v - radius < high)
+        column, across = _tile_range(u, radius, TILE_WIDTH, columns)
+        row, below = _tile_range(v, radius, TILE_HEIGHT, rows)
+        store(found, i, u)
+        store(found, BLOCK + i, v)
+        store(found, 2 * BLOCK + i, z)
+        store(boxes, i, row * np.float32(columns) + column)
+        store(boxes, BLOCK + i, select(inside, across * below, lanes(_F0)))
+        store(boxes, 2 * BLOCK + i, across)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _tile(first, n, across, columns):
+    """The n-th of the tiles that a splat touches, of all tiles of an image with so many columns."""
+    return first if n == 0 else first + n // across * columns + n % across
+
+
+@njit(**_PARALLEL)
+def count_pairs(parameters, world_to_image, focal, width, height, radius, places, starts):
+    """places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. starts: [chunks]
+    int64 out, how many tiles they touch in all."""
+    columns = -(-width // TILE_WIDTH)
     for chunk in prange(len(starts)):
         chunk_start, chunk_stop = _chunk(chunk, len(starts), parameters.shape[1])
         counts = places[chunk]
         counts[:] = 0
-        pairs = 0
-        found = np.empty((6, BLOCK), np.float32)
+        found, boxes = np.empty((3, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
         for start in range(chunk_start, chunk_stop, BLOCK):
             size = min(BLOCK, chunk_stop - start)
-            # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
-            for i in range(0, size, LANES):
-                x, y, z = _to_camera(parameters, start + i, m)
-                pu, pv = focal * x / z + half_width, focal * y / z + half_height
-                beside = (pu + radius > _F0) & (pu - radius < wide)
-                inside = (z > _F0) & beside & (pv + radius > _F0) & (pv - radius < high)
-                store(found, i, pu)
-                store(found, BLOCK + i, pv)
-                store(found, 2 * BLOCK + i, select(inside, z, lanes(-_F1)))
-                first_column, side_by_side = _tile_range(pu, radius, TILE_WIDTH, columns)
-                first_row, below = _tile_range(pv, radius, TILE_HEIGHT, rows)
-                store(found, 3 * BLOCK + i, first_row * np.float32(columns) + first_column)
-                store(found, 4 * BLOCK + i, select(inside, side_by_side * below, lanes(_F0)))
-                store(found, 5 * BLOCK + i, side_by_side)
+            _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
             for i in range(size):
-                splat, box = splats[start + i], boxes[start + i]
-                splat[0], splat[1], depth[start + i] = found[0, i], found[1, i], found[2, i]
-                box[1] = np.int32(found[4, i])
-                if box[1] > 0:
-                    box[0], box[2] = np.int32(found[3, i]), np.int32(found[5, i])
-                    pairs += box[1]
-                    for n in range(box[1]):
-                        counts[_tile(box, n, columns)] += 1
-            _find_channels(parameters, start, start + size, eye, harmonics, channels, splats)
-        starts[chunk] = pairs
+                first, across = np.int64(boxes[0, i]), np.int64(boxes[2, i])
+                for n in range(np.int64(boxes[1, i])):
+                    counts[np.uint64(_tile(first, n, across, columns))] += 1
+        starts[chunk] = counts.sum()
 
 
 @njit(cache=True, error_model="numpy")
-def _find_channels(parameters, start, stop, eye, harmonics, channels, splats):
-    """The channels of a block of points."""
+def _find_channels(parameters, start, stop, eye, harmonics, channels, values):
+    """values [C, BLOCK] out: the channels of a block of points, RGB towards the camera or all coefficients."""
     size = stop - start
-    if len(channels) > 3:
-        for i in range(start, stop):
-            for c in range(len(channels)):
-                splats[i, 2 + c] = parameters[3 + c, i]
+    if not harmonics or len(channels) > 3:
+        for c in range(len(channels)):
+            values[c, :size] = parameters[3 + c, start:stop]
         return
-    colours = np.empty((3, BLOCK), np.float32)
+    whole = size // LANES * LANES
+    for i in range(0, whole, LANES):
+        _find_colours(parameters, start + i, eye, values, i)
+    if whole < size:
+        # Beyond the last row there is nothing to read.
+        rest = np.zeros((parameters.shape[0], LANES), np.float32)
+        rest[:, : size - whole] = parameters[:, start + whole : stop]
+        _find_colours(rest, 0, eye, values, whole)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _find_colours(parameters, at, eye, values, i):
+    """values [3, BLOCK] out, from column i on: RGB towards the camera of the sixteen points from the at-th on."""
+    count = parameters.shape[1]
+    basis = _basis(parameters, at, eye)
     for c in range(3):
-        colours[c, :size] = parameters[3 + c, start:stop]
-    if harmonics:
-        values = np.empty((9, BLOCK), np.float32)
-        _harmonics_of_block(
-            parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values
-        )
+        colour = load(parameters, (3 + c) * count + at)
         for k in range(9):
-            for c in range(3):
-                _add_product(colours[c], values[k], parameters[6 + 3 * k + c, start:stop])
-    for i in range(size):
-        splat = splats[start + i]
-        splat[2], splat[3], splat[4] = colours[0, i], colours[1, i], colours[2, i]
+            colour = multiply_add(basis[k], load(parameters, (6 + 3 * k + c) * count + at), colour)
+        store(values, c * BLOCK + i, colour)
 
 
-@njit(cache=True, error_model="numpy")
-def _harmonics_of_block(px, py, pz, eye, values):
-    """values [9, BLOCK] out: `harmonics.basis` at the directions from the camera to the points."""
-    for i in range(px.size):
-        x, y, z = px[i] - eye[0], py[i] - eye[1], pz[i] - eye[2]
-        scale = _F1 / np.sqrt(x * x + y * y + z * z)
-        x, y, z = x * scale, y * scale, z * scale
-        values[0, i] = _Y0
-        values[1, i] = -_Y1 * y
-        values[2, i] = _Y1 * z
-        values[3, i] = -_Y1 * x
-        values[4, i] = _Y2 * x * y
-        values[5, i] = -_Y2 * y * z
-        values[6, i] = _Y2_ZZ * (_F2 * z * z - x * x - y * y)
-        values[7, i] = -_Y2 * x * z
-        values[8, i] = _Y2_XX_YY * (x * x - y * y)
+@njit(cache=True, inline="always", error_model="numpy")
+def _basis(parameters, at, eye):
+    """`harmonics.basis` at the directions from the camera to the sixteen points from the at-th on."""
+    count = parameters.shape[1]
+    x, y = load(parameters, at) - eye[0], load(parameters, count + at) - eye[1]
+    z = load(parameters, 2 * count + at) - eye[2]
+    scale = _F1 / sqrt(x * x + y * y + z * z)
+    x, y, z = x * scale, y * scale, z * scale
+    return (
+        lanes(_Y0),
+        -_Y1 * y,
+        _Y1 * z,
+        -_Y1 * x,
+        _Y2 * x * y,
+        -_Y2 * y * z,
+        _Y2_ZZ * (_F2 * z * z - x * x - y * y),
+        -_Y2 * x * z,
+        _Y2_XX_YY * (x * x - y * y),
+    )
 
 
 # Functions of slices that count from 0: Numba lets `a[start + i]` count from the end where it is negative, and the test
 # for that keeps LLVM from making vectors of a loop.
-@njit(cache=True, error_model="numpy")
-def _add_product(out, a, b):
-    for i in range(b.size):
-        out[i] += a[i] * b[i]
-
-
 @njit(cache=True, error_model="numpy")
 def _multiply(out, a, b):
     for i in range(b.size):
@@ -244,7 +251,7 @@ def _add_ridge(out, gradient, ridge, positions):
 
 @njit(cache=True)
 def begin_tiles(places, starts, tile_start):
-    """Turn `project`'s counts into where each chunk of points begins to write in each tile, and in the slots.
+    """Turn `count_pairs`' counts into where each chunk of points begins to write in each tile, and in the slots.
 
     tile_start: [tiles + 1] int64 out, where the pairs of each tile begin.
     """
@@ -286,45 +293,57 @@ def share_tiles(tile_start, tiles, shares):
 
 
 @njit(**_PARALLEL)
-def bin_points(boxes, columns, places, starts, pair_point, slot_start, slot_pair):
+def bin_splats(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, places, starts,
+               binned, slot_start, slot_pair):  # fmt: skip
     """Write the pairs of each tile, points in their own order.
 
-    places, starts: as `begin_tiles` leaves them. pair_point: [P] int32 out, the point of each pair. slot_start: [N + 1]
+    places, starts: as `begin_tiles` leaves them. binned: [P, S] float32 out, of each pair u, v, the depth, and the
+    channels: RGB, with its harmonics (if on) at the camera-to-point direction, or all coefficients. slot_start: [N + 1]
     int32 out, the first slot of each point; slot_pair: [P] int32 out, the pair of each slot. These two are empty where
     nothing will be differentiated.
     """
-    chunks = places.shape[0]
+    chunks, columns, values = len(starts), -(-width // TILE_WIDTH), binned.shape[1]
     slot_start[:1] = 0
     for chunk in prange(chunks):
-        start, stop = _chunk(chunk, chunks, len(boxes))
-        place_in, slot = places[chunk], starts[chunk]
-        for i in range(start, stop):
-            box = boxes[i]
-            for n in range(box[1]):
-                tile = _tile(box, n, columns)
-                place = place_in[tile]
-                place_in[tile] = place + 1
-                pair_point[place] = i
-                if slot_pair.size:
-                    slot_pair[slot] = place
-                    slot += 1
-            if slot_start.size:
-                slot_start[i + 1] = slot
+        chunk_start, chunk_stop = _chunk(chunk, chunks, parameters.shape[1])
+        place_in, slot = places[chunk], np.uint64(starts[chunk])
+        found, boxes = np.zeros((values, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
+        splats = np.empty((BLOCK, values), np.float32)
+        for start in range(chunk_start, chunk_stop, BLOCK):
+            size = min(BLOCK, chunk_stop - start)
+            _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
+            _find_channels(parameters, start, start + size, eye, harmonics, channels, found[3:])
+            for i in range(0, size, LANES):
+                for at in range(0, values, GROUP):
+                    transpose(found, at * BLOCK + i, BLOCK, splats, i * values + at, values)
+            for i in range(size):
+                first, across = np.int64(boxes[0, i]), np.int64(boxes[2, i])
+                for n in range(np.int64(boxes[1, i])):
+                    tile = np.uint64(_tile(first, n, across, columns))
+                    place = place_in[tile]
+                    place_in[tile] = place + 1
+                    for at in range(0, values, GROUP):
+                        copy_group(splats, i * values + at, binned, place * values + at)
+                    if slot_pair.size:
+                        slot_pair[slot] = place
+                    slot += np.uint64(1)
+                if slot_start.size:
+                    slot_start[np.uint64(start + i + 1)] = slot
 
 
 @njit(cache=True, error_model="numpy")
-def _sort_by_depth(points, depth_bits, keys, spare):
-    """The places of a tile's points, nearest first and by place among equals: the low halves of what is returned.
+def _sort_by_depth(depth_bits, keys, spare):
+    """The places of a tile's splats, nearest first and by place among equals: the low halves of what is returned.
 
-    depth_bits: [N] uint32, the bits of `depth`: positive floats order as their bits do. keys, spare: uint64, room for
-    the points. Least-significant-digit radix sort over the bits in which the depths differ.
+    depth_bits: uint32, the bits of their depths: positive floats order as their bits do. keys, spare: uint64, room for
+    the splats. Least-significant-digit radix sort over the bits in which the depths differ.
     """
     low, high = np.uint32(0xFFFFFFFF), np.uint32(0)
-    for place in range(points.size):
-        key = depth_bits[points[place]]
+    for place in range(depth_bits.size):
+        key = depth_bits[place]
         keys[place] = np.uint64(key) << np.uint64(32) | np.uint64(place)
         low, high = min(low, key), max(high, key)
-    if points.size == 0:
+    if depth_bits.size == 0:
         return keys
     base, mask, one = np.uint64(low) << np.uint64(32), np.uint64(RADIX - 1), np.uint32(1)
     starts = np.empty(RADIX, np.uint32)
@@ -332,14 +351,14 @@ def _sort_by_depth(points, depth_bits, keys, spare):
     while (high - low) >> np.uint32(shift) > 0:
         distance = np.uint64(32 + shift)
         starts[:] = 0
-        for place in range(points.size):
+        for place in range(keys.size):
             starts[(keys[place] - base) >> distance & mask] += one
         at = np.uint32(0)
         for digit in range(RADIX):
             count = starts[digit]
             starts[digit] = at
             at += count
-        for place in range(points.size):
+        for place in range(keys.size):
             digit = (keys[place] - base) >> distance & mask
             spare[starts[digit]] = keys[place]
             starts[digit] += one
@@ -351,43 +370,38 @@ def _sort_by_depth(points, depth_bits, keys, spare):
 @njit(cache=True, inline="always")
 def _place(key):
     """The place in a key of `_sort_by_depth`."""
-    return np.int64(key & np.uint64(0xFFFFFFFF))
+    return key & np.uint64(0xFFFFFFFF)
 
 
 @njit(cache=True, error_model="numpy")
-def _line_up(keys, points, splats, radius, left, top, channels, lined, reach):
-    """Copy splats of a tile front to back, and find the cells that each touches.
+def _find_reach(keys, binned, radius, left, top, reach):
+    """Which splats of a tile touch which rows and columns of its cells.
 
-    lined: [pairs, S] out, u and v in the tile, the channels, and then the place that the pair has among the points.
-    reach: [words, TILE_ROWS + TILE_COLUMNS] uint64 out, for each 64 splats a bit each: whether it touches this row,
-    this column of cells.
+    keys: of splats in `binned`, front to back. left, top: the first pixel's centre. reach: [TILE_ROWS + TILE_COLUMNS,
+    words] uint64 out, for each 64 of them a bit each: whether it touches this row, this column.
     """
-    low, high = np.empty((2, WORD), np.float32), np.empty((2, WORD), np.float32)
+    centres = np.empty((2, WORD), np.float32)
     for start in range(0, keys.size, WORD):
-        size = min(WORD, keys.size - start)
-        # They lie anywhere: all are asked for before the first is needed.
-        for n in range(size):
-            prefetch(splats, np.int64(points[_place(keys[start + n])]) * splats.shape[1])
-        low[:] = np.inf
-        for n in range(size):
-            place = _place(keys[start + n])
-            i = points[place]
-            u, v = splats[i, 0] - left - _HALF, splats[i, 1] - top - _HALF
-            lined[start + n, 0], lined[start + n, 1] = u, v
-            for c in range(len(channels)):
-                lined[start + n, 2 + c] = splats[i, 2 + c]
-            lined[start + n, 2 + len(channels)] = np.float32(place)
-            low[0, n], low[1, n], high[0, n], high[1, n] = v - radius, u - radius, v + radius, u + radius
-        words = reach[start // WORD]
+        centres[:] = np.inf
+        for n in range(min(WORD, keys.size - start)):
+            splat = binned[_place(keys[start + n])]
+            centres[0, n], centres[1, n] = splat[1], splat[0]
         for line in range(TILE_ROWS + TILE_COLUMNS):
             axis = np.int64(line >= TILE_ROWS)
-            first = np.float32((line - TILE_ROWS * axis) * CELL)
+            first = (left if axis else top) + np.float32((line - TILE_ROWS * axis) * CELL)
+            nearest, farthest = lanes(first - radius), lanes(first + np.float32(CELL - 1) + radius)
             word = np.uint64(0)
             for n in range(0, WORD, LANES):
-                touches = load(low, axis * WORD + n) <= lanes(first + np.float32(CELL - 1))
-                touches = touches & (lanes(first) <= load(high, axis * WORD + n))
-                word |= bits(touches) << np.uint64(n)
-            words[line] = word
+                centre = load(centres, axis * WORD + n)
+                word |= bits((nearest < centre) & (centre < farthest)) << np.uint64(n)
+            reach[line, start // WORD] = word
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _centres(cell, left, top):
+    """The pixels' centres of a tile's cell; left, top: of the tile's first pixel."""
+    x = across() + (left + np.float32(cell % TILE_COLUMNS * CELL))
+    return x, down() + (top + np.float32(cell // TILE_COLUMNS * CELL))
 
 
 # How many values a splat has is part of the kernels' types: they take the numbers of the channels as a tuple, and LLVM
@@ -397,177 +411,254 @@ CHANNELS = tuple(range(3))
 ALL_CHANNELS = tuple(range(30))
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def _composite_cell(state, cell, lined, reach, start, radius, channels):
-    """Add splats to a cell, front to back, until all its pixels are full; returns whether any is not.
+@njit(cache=True, error_model="numpy")
+def _decode(word, first, places, n):
+    """Write the places of a word's bits, of which the lowest is `first`, from places[n] on; returns where they end.
 
-    state: of each cell, 16 lanes after 16 lanes: the channels, the transmittance, how many hits are still taken, and
-    the place of the last taken. start: the place of the first of the splats.
+    Up to three places beyond are overwritten, too: four at a time, since a branch per bit would be mispredicted.
+    """
+    end = n + count_bits(word)
+    while n < end:
+        for _ in range(4):
+            places[n] = first + np.uint64(trailing_zeros(word))
+            word &= word - np.uint64(1)
+            n += np.uint64(1)
+    return end
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _hits(d2, square, open_hits):
+    """Where a splat is near enough and the pixel takes another.
+
+    In one comparison with `open_hits`, for which the next splat waits; an `and` of two would take LLVM two after
+    another.
+    """
+    return select(d2 < square, lanes(_F0), lanes(_INFINITY)) < open_hits
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _any_open(t, open_hits):
+    """Whether any pixel takes another hit that could be seen."""
+    return any_of((open_hits > _F0) & (lanes(OPAQUE) <= t))
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _composite_cell(state, cell, keys, binned, reach, radius, left, top, channels, met, end, places):
+    """Add splats to a cell, front to back, until all its pixels are full; returns whether any is not, and the new end.
+
+    state: of each cell, 16 lanes after 16 lanes: the channels, the transmittance, and how many hits are still taken.
+    met: out from `end` on, the places in `binned` of the splats that any pixel took. places: room.
     """
     count = len(channels)
     square, inverse = radius * radius, _F1 / (radius * radius)
-    at = cell * (count + 3) * LANES
+    at = cell * (count + 2) * LANES
     t, open_hits = load(state, at + count * LANES), load(state, at + (count + 1) * LANES)
-    if not any_of((open_hits > _F0) & (lanes(OPAQUE) <= t)):
-        return False
-    x = across() + np.float32(cell % TILE_COLUMNS * CELL)
-    y = down() + np.float32(cell // TILE_COLUMNS * CELL)
-    last = load(state, at + (count + 2) * LANES)
+    if not _any_open(t, open_hits):
+        return False, end
+    x, y = _centres(cell, left, top)
     colours = nothing(channels)
     for c in range(count):
         colours = tuple_setitem(colours, c, load(state, at + c * LANES))
-    for word in range(reach.shape[0]):
-        touching = reach[word, cell // TILE_COLUMNS] & reach[word, TILE_ROWS + cell % TILE_COLUMNS]
-        while touching:
-            place = word * WORD + np.int64(trailing_zeros(touching))
-            touching &= touching - np.uint64(1)
-            splat = lined[place]
+    row, column = reach[cell // TILE_COLUMNS], reach[TILE_ROWS + cell % TILE_COLUMNS]
+    words = (keys.size + WORD - 1) // WORD
+    for first in range(0, words, WORDS_AT_ONCE):
+        n = np.uint64(0)
+        for word in range(first, min(first + WORDS_AT_ONCE, words)):
+            n = _decode(row[word] & column[word], np.uint64(word * WORD), places, n)
+        for k in range(n):
+            place = _place(keys[places[k]])
+            splat = binned[place]
             dx, dy = x - splat[0], y - splat[1]
             d2 = dx * dx + dy * dy
-            q = d2 * inverse
-            hit = (d2 < square) & (open_hits > _F0) & (lanes(OPAQUE) <= t)
-            a = select(hit, t * (_F1 - q), lanes(_F0))
+            behind = t * (d2 * inverse)
+            hit = _hits(d2, square, open_hits)
+            behind = select(hit, behind, t)
             for c in range(count):
-                colours = tuple_setitem(colours, c, colours[c] + a * splat[2 + c])
-            t = select(hit, t * maximum(q, lanes(SMALLEST_Q)), t)
+                colours = tuple_setitem(colours, c, multiply_add(t - behind, splat[3 + c], colours[c]))
+            t = behind
             open_hits = select(hit, open_hits - _F1, open_hits)
-            last = select(hit, lanes(np.float32(start + place)), last)
-        if not any_of((open_hits > _F0) & (lanes(OPAQUE) <= t)):
+            met[end] = np.uint32(place)
+            end += np.uint64(any_of(hit))
+        if not _any_open(t, open_hits):
             break
     for c in range(count):
         store(state, at + c * LANES, colours[c])
     store(state, at + count * LANES, t)
     store(state, at + (count + 1) * LANES, open_hits)
-    store(state, at + (count + 2) * LANES, last)
-    return any_of((open_hits > _F0) & (lanes(OPAQUE) <= t))
+    return _any_open(t, open_hits), end
 
 
 @njit(cache=True, error_model="numpy")
-def _composite(state, points, keys, splats, radius, left, top, channels, lined, reach):
-    """Line up the splats of a tile, and add them to its cells, as many as are taken."""
-    for start in range(0, keys.size, PAIRS_AT_ONCE):
-        part = slice(start, min(start + PAIRS_AT_ONCE, keys.size))
-        here, words = lined[part], reach[start // WORD : (part.stop + WORD - 1) // WORD]
-        _line_up(keys[part], points, splats, radius, left, top, channels, here, words)
+def _composite(state, keys, binned, radius, left, top, channels, met, met_start):
+    """Add the splats of a tile to its cells, as many as are taken; returns in how many parts."""
+    reach = np.empty((TILE_ROWS + TILE_COLUMNS, PAIRS_AT_ONCE // WORD), np.uint64)
+    places = np.empty(WORDS_AT_ONCE * WORD + 3, np.uint64)
+    kept = met_start.size > 0
+    if not kept:
+        met = np.empty(PAIRS_AT_ONCE, np.uint32)
+    end = np.uint64(0)
+    parts = (keys.size + PAIRS_AT_ONCE - 1) // PAIRS_AT_ONCE
+    for part in range(parts):
+        here = keys[part * PAIRS_AT_ONCE : (part + 1) * PAIRS_AT_ONCE]
+        _find_reach(here, binned, radius, left, top, reach)
         any_open = False
         for cell in range(CELLS):
-            any_open |= _composite_cell(state, cell, here, words, start, radius, channels)
+            if kept:
+                met_start[part, cell] = end
+            else:
+                end = np.uint64(0)
+            is_open, end = _composite_cell(
+                state, cell, here, binned, reach, radius, left, top, channels, met, end, places
+            )
+            any_open |= is_open
+        if kept:
+            met_start[part, CELLS] = end
         if not any_open:
-            return
+            return part + 1
+    return parts
 
 
 @njit(**_PARALLEL)
-def composite(splats, depth_bits, pair_point, tile_start, tiles, shares, radius, nearest, channels, lined, reach,
-              image, transmittance, last):  # fmt: skip
+def composite(binned, tile_start, tiles, shares, radius, nearest, channels, met, met_start, parts, image,
+              transmittance):  # fmt: skip
     """Composite all tiles (spec, section 5).
 
-    lined: [P, S] float32 and reach: [P / 64 + tiles, TILE_ROWS + TILE_COLUMNS] uint64 out, as `_line_up` leaves them,
-    of splats that were needed. image: [channels, H', W'] out, without background; transmittance: [H', W'] out; last:
-    [H', W'] float32 out, the last pair of the tile that each pixel took, -1 where none. H', W': the image size rounded
-    up to whole tiles. tiles, shares: as `share_tiles` deals them.
+    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. image: [channels, H', W'] out,
+    without background; transmittance: [H', W'] out. H', W': the image size rounded up to whole tiles. Kept from call to
+    call, since tiles without splats are not written again.
+
+    met: [P, `most_cells`] uint32 out, for each tile the places (among its pairs) of the splats that its first cell took
+    front to back, then its next cell, and so on; with more than PAIRS_AT_ONCE splats, all cells' of the first so many,
+    then of the next. met_start: [P / PAIRS_AT_ONCE + T, CELLS + 1] uint64 out, for each such part where the cells begin
+    in the tile's `met`. These two are empty where nothing will be differentiated. parts: [T] int64 out, how many were
+    needed; -1 before the first call.
     """
-    columns, line, plane = last.shape[1] // TILE_WIDTH, last.shape[1], last.size
+    line, plane = transmittance.shape[1], transmittance.size
+    columns = line // TILE_WIDTH
     count = len(channels)
+    size = (count + 2) * LANES
+    depths = binned.view(np.uint32)[:, 2]
     for thread in prange(shares.size - 1):
-        state = np.empty(CELLS * (count + 3) * LANES, np.float32)
+        state = np.empty(CELLS * size, np.float32)
         for tile in tiles[shares[thread] : shares[thread + 1]]:
-            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            for at in range(0, state.size, (count + 3) * LANES):
+            pairs = slice(tile_start[tile], tile_start[tile + 1])
+            if pairs.start == pairs.stop and parts[tile] == 0:
+                continue
+            for at in range(0, state.size, size):
                 for c in range(count):
                     store(state, at + c * LANES, lanes(_F0))
                 store(state, at + count * LANES, lanes(_F1))
                 store(state, at + (count + 1) * LANES, lanes(nearest))
-                store(state, at + (count + 2) * LANES, lanes(-_F1))
-            pairs = slice(tile_start[tile], tile_start[tile + 1])
-            points = pair_point[pairs]
-            room = np.empty((2, points.size), np.uint64)
-            keys = _sort_by_depth(points, depth_bits, room[0], room[1])
-            _composite(state, points, keys, splats, radius, np.float32(left), np.float32(top), channels, lined[pairs],
-                       reach[_first_word(tile_start, tile) : _first_word(tile_start, tile + 1)])  # fmt: skip
-            for cell in range(CELLS):
+            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+            room = np.empty((2, pairs.stop - pairs.start), np.uint64)
+            keys = _sort_by_depth(depths[pairs], room[0], room[1])
+            parts[tile] = _composite(state, keys, binned[pairs], radius, np.float32(left) + _HALF,
+                                     np.float32(top) + _HALF, channels, met[pairs].reshape(-1),
+                                     met_start[_parts(tile_start, tile)])  # fmt: skip
+            for cell in range(0, CELLS, CELL):
                 to = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
-                at = cell * (count + 3) * LANES
+                at = cell * size
                 for c in range(count):
-                    store_cell(image, c * plane + to, line, load(state, at + c * LANES))
-                store_cell(transmittance, to, line, load(state, at + count * LANES))
-                store_cell(last, to, line, load(state, at + (count + 2) * LANES))
+                    store_cells(image, c * plane + to, line, state, at + c * LANES, size)
+                store_cells(transmittance, to, line, state, at + count * LANES, size)
+
+
+def most_cells(radius: float) -> int:
+    """How many cells of a tile a splat can touch."""
+    across = int((2 * radius + CELL - 1) // CELL) + 1
+    return min(across, TILE_ROWS) * min(across, TILE_COLUMNS)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _first_word(tile_start, tile):
-    """Where a tile's words begin in `reach`: so many of 64 pairs each fit before the next one's."""
-    return tile_start[tile] // WORD + tile
+def _parts(tile_start, tile):
+    """A tile's rows of `met_start`: so many of PAIRS_AT_ONCE pairs each fit before the next one's."""
+    return slice(tile_start[tile] // PAIRS_AT_ONCE + tile, tile_start[tile + 1] // PAIRS_AT_ONCE + tile + 1)
+
+
+@njit(cache=True, inline="always")
+def _count_met(starts, cell):
+    """How many splats a cell met."""
+    count = np.uint64(0)
+    for part in range(len(starts)):
+        count += starts[part, cell + 1] - starts[part, cell]
+    return count
 
 
 @njit(cache=True, error_model="numpy")
-def _differentiate_cell(g, t, b, last, cell, lined, reach, radius, channels, slots):
-    """Add the gradients of a cell's pairs to their slots, back to front."""
+def _differentiate_cell(g, b, nearest, x, y, cell, binned, met, starts, radius, channels, kept, slots):
+    """Add the gradients of the pairs that a cell met to their slots.
+
+    g: the image's gradient, of each channel. b: its product with what lies behind the splats. kept: room for the
+    transmittance before each splat and the splat's weight, both 0 where it is not hit.
+    """
     square, inverse = radius * radius, _F1 / (radius * radius)
-    x = across() + np.float32(cell % TILE_COLUMNS * CELL)
-    y = down() + np.float32(cell // TILE_COLUMNS * CELL)
-    for word in range(np.int64(greatest(last)) // WORD, -1, -1):
-        touching = reach[word, cell // TILE_COLUMNS] & reach[word, TILE_ROWS + cell % TILE_COLUMNS]
-        while touching:
-            bit = np.uint64(63) - np.uint64(leading_zeros(touching))
-            touching ^= np.uint64(1) << bit
-            place = word * WORD + np.int64(bit)
-            splat = lined[place]
+    t, open_hits = lanes(_F1), lanes(nearest)
+    at = 0
+    for part in range(len(starts)):
+        for k in range(starts[part, cell], starts[part, cell + 1]):
+            splat = binned[met[k]]
             dx, dy = x - splat[0], y - splat[1]
             d2 = dx * dx + dy * dy
             q = d2 * inverse
-            hit = (d2 < square) & (np.float32(place) <= last)
-            w = _F1 - q
-            s = lanes(_F0)
-            for c in range(len(channels)):
-                s = s + g[c] * splat[2 + c]
-            t = select(hit, t / maximum(q, lanes(SMALLEST_Q)), t)
-            dw = select(hit, t * (s - b), lanes(_F0))
-            b = select(hit, w * s + q * b, b)
-            a = select(hit, t * w, lanes(_F0))
+            hit = _hits(d2, square, open_hits)
+            store(kept, at, select(hit, t, lanes(_F0)))
+            store(kept, at + LANES, select(hit, _F1 - q, lanes(_F0)))
+            t = select(hit, t * q, t)
+            open_hits = select(hit, open_hits - _F1, open_hits)
+            at += 2 * LANES
+    for part in range(len(starts) - 1, -1, -1):
+        for k in range(np.int64(starts[part, cell + 1]) - 1, np.int64(starts[part, cell]) - 1, -1):
+            place = met[np.uint64(k)]
+            splat = binned[place]
+            dx, dy = x - splat[0], y - splat[1]
+            at -= 2 * LANES
+            t, w = load(kept, at), load(kept, at + LANES)
+            s = g[0] * splat[3]
+            for c in range(1, len(channels)):
+                s = multiply_add(g[c], splat[3 + c], s)
+            before = s - b
+            b = multiply_add(w, before, b)
+            dw, a = t * before, t * w
             values = nothing(channels + (0, 0))  # noqa: RUF005 (Numba concatenates)
             values = tuple_setitem(values, 0, dw * dx)
             values = tuple_setitem(values, 1, dw * dy)
             for c in range(len(channels)):
                 values = tuple_setitem(values, 2 + c, a * g[c])
-            add_totals(slots, np.int64(splat[2 + len(channels)]) * slots.shape[1], values)
+            add_totals(slots, np.int64(place) * slots.shape[1], values)
 
 
 @njit(**_PARALLEL)
-def differentiate(tile_start, tiles, shares, radius, channels, lined, reach, gradient, behind, transmittance, last,
+def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, met, met_start, parts, gradient, behind,
                   slots):  # fmt: skip
     """Gradients of every pair: slots [P, S] out, with respect to u and v, times radius^2 / 2, and the channels.
 
     gradient: [channels, H', W'] of the loss with respect to `image`. behind: [H', W'], the gradient's product
-    with what lies behind the last splat (the background). lined, reach, transmittance, last: as forward left them.
+    with what lies behind the last splat (the background). binned, met, met_start, parts: as forward left them.
 
-    Back to front, with A the colour behind a splat: dC/dw = T (c - A); only its product b = g . A with the
-    pixel's gradient g is carried. T is recovered by dividing by q = 1 - w, which loses no precision since forward
-    multiplied by the same q.
+    With A the colour behind a splat of weight w and colour c, dC/dw = T (c - A). The transmittance T is found once
+    more, front to back; then only b = g . A, the product with the pixel's gradient g, is carried back to front.
     """
-    columns, line, plane = last.shape[1] // TILE_WIDTH, last.shape[1], last.size
+    line, plane = behind.shape[1], behind.size
+    columns = line // TILE_WIDTH
     for thread in prange(shares.size - 1):
         for tile in tiles[shares[thread] : shares[thread + 1]]:
-            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
             pairs = slice(tile_start[tile], tile_start[tile + 1])
-            if pairs.start == pairs.stop:
-                continue
-            words = reach[_first_word(tile_start, tile) : _first_word(tile_start, tile + 1)]
-            tile_slots, tile_lined = slots[pairs], lined[pairs]
-            for at in range(0, tile_lined.size, LANES):
-                prefetch(tile_lined, at)
+            tile_binned, tile_met, tile_slots = binned[pairs], met[pairs].reshape(-1), slots[pairs]
+            starts = met_start[_parts(tile_start, tile)][: parts[tile]]
             tile_slots[:] = _F0
+            # A cell takes no more splats than its pixels do together.
+            kept = np.empty(2 * LANES * min(len(tile_binned), np.int64(LANES * nearest)), np.float32)
+            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
             for cell in range(CELLS):
-                at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
-                taken = load_cell(last, at, line)
-                if not any_of(lanes(_F0) <= taken):
+                if _count_met(starts, cell) == 0:
                     continue
+                x, y = _centres(cell, np.float32(left) + _HALF, np.float32(top) + _HALF)
+                at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
                 g = nothing(channels)
                 for c in range(len(channels)):
                     g = tuple_setitem(g, c, load_cell(gradient, c * plane + at, line))
-                _differentiate_cell(
-                    g, load_cell(transmittance, at, line), load_cell(behind, at, line), taken, cell, tile_lined,
-                    words, radius, channels, tile_slots,
-                )  # fmt: skip
+                _differentiate_cell(g, load_cell(behind, at, line), nearest, x, y, cell, tile_binned, tile_met, starts,
+                                    radius, channels, kept, tile_slots)  # fmt: skip
 
 
 @njit(**_PARALLEL)
@@ -603,57 +694,51 @@ def gather(parameters, world_to_image, focal, radius, channels, slot_start, slot
 class Buffers(NamedTuple):
     """All that lies between a cloud of N points and its image, and on the way back; T tiles, room for P pairs.
 
-    S: how many values a splat has, rounded up to a group of `add_totals`. Empty, where nothing will be differentiated:
-    slot_start, slot_pair, slots and gathered.
+    S: how many values a splat has, rounded up to whole groups of `lanes.GROUP`. Empty, where nothing will be
+    differentiated: met, met_start, slot_start, slot_pair, slots and gathered.
     """
 
-    splats: Float32Array  # [N, S], as `project` leaves them
-    depth: Float32Array  # [N]
-    boxes: NDArray[np.int32]  # [N, 3]
     places: NDArray[np.int64]  # [threads, T]
     starts: NDArray[np.int64]  # [threads]
     tile_start: NDArray[np.int64]  # [T + 1]
     tiles: NDArray[np.int64]  # [T]
     shares: NDArray[np.int64]  # [threads + 1]
-    pair_point: NDArray[np.int32]  # [P]
+    binned: Float32Array  # [P, S], the splats of each tile in points' order
     slot_start: NDArray[np.int32]  # [N + 1]
     slot_pair: NDArray[np.int32]  # [P]
-    lined: Float32Array  # [P, S], the splats of each tile front to back
-    reach: NDArray[np.uint64]  # [P / 64 + T, TILE_ROWS + TILE_COLUMNS]
+    met: NDArray[np.uint32]  # [P, `most_cells`], of which a few are touched
+    met_start: NDArray[np.uint64]  # [P / PAIRS_AT_ONCE + T, CELLS + 1]
+    parts: NDArray[np.int64]  # [T]
     composited: Float32Array  # [channels, H', W'], without background
     transmittance: Float32Array  # [H', W']
-    last: Float32Array  # [H', W']
     slots: Float32Array  # [P, S]
     gathered: Float32Array  # [3 + channels, N]
 
 
 def allocate(
-    points: int, channels: int, width: int, height: int, threads: int, pairs: int, differentiable: bool
+    points: int, channels: int, width: int, height: int, threads: int, cells: int, pairs: int, differentiable: bool
 ) -> Buffers:
-    """Buffers for views of width x height pixels and up to so many pairs."""
+    """Buffers for views of width x height pixels, splats that touch up to so many cells, and up to so many pairs."""
     columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
     padded = rows * TILE_HEIGHT, columns * TILE_WIDTH
     tiles = rows * columns
-    values = -(-(2 + channels + 1) // SUMS) * SUMS
+    values = -(-(3 + channels) // GROUP) * GROUP
     back = int(differentiable)
     f32, i32, i64 = np.float32, np.int32, np.int64
     return Buffers(
-        splats=np.empty((points, values), f32),
-        depth=np.empty(points, f32),
-        boxes=np.empty((points, 3), i32),
         places=np.empty((threads, tiles), i64),
         starts=np.empty(threads, i64),
         tile_start=np.empty(tiles + 1, i64),
         tiles=np.empty(tiles, i64),
         shares=np.empty(threads + 1, i64),
-        pair_point=np.empty(pairs, i32),
+        binned=np.empty((pairs, values), f32),
         slot_start=np.empty(back * (points + 1), i32),
         slot_pair=np.empty(back * pairs, i32),
-        lined=np.empty((pairs, values), f32),
-        reach=np.empty((pairs // WORD + tiles, TILE_ROWS + TILE_COLUMNS), np.uint64),
+        met=np.empty((back * pairs, cells), np.uint32),
+        met_start=np.empty((back * (pairs // PAIRS_AT_ONCE + tiles), CELLS + 1), np.uint64),
+        parts=np.full(tiles, -1, i64),
         composited=np.empty((channels, *padded), f32),
         transmittance=np.empty(padded, f32),
-        last=np.empty(padded, f32),
         slots=np.empty((back * pairs, values), f32),
         gathered=np.empty((3 + channels, back * points), f32),
     )
@@ -668,24 +753,23 @@ def forward(parameters, world_to_image, focal, eye, width, height, radius, neare
 
     Where `b` lacks room for so many pairs, or for so many in a tile, no image is made.
     """
-    columns = b.last.shape[1] // TILE_WIDTH
-    project(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, b.splats, b.depth,
-            b.boxes, b.places, b.starts)  # fmt: skip
+    count_pairs(parameters, world_to_image, focal, width, height, radius, b.places, b.starts)
     begin_tiles(b.places, b.starts, b.tile_start)
     pairs, fullest = b.tile_start[-1], share_tiles(b.tile_start, b.tiles, b.shares)
-    if pairs > b.pair_point.size or fullest >= MOST_SPLATS_PER_TILE:
+    if pairs > len(b.binned) or fullest >= MOST_SPLATS_PER_TILE:
         return pairs, fullest
-    bin_points(b.boxes, columns, b.places, b.starts, b.pair_point, b.slot_start, b.slot_pair)
-    composite(b.splats, b.depth.view(np.uint32), b.pair_point, b.tile_start, b.tiles, b.shares, radius, nearest,
-              channels, b.lined, b.reach, b.composited, b.transmittance, b.last)  # fmt: skip
+    bin_splats(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, b.places, b.starts,
+               b.binned, b.slot_start, b.slot_pair)  # fmt: skip
+    composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, b.met, b.met_start,
+              b.parts, b.composited, b.transmittance)  # fmt: skip
     return pairs, fullest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def backward(parameters, world_to_image, focal, radius, channels, gradient, behind, b):
+def backward(parameters, world_to_image, focal, radius, nearest, channels, gradient, behind, b):
     """What `forward` left in `b`, differentiated into b.gathered; gradient, behind: as `differentiate` takes them."""
-    differentiate(b.tile_start, b.tiles, b.shares, radius, channels, b.lined, b.reach, gradient, behind,
-                  b.transmittance, b.last, b.slots)  # fmt: skip
+    differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, b.met, b.met_start, b.parts,
+                  gradient, behind, b.slots)  # fmt: skip
     gather(parameters, world_to_image, focal, radius, channels, b.slot_start, b.slot_pair, b.slots, b.gathered)
 
 
@@ -702,95 +786,118 @@ def show(image, transmittance, background, shown):
                 shown[c, y, x] = _F1 if colour > _F1 else colour
 
 
-def error_scratch(height: int, width: int, shifts: Sequence[int]) -> Float32Array:
-    """What `photometric` keeps a view's error in: [3, S + height + S, S + width' + S], S the greatest shift, width'
-    rounded up to whole vectors. Around the image it is NaN for good, so that no difference counts across its border."""
-    margin = max(shifts, default=0)
-    return np.full((3, height + 2 * margin, -(-width // LANES) * LANES + 2 * margin), np.nan, np.float32)
-
-
 @njit(**_PARALLEL)
-def photometric(image, transmittance, background, target, unknown_share, gradient_weight, shifts, error, gradient,
-                behind):  # fmt: skip
+def photometric(image, transmittance, background, target, unknown_share, gradient_weight, shifts, gradient, behind):
     """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
 
     image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W], NaN where it is unknown,
-    which counts as `unknown_share` of the background; error: `error_scratch(H, W, shifts)`.
-    gradient: [3, H', W'] and behind: [H', W'] out, as the backward kernel takes them.
+    which counts as `unknown_share` of the background. gradient: [3, H', W'] and behind: [H', W'] out, as the backward
+    kernel takes them; what lies beyond H and W is left alone.
     """
     height, width = target.shape[1:]
-    margin = (error.shape[1] - height) // 2
-    line, plane = error.shape[2], error.shape[1] * error.shape[2]
-    padded_line, padded_plane = image.shape[2], image.shape[1] * image.shape[2]
-    pixels = 3 * height * width
-    weights_across = np.array(
-        [_weight(gradient_weight / shifts.size, 3 * height * (width - s)) for s in shifts], np.float32
-    )
-    weights_down = np.array(
-        [_weight(gradient_weight / shifts.size, 3 * (height - s) * width) for s in shifts], np.float32
-    )
+    margin = 0
+    for shift in shifts:
+        margin = max(margin, shift)
+    weights = np.empty((2, shifts.size), np.float32)  # of a difference across, down
+    for k in range(shifts.size):
+        weights[0, k] = _weight(gradient_weight / shifts.size, 3 * height * (width - shifts[k]))
+        weights[1, k] = _weight(gradient_weight / shifts.size, 3 * (height - shifts[k]) * width)
     sums = np.empty((height, 2))
-    # Where the errors of a row begin and end. Around an object they are 0, and so are the gradients beyond the shifts.
-    wrong = np.empty((height, 2), np.int64)
-    doubtful = np.float32(unknown_share)
-    for y in prange(height):
-        squares = lanes(_F0)
-        first, end = width, 0
-        row = np.full(width + LANES, np.float32(np.nan))
-        for c in range(3):
-            row[:width] = target[c, y]
-            for x in range(0, width, LANES):
-                at = c * padded_plane + y * padded_line + x
-                colour = load(image, at) + load(transmittance, y * padded_line + x) * background[c]
-                wanted = load(row, x)
-                known = wanted <= wanted
-                inside = numbers() + np.float32(x) < np.float32(width)
-                # In this order, a colour that is NaN stays so: black would hide that training diverged.
-                shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
-                e = select(known, shown - wanted, (shown - background[c]) * doubtful)
-                squares = squares + select(inside, e * e, lanes(_F0))
-                if bits(inside & (e <= _F0) & (lanes(_F0) <= e)) != bits(inside):
-                    first, end = min(first, x), max(end, x + LANES)
-                e = select(inside, e, lanes(np.float32(np.nan)))
-                store(error, c * plane + (y + margin) * line + margin + x, e)
-                moves = (colour <= _F1) & (lanes(_F0) <= colour) & inside
-                store(gradient, at, select(moves, select(known, lanes(_F1), lanes(doubtful)), lanes(_F0)))
-        sums[y, 0] = total(squares)
-        wrong[y, 0], wrong[y, 1] = first, end
-    for y in prange(height):
-        differences = lanes(_F0)
-        first, end = width, 0
-        for near in range(max(0, y - margin), min(height, y + margin + 1)):
-            first, end = min(first, wrong[near, 0] - margin), max(end, wrong[near, 1] + margin)
-        for x in range(0, width, LANES):
-            if x + LANES <= first or end <= x:
-                for c in range(3):
-                    store(gradient, c * padded_plane + y * padded_line + x, lanes(_F0))
-                store(behind, y * padded_line + x, lanes(_F0))
-                continue
-            product = lanes(_F0)
-            for c in range(3):
-                at = c * plane + (y + margin) * line + margin + x
-                here = load(error, at)
-                g = here * (_F2 / np.float32(pixels))
-                for k in range(shifts.size):
-                    beside, above = shifts[k], shifts[k] * line
-                    left, up = here - load(error, at - beside), here - load(error, at - above)
-                    from_left, from_up = _signs(left, weights_across[k]), _signs(up, weights_down[k])
-                    g = g + from_left + _signs(here - load(error, at + beside), weights_across[k])
-                    g = g + from_up + _signs(here - load(error, at + above), weights_down[k])
-                    # NaN, where there is no neighbour, adds 0.
-                    differences = differences + maximum(left * from_left, lanes(_F0))
-                    differences = differences + maximum(up * from_up, lanes(_F0))
-                to = c * padded_plane + y * padded_line + x
-                counts = load(gradient, to)
-                g = select(counts > _F0, g * counts, lanes(_F0))
-                store(gradient, to, g)
-                product = product + g * background[c]
-            store(behind, y * padded_line + x, product)
-        sums[y, 1] = total(differences)
-    mse = _sum_in_order(sums[:, :1]) / pixels
+    for band in prange((height + BAND - 1) // BAND):
+        start, stop = band * BAND, min((band + 1) * BAND, height)
+        # As many rows as meet each other: of the errors, NaN around the image, so that no difference counts across its
+        # border, and how far each moves with its colour. Around an object errors are 0: each row keeps where they are
+        # not, between `first` and `last`.
+        rows = 2 * margin + 1
+        errors = np.full((3, rows, margin + (width + LANES - 1) // LANES * LANES + margin), np.float32(np.nan))
+        moves = np.empty(errors.shape, np.float32)
+        first, last = np.empty(rows, np.int64), np.empty(rows, np.int64)
+        for y in range(start - margin, stop + margin):
+            row = y % rows
+            if y < 0 or y >= height:
+                errors[:, row] = np.float32(np.nan)
+                first[row], last[row] = width, 0
+            else:
+                squares, first[row], last[row] = _find_errors(
+                    image, transmittance, background, target, np.float32(unknown_share), y, margin, errors, moves
+                )
+                if start <= y < stop:
+                    sums[y, 0] = squares
+            if start <= y - margin:
+                reach = first.min() - margin, last.max() + margin
+                sums[y - margin, 1] = _find_gradient(
+                    background, height, width, shifts, weights, y - margin, margin, reach, errors, moves, gradient,
+                    behind,
+                )  # fmt: skip
+    mse = _sum_in_order(sums[:, :1]) / (3 * height * width)
     return mse + _sum_in_order(sums[:, 1:]), mse
+
+
+@njit(cache=True, error_model="numpy")
+def _find_errors(image, transmittance, background, target, unknown_share, y, margin, errors, moves):
+    """Errors of a row of the image; returns the sum of their squares, and between which pixels not all are 0."""
+    height, width = target.shape[1:]
+    rows, line = errors.shape[1:]
+    squares = lanes(_F0)
+    first, last = width, 0
+    rest = np.empty(LANES, np.float32)
+    for c in range(3):
+        for x in range(0, width, LANES):
+            colour = load(image, c * image[0].size + y * image.shape[2] + x)
+            colour = colour + load(transmittance, y * image.shape[2] + x) * background[c]
+            if x + LANES <= width:
+                wanted = load(target, (c * height + y) * width + x)
+            else:
+                rest[: width - x] = target[c, y, x:]
+                wanted = load(rest, 0)
+            known = wanted <= wanted
+            inside = numbers() + np.float32(x) < np.float32(width)
+            # In this order, a colour that is NaN stays so: black would hide that training diverged.
+            shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
+            e = select(known, shown - wanted, (shown - background[c]) * unknown_share)
+            counted = select(inside, e, lanes(_F0))
+            squares = multiply_add(counted, counted, squares)
+            if not all_zero(counted):
+                first, last = min(first, x), max(last, x + LANES)
+            at = (c * rows + y % rows) * line + margin + x
+            store(errors, at, select(inside, e, lanes(np.float32(np.nan))))
+            clamped_not = (colour <= _F1) & (lanes(_F0) <= colour) & inside
+            store(moves, at, select(clamped_not, select(known, lanes(_F1), lanes(unknown_share)), lanes(_F0)))
+    return total(squares), first, last
+
+
+@njit(cache=True, error_model="numpy")
+def _find_gradient(background, height, width, shifts, weights, y, margin, reach, errors, moves, gradient, behind):
+    """The gradient of a row of the image, 0 beyond `reach`; returns its part of the gradient loss."""
+    rows, line = errors.shape[1:]
+    differences = lanes(_F0)
+    to = y * behind.shape[1]
+    for x in range(0, width, LANES):
+        if x + LANES <= reach[0] or reach[1] <= x:
+            for c in range(3):
+                store(gradient, c * behind.size + to + x, lanes(_F0))
+            store(behind, to + x, lanes(_F0))
+            continue
+        product = lanes(_F0)
+        for c in range(3):
+            at = c * rows * line + margin + x
+            here = load(errors, at + y % rows * line)
+            g = here * (_F2 / np.float32(3 * height * width))
+            for k in range(shifts.size):
+                shift = shifts[k]
+                across, down = weights[0, k], weights[1, k]
+                left = here - load(errors, at + y % rows * line - shift)
+                right = here - load(errors, at + y % rows * line + shift)
+                up = here - load(errors, at + (y - shift) % rows * line)
+                below = here - load(errors, at + (y + shift) % rows * line)
+                g = _add_sign(_add_sign(_add_sign(_add_sign(g, left, across), right, across), up, down), below, down)
+                differences = _add_size(_add_size(differences, left, across), up, down)
+            counts = load(moves, at + y % rows * line)
+            g = select(counts > _F0, g * counts, lanes(_F0))
+            store(gradient, c * behind.size + to + x, g)
+            product = product + g * background[c]
+        store(behind, to + x, product)
+    return total(differences)
 
 
 @njit(cache=True)
@@ -799,10 +906,15 @@ def _weight(weight, count):
     return weight / count if count > 0 else 0.0
 
 
+# Where there is no neighbour, the difference is NaN and adds nothing.
 @njit(cache=True, inline="always", error_model="numpy")
-def _signs(difference, weight):
-    """The weight with the sign of each difference; 0 for 0 and NaN."""
-    return select(difference > _F0, lanes(weight), select(difference < _F0, lanes(-weight), lanes(_F0)))
+def _add_sign(sums, difference, weight):
+    return select(is_nonzero(difference), sums + copysign(lanes(weight), difference), sums)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _add_size(sums, difference, weight):
+    return select(is_nonzero(difference), multiply_add(difference, copysign(lanes(weight), difference), sums), sums)
 
 
 @njit(cache=True)
@@ -847,9 +959,10 @@ def adam(parameters, gradient, first, second, eye, harmonics, position_rate, col
                           second[row, start:stop], beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
             if harmonics and direct == 6:
                 values = np.empty((9, BLOCK), np.float32)
-                _harmonics_of_block(
-                    parameters[0, start:stop], parameters[1, start:stop], parameters[2, start:stop], eye, values
-                )
+                for i in range(0, stop - start, LANES):
+                    basis = _basis(parameters, start + i, eye)
+                    for k in range(9):
+                        store(values, k * BLOCK + i, basis[k])
                 for k in range(9):
                     for c in range(3):
                         row = 6 + 3 * k + c

@@ -24,6 +24,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 16
 CELL = 4  # pixels to a side
+GROUP = 8  # values that `add_totals` and `copy_group` take together
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
@@ -130,23 +131,6 @@ def load(typing_context, array, index):
 
 
 @intrinsic
-def prefetch(typing_context, array, index):
-    """Begin to bring the numbers at an index of a contiguous float32 array, flattened, into the first cache."""
-    _require_contiguous(array)
-
-    def generate(context, builder, signature, values):
-        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        function_type = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
-        address = builder.bitcast(_address(context, builder, signature.args[0], *values), pointer)
-        # For reading, to be kept, data.
-        builder.call(function, [address, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64), generate
-
-
-@intrinsic
 def store(typing_context, array, index, value):
     """Write sixteen neighbours of a contiguous float32 array, from any index of it flattened."""
     _require_contiguous(array)
@@ -182,18 +166,81 @@ def load_cell(typing_context, array, index, line):
 
 
 @intrinsic
-def store_cell(typing_context, array, index, line, value):
-    """Write a cell of an image in a contiguous float32 array, as `load_cell` reads it."""
+def store_cells(typing_context, array, index, line, cells, first, distance):
+    """Write four cells that lie side by side in an image, as `load_cell` reads one.
+
+    cells: a contiguous float32 array that holds the first of them from `first` on, the next `distance` numbers further.
+    """
     _require_contiguous(array)
+    _require_contiguous(cells)
 
     def generate(context, builder, signature, values):
-        *place, value = values
-        for row, address in enumerate(_rows_of_cell(context, builder, signature.args[0], *place)):
-            pixels = _shuffle(builder, value, value, range(row * CELL, (row + 1) * CELL))
-            builder.store(pixels, address, align=_ALIGNMENT)
+        array, index, line, cells, first, distance = values
+        four = []
+        for _ in range(CELL):
+            address = _address(context, builder, signature.args[3], cells, first)
+            four.append(builder.load(address, align=_ALIGNMENT))
+            first = builder.add(first, distance)
+        for row in range(CELL):
+            part = list(range(row * CELL, (row + 1) * CELL))
+            both = part + [LANES + lane for lane in part]
+            halves = [_shuffle(builder, *four[n : n + 2], both) for n in (0, 2)]
+            pixels = _shuffle(builder, *halves, range(LANES))
+            builder.store(pixels, _address(context, builder, signature.args[0], array, index), align=_ALIGNMENT)
+            index = builder.add(index, line)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, types.int64, lanes_type), generate
+    whole = types.int64
+    return types.void(array, whole, whole, cells, whole, whole), generate
+
+
+@intrinsic
+def copy_group(typing_context, source, index, target, to):
+    """Copy `GROUP` numbers from an index of a contiguous float32 array to one of another."""
+    _require_contiguous(source)
+    _require_contiguous(target)
+
+    def generate(context, builder, signature, values):
+        pointer = ir.VectorType(ir.FloatType(), GROUP).as_pointer()
+        source, target = (
+            builder.bitcast(_address(context, builder, signature.args[n], *values[n : n + 2]), pointer) for n in (0, 2)
+        )
+        builder.store(builder.load(source, align=_ALIGNMENT), target, align=_ALIGNMENT)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64), generate
+
+
+@intrinsic
+def transpose(typing_context, source, index, line, target, to, length):
+    """Write `GROUP` rows of sixteen numbers as sixteen rows of `GROUP`, between contiguous float32 arrays.
+
+    index, line: where the first row begins, and how far the rows lie apart; to, length: the same of those written.
+    """
+    _require_contiguous(source)
+    _require_contiguous(target)
+
+    def generate(context, builder, signature, values):
+        source, index, line, target, to, length = values
+        rows = []
+        for _ in range(GROUP):
+            rows.append(builder.load(_address(context, builder, signature.args[0], source, index), align=_ALIGNMENT))
+            index = builder.add(index, line)
+        # Shuffling each with the row half of all rows further on, as often as halves can be taken, is a transposition.
+        low = [lane // 2 + LANES * (lane % 2) for lane in range(LANES)]
+        high = [LANES // 2 + lane for lane in low]
+        for _ in range(GROUP.bit_length() - 1):
+            pairs = list(zip(rows[: GROUP // 2], rows[GROUP // 2 :], strict=True))
+            rows = [_shuffle(builder, *pair, lanes) for pair in pairs for lanes in (low, high)]
+        for row in rows:
+            for group in _halves(builder, row):
+                address = _address(context, builder, signature.args[3], target, to)
+                builder.store(group, builder.bitcast(address, group.type.as_pointer()), align=_ALIGNMENT)
+                to = builder.add(to, length)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(source, whole, whole, target, whole, whole), generate
 
 
 @intrinsic
@@ -236,6 +283,39 @@ def select(typing_context, mask, here, elsewhere):
 
 
 @intrinsic
+def is_nonzero(typing_context, value):
+    """Where it is neither 0 nor NaN."""
+
+    def generate(context, builder, signature, values):
+        return builder.fcmp_ordered("!=", values[0], ir.Constant(_FLOATS, None))
+
+    return mask_type(lanes_type), generate
+
+
+@intrinsic
+def all_zero(typing_context, value):
+    """Whether all lanes are 0, none of them NaN."""
+
+    def generate(context, builder, signature, values):
+        other = builder.fcmp_unordered("!=", values[0], ir.Constant(_FLOATS, None))
+        return cgutils.is_null(builder, builder.bitcast(other, ir.IntType(LANES)))
+
+    return types.boolean(lanes_type), generate
+
+
+@intrinsic
+def copysign(typing_context, size, sign):
+    """`size` with the sign of `sign`, lane by lane."""
+
+    def generate(context, builder, signature, values):
+        function_type = ir.FunctionType(_FLOATS, [_FLOATS, _FLOATS])
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.copysign.v{LANES}f32")
+        return builder.call(function, values)
+
+    return lanes_type(lanes_type, lanes_type), generate
+
+
+@intrinsic
 def any_of(typing_context, mask):
     """Whether the mask holds in any lane."""
 
@@ -253,6 +333,28 @@ def bits(typing_context, mask):
         return builder.zext(builder.bitcast(values[0], ir.IntType(LANES)), ir.IntType(64))
 
     return types.uint64(mask_type), generate
+
+
+@intrinsic
+def multiply_add(typing_context, a, b, c):
+    """a b + c, rounded once."""
+
+    def generate(context, builder, signature, values):
+        function_type = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.fma.v{LANES}f32")
+        return builder.call(function, [_repeat(builder, value) for value in values])
+
+    return lanes_type(a, b, c), generate
+
+
+@intrinsic
+def count_bits(typing_context, number):
+    """How many bits of a number are 1."""
+
+    def generate(context, builder, signature, values):
+        return builder.ctpop(*values)
+
+    return types.uint64(types.uint64), generate
 
 
 @intrinsic
@@ -284,14 +386,13 @@ _FOLDS = [
     ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
     ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]),
 ]
-SUMS = 8
 
 
 @intrinsic
 def add_totals(typing_context, array, index, values):
     """Add the sum of all lanes of each of a tuple of Lanes to the float32 from `index` on, 0 to the rest of a group.
 
-    Groups of `SUMS` are summed together, in a third of the instructions that as many times `total` takes.
+    Groups of `GROUP` are summed together, in a third of the instructions that as many times `total` takes.
     """
     _require_contiguous(array)
     count = len(values)
@@ -300,8 +401,8 @@ def add_totals(typing_context, array, index, values):
         array, index, packed = arguments
         vectors = [_add_halves(builder, builder.extract_value(packed, n)) for n in range(count)]
         zero = ir.Constant(vectors[0].type, None)
-        for start in range(0, count, SUMS):
-            group = (vectors[start : start + SUMS] + [zero] * SUMS)[:SUMS]
+        for start in range(0, count, GROUP):
+            group = (vectors[start : start + GROUP] + [zero] * GROUP)[:GROUP]
             for first, second in _FOLDS:
                 group = [
                     builder.fadd(_shuffle(builder, a, b, first), _shuffle(builder, a, b, second))
@@ -317,20 +418,6 @@ def add_totals(typing_context, array, index, values):
 
 
 @intrinsic
-def greatest(typing_context, value):
-    """The greatest of all lanes, none of which is NaN."""
-
-    def generate(context, builder, signature, values):
-        (value,) = values
-        while value.type.count > 1:
-            low, high = _halves(builder, value)
-            value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
-        return builder.extract_element(value, ir.IntType(32)(0))
-
-    return types.float32(lanes_type), generate
-
-
-@intrinsic
 def nothing(typing_context, like):
     """A tuple of Lanes of zeros, to set and add to: as many as the tuple `like` has items."""
     if not isinstance(like, types.BaseTuple):
@@ -343,8 +430,8 @@ def nothing(typing_context, like):
     return types.UniTuple(lanes_type, count)(like), generate
 
 
-def _rounded(name):
-    """An intrinsic that rounds each lane to a whole number."""
+def _function(name):
+    """An intrinsic for a function of each lane that LLVM has."""
 
     def typed(typing_context, value):
         def generate(context, builder, signature, values):
@@ -358,7 +445,7 @@ def _rounded(name):
     return intrinsic(typed)
 
 
-floor, ceil = _rounded("floor"), _rounded("ceil")
+floor, ceil, sqrt = _function("floor"), _function("ceil"), _function("sqrt")
 
 
 def _extreme(comparison, name):

@@ -18,7 +18,9 @@ TILE = tl.constexpr(8)
 # How many pairs are composited between two looks at whether the tile's pixels are all full.
 BATCH = tl.constexpr(32)
 OPAQUE = tl.constexpr(float(cpu_kernels.OPAQUE))
-SMALLEST_Q = tl.constexpr(float(cpu_kernels.SMALLEST_Q))
+# A smaller q counts as this, both ways: the transmittance stays a normal float32, OPAQUE * SMALLEST_Q = 1e-32, so that
+# backward can divide by the q that forward multiplied by.
+SMALLEST_Q = tl.constexpr(1e-20)
 
 CHANNELS = 3  # of one program; a grid's second axis covers more
 SLOT = CHANNELS + 2  # du, dv and the channels

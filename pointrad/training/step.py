@@ -154,10 +154,10 @@ class FusedStep:
     def _photometric(
         self, config: PhotometricLossConfig, image: np.ndarray, transmittance: np.ndarray, target: Tensor
     ) -> tuple[float, float, np.ndarray, np.ndarray]:
-        error, gradient, behind = self._scratch(config, image.shape, target.shape)
+        gradient, behind = self._scratch(image.shape, target.shape)
         loss, mse = kernels.photometric(
-            image, transmittance, self._background, target.numpy(), self.unknown_share, config.gradient_weight,
-            self._shifts, error, gradient, behind,
+            image, transmittance, self._background, target.contiguous().numpy(), self.unknown_share,
+            config.gradient_weight, self._shifts, gradient, behind,
         )  # fmt: skip
         return loss, mse, gradient, behind
 
@@ -174,14 +174,10 @@ class FusedStep:
         mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
         return float(loss.detach()), mse, gradient, np.einsum("chw,c->hw", gradient, self._background)
 
-    def _scratch(
-        self, config: PhotometricLossConfig, padded: tuple[int, ...], size: torch.Size
-    ) -> tuple[np.ndarray, ...]:
-        """`error_scratch`, gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
+    def _scratch(self, padded: tuple[int, ...], size: torch.Size) -> tuple[np.ndarray, ...]:
+        """Gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
         if self._size_of_scratch != size:
-            _, height, width = size
-            error = kernels.error_scratch(height, width, config.shifts)
-            self._image_buffers = (error, np.zeros(padded, np.float32), np.zeros(padded[1:], np.float32))
+            self._image_buffers = (np.zeros(padded, np.float32), np.zeros(padded[1:], np.float32))
             self._size_of_scratch = size
         return self._image_buffers
 

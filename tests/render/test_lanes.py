@@ -9,29 +9,40 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 
 from pointrad.render.lanes import (
     CELL,
+    GROUP,
     LANES,
-    SUMS,
     across,
     add_totals,
+    all_zero,
+    any_of,
     bits,
+    copy_group,
+    copysign,
+    count_bits,
     down,
-    greatest,
+    is_nonzero,
     lanes,
     load,
     load_cell,
+    multiply_add,
     nothing,
+    select,
     store,
-    store_cell,
+    store_cells,
     total,
+    transpose,
 )
 from pointrad.scene.types import Float32Array
 
-WIDTH = 12  # of an image, pixels
+WIDTH = 20  # of an image, pixels
 
 
 @njit
-def _copy_cell(source: Float32Array, at: int, target: Float32Array, to: int) -> None:
-    store_cell(target, to, WIDTH, load_cell(source, at, WIDTH))
+def _copy_four_cells(source: Float32Array, at: int, target: Float32Array, to: int) -> None:
+    cells = np.empty(CELL * LANES, np.float32)
+    for n in range(CELL):
+        store(cells, n * LANES, load_cell(source, at + n * CELL, WIDTH))
+    store_cells(target, to, WIDTH, cells, 0, LANES)
 
 
 @njit
@@ -48,17 +59,44 @@ def _sums(vectors: Float32Array, like: tuple[int, ...], out: Float32Array) -> No
 
 
 @njit
-def _scalars(values: Float32Array, limit: np.float32) -> tuple[float, float, int]:
+def _scalars(values: Float32Array, limit: np.float32) -> tuple[float, int, bool, bool]:
     here = load(values, 0)
-    return total(here), greatest(here), bits(here < lanes(limit))
+    return total(here), bits(here < lanes(limit)), any_of(here < lanes(limit)), all_zero(here)
 
 
-def test_a_cell_is_a_square_of_an_image() -> None:
+@njit
+def _signed(values: Float32Array, out: Float32Array) -> None:
+    here = load(values, 0)
+    store(out, 0, select(is_nonzero(here), copysign(lanes(np.float32(2)), here), lanes(np.float32(0))))
+
+
+@njit
+def _multiply_add(a: Float32Array, b: Float32Array, c: Float32Array, out: Float32Array) -> None:
+    store(out, 0, multiply_add(load(a, 0), load(b, 0), load(c, 0)))
+
+
+@njit
+def _transpose(source: Float32Array, target: Float32Array) -> None:
+    for at in range(0, source.shape[0], GROUP):
+        transpose(source, at * LANES, LANES, target, at, source.shape[0])
+
+
+@njit
+def _copy_group(source: Float32Array, target: Float32Array) -> None:
+    copy_group(source, 1, target, 2)
+
+
+@njit
+def _count_bits(number: np.uint64) -> int:
+    return count_bits(number)
+
+
+def test_cells_are_squares_of_an_image_side_by_side() -> None:
     image = np.arange(8 * WIDTH, dtype=np.float32).reshape(8, WIDTH)
     copied = np.zeros_like(image)
-    _copy_cell(image, 2 * WIDTH + 3, copied, WIDTH + 5)
+    _copy_four_cells(image, 2 * WIDTH + 3, copied, WIDTH + 1)
     expected = np.zeros_like(image)
-    expected[1 : 1 + CELL, 5 : 5 + CELL] = image[2 : 2 + CELL, 3 : 3 + CELL]
+    expected[1 : 1 + CELL, 1 : 1 + LANES] = image[2 : 2 + CELL, 3 : 3 + LANES]
     np.testing.assert_array_equal(copied, expected)
 
 
@@ -72,14 +110,57 @@ def test_lanes_of_a_cell_go_row_by_row() -> None:
 def test_totals_are_added_in_the_order_of_their_vectors(count: int) -> None:
     # Whole numbers: their sums are exact in any order.
     vectors = np.random.default_rng(0).integers(-99, 99, (count, LANES)).astype(np.float32)
-    groups = -(-count // SUMS) * SUMS
+    groups = -(-count // GROUP) * GROUP
     out = np.arange(groups, dtype=np.float32)
     _sums(vectors, tuple(range(count)), out)
     np.testing.assert_array_equal(out, np.arange(groups) + np.pad(vectors.sum(1), (0, groups - count)))
 
 
-def test_sum_greatest_and_bits_of_lanes() -> None:
+def test_sum_and_bits_of_lanes() -> None:
     values = np.random.default_rng(1).permutation(LANES).astype(np.float32)
-    found, most, mask = _scalars(values, np.float32(5))
-    assert (found, most) == (values.sum(), LANES - 1)
-    assert mask == sum(1 << lane for lane in range(LANES) if values[lane] < 5)
+    assert _scalars(values, np.float32(5)) == (
+        values.sum(),
+        sum(1 << n for n in range(LANES) if values[n] < 5),
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, 1e-45])
+def test_lanes_are_all_zero_only_where_each_is(value: float) -> None:
+    values = np.zeros(LANES, np.float32)
+    values[-1] = value
+    assert _scalars(values, np.float32(0))[1:] == (0, False, value == 0)
+
+
+def test_what_is_neither_zero_nor_nan_has_a_sign() -> None:
+    values = np.resize(np.array([3, -0.5, 0, -0.0, np.nan, np.inf, -np.inf, 1e-45], np.float32), LANES)
+    out = np.empty(LANES, np.float32)
+    _signed(values, out)
+    np.testing.assert_array_equal(out, np.resize(np.array([2, -2, 0, 0, 0, 2, -2, 2], np.float32), LANES))
+
+
+def test_multiply_add_rounds_once() -> None:
+    a, b, c = np.random.default_rng(2).normal(size=(3, LANES)).astype(np.float32)
+    out = np.empty(LANES, np.float32)
+    _multiply_add(a, b, c, out)
+    np.testing.assert_array_equal(out, (a.astype(np.float64) * b + c).astype(np.float32))
+
+
+@pytest.mark.parametrize("rows", [GROUP, 5 * GROUP])
+def test_transposed_columns_are_rows(rows: int) -> None:
+    source = np.arange(rows * LANES, dtype=np.float32).reshape(rows, LANES)
+    target = np.zeros((LANES, rows), np.float32)
+    _transpose(source, target)
+    np.testing.assert_array_equal(target, source.T)
+
+
+def test_a_group_is_copied_and_no_more() -> None:
+    source, target = np.arange(1, 20, dtype=np.float32), np.zeros(20, np.float32)
+    _copy_group(source, target)
+    np.testing.assert_array_equal(target, np.concatenate([[0, 0], source[1 : 1 + GROUP], np.zeros(18 - GROUP)]))
+
+
+@pytest.mark.parametrize("number", [0, 1, 0b1011, 2**64 - 1])
+def test_bits_of_a_word_are_counted(number: int) -> None:
+    assert _count_bits(np.uint64(number)) == number.bit_count()

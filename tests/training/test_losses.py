@@ -107,11 +107,10 @@ def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
     expected = image_loss(config, colours, target.permute(1, 2, 0), Unknown(torch.tensor(background), SHARE))
     expected_gradients = torch.autograd.grad(expected, (image, transmittance))
 
-    error = kernels.error_scratch(height, width, shifts)
     gradients = np.zeros((3, *padded), np.float32), np.zeros(padded, np.float32)
     loss, mse = kernels.photometric(
         image.detach().numpy(), transmittance.detach().numpy(), np.array(background, np.float32), target.numpy(),
-        SHARE, config.gradient_weight, np.array(shifts, np.int64), error, *gradients,
+        SHARE, config.gradient_weight, np.array(shifts, np.int64), *gradients,
     )  # fmt: skip
 
     assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
