@@ -36,14 +36,12 @@ class Work:
         """Bytes that each phase must move."""
         n, v, p, a = self.points, self.visible, self.pairs, self.pixels
         floats = {
-            "project": 3 * n + 3 * n,  # positions; u, v, depth
-            "sort": n + v,  # depth; order
-            "bin": 3 * v + n + 2 * p,  # order, u, v; rank of each point, rank and slot of each pair
-            "pack": (ROWS + 2) * v + SPLAT * v,  # parameters, u, v; splats
-            "forward": p + SPLAT * v + (CHANNELS + 2) * a,  # pairs, splats; image, transmittance, last
-            "loss": (2 * CHANNELS + 1) * a + (CHANNELS + 1) * a,  # image, target, transmittance; gradient, behind
-            "backward": 2 * p + SPLAT * v + (CHANNELS + 3) * a + SPLAT * p,  # pairs, splats, planes; slots
-            "gather": SPLAT * p + 3 * v + n + (3 + CHANNELS) * n,  # slots, positions, ranks; gradient
+            "count": 3 * n,  # positions
+            "bin": ROWS * v + (SPLAT + 1) * p + n + p,  # parameters; splats and depth of each pair, slots
+            "forward": (SPLAT + 1) * p + CHANNELS * a,  # splats and depth; image
+            "loss": 2 * CHANNELS * a + CHANNELS * a,  # image, target; gradient
+            "backward": SPLAT * p + CHANNELS * a + SPLAT * p,  # splats, gradient; slots
+            "gather": SPLAT * p + p + n + 3 * v + (3 + CHANNELS) * n,  # slots, their places, positions; gradient
             "adam": (3 + CHANNELS) * n + 2 * ADAM_ARRAYS * ROWS * n,
         }
         return {phase: FLOAT * count for phase, count in floats.items()}
@@ -52,13 +50,11 @@ class Work:
         """Additions, multiplications, divisions and roots that each phase must do; each counts as one."""
         n, v, a, h, c = self.points, self.visible, self.pixels, self.hits, CHANNELS
         return {
-            "project": 22 * n,
-            "sort": 0,
-            "bin": 0,
-            "pack": (35 + 2 * 9 * c) * v,  # direction and basis, then the products
+            "count": 22 * n,  # where a point lies in the image
+            "bin": (35 + 2 * 9 * c) * v,  # direction and basis, then the products
             "forward": (9 + 2 * c) * h,  # d2: 5, q, 1 - q, times T, T times q; a product and a sum per channel
             "loss": (6 + 8 * self.shifts) * c * a,
-            "backward": (19 + 4 * c) * h,  # as forward, the division, g . c, b, dw, du, dv; each channel's sum
+            "backward": (19 + 4 * c) * h,  # as forward, g . c, b, dw, du, dv; each channel's sum
             "gather": 40 * v,
             "adam": 13 * ROWS * n,  # moments 7, update 6
         }

@@ -130,7 +130,7 @@ class _Raster:
         self.splatting.forward(self.parameters, camera, harmonics=True)
 
     def backward(self) -> None:
-        self.splatting.backward(self.parameters, *self.gradient)
+        self.splatting.backward(self.parameters, self.gradient)
 
     def forward_and_backward(self, camera: Camera) -> None:
         self.forward(camera)
@@ -226,4 +226,4 @@ class _Reference:
         )
         weights = 1 - squared_distance / workload.RADIUS**2
         self.image = alpha_composite(index.long().permute(0, 3, 1, 2), weights.permute(0, 3, 1, 2), self.features)[0]
-        self.image.backward(torch.from_numpy(workload.image_gradient(workload.SIZE)[0][:, : workload.SIZE]))
+        self.image.backward(torch.from_numpy(workload.image_gradient(workload.SIZE)[:, : workload.SIZE]))

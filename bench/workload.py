@@ -86,12 +86,10 @@ def splat(splatting: Splatting, count: int, camera: Camera) -> None:
     splatting.forward(cloud_parameters(count).numpy(), camera, harmonics=True)
 
 
-def image_gradient(size: int) -> tuple[Float32Array, Float32Array]:
-    """A seeded gradient of the loss with respect to the padded image [3, H', W'] and the background [H', W']."""
-    shape = (-(-size // TILE_HEIGHT) * TILE_HEIGHT, -(-size // TILE_WIDTH) * TILE_WIDTH)
-    random = np.random.default_rng(SEED)
-    gradient = random.normal(0, 1e-5, (3, *shape)).astype(np.float32)
-    return gradient, np.zeros(shape, np.float32)
+def image_gradient(size: int) -> Float32Array:
+    """A seeded gradient of the loss with respect to the padded image [3, H', W']."""
+    shape = (3, -(-size // TILE_HEIGHT) * TILE_HEIGHT, -(-size // TILE_WIDTH) * TILE_WIDTH)
+    return np.random.default_rng(SEED).normal(0, 1e-5, shape).astype(np.float32)
 
 
 def held_bytes(splatting: Splatting) -> int:
@@ -107,7 +105,7 @@ def count_visible(splatting: Splatting) -> int:
 def count_hits(splatting: Splatting) -> int:
     """How many (splat, pixel) hits the last forward pass composited."""
     b, nearest = splatting.buffers, splatting.settings.points_per_pixel
-    columns = b.transmittance.shape[1] // TILE_WIDTH
+    columns = b.composited.shape[2] // TILE_WIDTH
     return int(_count_hits(b.binned, b.tile_start, b.met, b.met_start, b.parts, columns, splatting.radius, nearest))
 
 

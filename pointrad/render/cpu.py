@@ -43,12 +43,13 @@ class Splatting:
     def __init__(self, settings: SplatSettings) -> None:
         self.settings = settings
         self._nearest = np.float32(settings.points_per_pixel)
+        self._background = np.asarray(settings.background, np.float32)
         self._size = 0, 0, 0, 0, 0, 0  # what `allocate` takes first
 
     def forward(
         self, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool = True
-    ) -> tuple[Float32Array, Float32Array]:
-        """Composite `parameters` [33, N]; returns the image [3, H', W'] without background and its transmittance.
+    ) -> Float32Array:
+        """Composite `parameters` [33, N] over the background; returns the image [3, H', W'], not clamped.
 
         Only after a differentiable one can `backward` follow.
         """
@@ -70,25 +71,25 @@ class Splatting:
         if self.pairs > len(self.buffers.binned):
             self._allocate(size, self.pairs + self.pairs // 4, differentiable)
             self._forward(parameters, harmonics)
-        return self._evaluate_harmonics(self.buffers.composited), self.buffers.transmittance
+        return self._evaluate_harmonics(self.buffers.composited)
 
-    def backward(self, parameters: Float32Array, gradient: Float32Array, behind: Float32Array) -> Float32Array:
+    def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
         """[3 + channels, N] gradient with respect to positions and composited channels.
 
-        gradient: [3, H', W'] of the loss with respect to the image `forward` returned; behind: [H', W'], its product
-        with the background.
+        gradient: [3, H', W'] of the loss with respect to the image `forward` returned.
         """
         spread = self._spread_over_harmonics(gradient)
         kernels.backward(
-            parameters, *self._projection, self.radius, self._nearest, self.channels, spread, behind, self.buffers
-        )
+            parameters, *self._projection, self.radius, self._nearest, self.channels, self._background, spread,
+            self.buffers,
+        )  # fmt: skip
         return self.buffers.gathered
 
     def _forward(self, parameters: Float32Array, harmonics: bool) -> tuple[int, int]:
         eye = self.camera.position.astype(np.float32)
         pairs, fullest = kernels.forward(
             parameters, *self._projection, eye, self.camera.width, self.camera.height, self.radius, self._nearest,
-            harmonics, self.channels, self.buffers,
+            harmonics, self.channels, self._background, self.buffers,
         )  # fmt: skip
         return pairs, fullest
 
@@ -113,15 +114,15 @@ class Splatting:
     def _pixel_basis(self) -> Tensor:
         """[9, H', W'] harmonics along the pixels' rays, 0 in the padding."""
         values = sh.basis(pixel_directions(self.camera, torch.device("cpu")))
-        padded = torch.zeros(sh.COUNT, *self.buffers.transmittance.shape)
+        padded = torch.zeros(sh.COUNT, *self.buffers.composited.shape[1:])
         padded[:, : self.camera.height, : self.camera.width] = values
         return padded
 
 
-def _shown(splatting: Splatting, image: Float32Array, transmittance: Float32Array) -> Tensor:
-    """[H, W, 3], what `forward` returned over the background and clamped."""
+def _shown(splatting: Splatting, image: Float32Array) -> Tensor:
+    """[H, W, 3], what `forward` returned, clamped."""
     shown = np.empty((3, splatting.camera.height, splatting.camera.width), np.float32)
-    kernels.show(image, transmittance, np.asarray(splatting.settings.background, np.float32), shown)
+    kernels.show(image, shown)
     return torch.from_numpy(shown).permute(1, 2, 0)
 
 
@@ -129,17 +130,14 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, splatting: Splatting, camera: Camera, harmonics: bool) -> Tensor:
         values = parameters.detach().contiguous().numpy()
-        image, transmittance = splatting.forward(values, camera, harmonics)
+        image = splatting.forward(values, camera, harmonics)
         ctx.splatting, ctx.values, ctx.image, ctx.harmonics = splatting, values, image, harmonics
-        return _shown(splatting, image, transmittance)
+        return _shown(splatting, image)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         splatting, values = ctx.splatting, ctx.values
-        background = np.asarray(splatting.settings.background, np.float32)
-        colours = ctx.image + splatting.buffers.transmittance * background[:, None, None]
-        gradient = pad_gradient(gradients[0], colours)
-        gathered = splatting.backward(values, gradient, np.einsum("chw,c->hw", gradient, background))
+        gathered = splatting.backward(values, pad_gradient(gradients[0], ctx.image))
         full = torch.zeros(ROWS, values.shape[1])
         full[: len(gathered)] = torch.from_numpy(gathered)
         if ctx.harmonics and len(gathered) == 6:
@@ -151,7 +149,7 @@ class _Splat(torch.autograd.Function):
 def _render(splatting: Splatting, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
     """The image [H, W, 3] alone."""
     values = parameters.detach().contiguous().numpy()
-    return _shown(splatting, *splatting.forward(values, camera, harmonics, differentiable=False))
+    return _shown(splatting, splatting.forward(values, camera, harmonics, differentiable=False))
 
 
 def pad_gradient(gradient: Tensor, colours: Float32Array) -> Float32Array:

@@ -470,12 +470,11 @@ def _composite_cell(state, cell, keys, binned, reach, radius, left, top, channel
             splat = binned[place]
             dx, dy = x - splat[0], y - splat[1]
             d2 = dx * dx + dy * dy
-            behind = t * (d2 * inverse)
             hit = _hits(d2, square, open_hits)
-            behind = select(hit, behind, t)
+            passes = select(hit, t * (d2 * inverse), t)
             for c in range(count):
-                colours = tuple_setitem(colours, c, multiply_add(t - behind, splat[3 + c], colours[c]))
-            t = behind
+                colours = tuple_setitem(colours, c, multiply_add(t - passes, splat[3 + c], colours[c]))
+            t = passes
             open_hits = select(hit, open_hits - _F1, open_hits)
             met[end] = np.uint32(place)
             end += np.uint64(any_of(hit))
@@ -519,13 +518,13 @@ def _composite(state, keys, binned, radius, left, top, channels, met, met_start)
 
 
 @njit(**_PARALLEL)
-def composite(binned, tile_start, tiles, shares, radius, nearest, channels, met, met_start, parts, image,
-              transmittance):  # fmt: skip
+def composite(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start, parts,
+              image):  # fmt: skip
     """Composite all tiles (spec, section 5).
 
-    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. image: [channels, H', W'] out,
-    without background; transmittance: [H', W'] out. H', W': the image size rounded up to whole tiles. Kept from call to
-    call, since tiles without splats are not written again.
+    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, to which
+    the other channels do not add. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles;
+    kept from call to call, since tiles without splats are not written again.
 
     met: [P, `most_cells`] uint32 out, for each tile the places (among its pairs) of the splats that its first cell took
     front to back, then its next cell, and so on; with more than PAIRS_AT_ONCE splats, all cells' of the first so many,
@@ -533,7 +532,7 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, met,
     in the tile's `met`. These two are empty where nothing will be differentiated. parts: [T] int64 out, how many were
     needed; -1 before the first call.
     """
-    line, plane = transmittance.shape[1], transmittance.size
+    line, plane = image.shape[2], image[0].size
     columns = line // TILE_WIDTH
     count = len(channels)
     size = (count + 2) * LANES
@@ -555,12 +554,14 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, met,
             parts[tile] = _composite(state, keys, binned[pairs], radius, np.float32(left) + _HALF,
                                      np.float32(top) + _HALF, channels, met[pairs].reshape(-1),
                                      met_start[_parts(tile_start, tile)])  # fmt: skip
+            for at in range(0, state.size, size):
+                t = load(state, at + count * LANES)
+                for c in range(3):
+                    store(state, at + c * LANES, multiply_add(t, background[c], load(state, at + c * LANES)))
             for cell in range(0, CELLS, CELL):
                 to = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
-                at = cell * size
                 for c in range(count):
-                    store_cells(image, c * plane + to, line, state, at + c * LANES, size)
-                store_cells(transmittance, to, line, state, at + count * LANES, size)
+                    store_cells(image, c * plane + to, line, state, cell * size + c * LANES, size)
 
 
 def most_cells(radius: float) -> int:
@@ -628,17 +629,17 @@ def _differentiate_cell(g, b, nearest, x, y, cell, binned, met, starts, radius, 
 
 
 @njit(**_PARALLEL)
-def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, met, met_start, parts, gradient, behind,
-                  slots):  # fmt: skip
+def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start, parts,
+                  gradient, slots):  # fmt: skip
     """Gradients of every pair: slots [P, S] out, with respect to u and v, times radius^2 / 2, and the channels.
 
-    gradient: [channels, H', W'] of the loss with respect to `image`. behind: [H', W'], the gradient's product
-    with what lies behind the last splat (the background). binned, met, met_start, parts: as forward left them.
+    gradient: [channels, H', W'] of the loss with respect to `image`. binned, met, met_start, parts: as forward left
+    them.
 
     With A the colour behind a splat of weight w and colour c, dC/dw = T (c - A). The transmittance T is found once
     more, front to back; then only b = g . A, the product with the pixel's gradient g, is carried back to front.
     """
-    line, plane = behind.shape[1], behind.size
+    line, plane = gradient.shape[2], gradient[0].size
     columns = line // TILE_WIDTH
     for thread in prange(shares.size - 1):
         for tile in tiles[shares[thread] : shares[thread + 1]]:
@@ -657,8 +658,12 @@ def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, 
                 g = nothing(channels)
                 for c in range(len(channels)):
                     g = tuple_setitem(g, c, load_cell(gradient, c * plane + at, line))
-                _differentiate_cell(g, load_cell(behind, at, line), nearest, x, y, cell, tile_binned, tile_met, starts,
-                                    radius, channels, kept, tile_slots)  # fmt: skip
+                b = lanes(_F0)
+                for c in range(3):
+                    b = multiply_add(g[c], background[c], b)
+                _differentiate_cell(
+                    g, b, nearest, x, y, cell, tile_binned, tile_met, starts, radius, channels, kept, tile_slots
+                )
 
 
 @njit(**_PARALLEL)
@@ -709,8 +714,7 @@ class Buffers(NamedTuple):
     met: NDArray[np.uint32]  # [P, `most_cells`], of which a few are touched
     met_start: NDArray[np.uint64]  # [P / PAIRS_AT_ONCE + T, CELLS + 1]
     parts: NDArray[np.int64]  # [T]
-    composited: Float32Array  # [channels, H', W'], without background
-    transmittance: Float32Array  # [H', W']
+    composited: Float32Array  # [channels, H', W']
     slots: Float32Array  # [P, S]
     gathered: Float32Array  # [3 + channels, N]
 
@@ -738,7 +742,6 @@ def allocate(
         met_start=np.empty((back * (pairs // PAIRS_AT_ONCE + tiles), CELLS + 1), np.uint64),
         parts=np.full(tiles, -1, i64),
         composited=np.empty((channels, *padded), f32),
-        transmittance=np.empty(padded, f32),
         slots=np.empty((back * pairs, values), f32),
         gathered=np.empty((3 + channels, back * points), f32),
     )
@@ -748,7 +751,8 @@ def allocate(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, b):
+def forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, background,
+            b):  # fmt: skip
     """Splat `parameters` [33, N] into `b`; returns how many pairs there are, and how many the fullest tile has.
 
     Where `b` lacks room for so many pairs, or for so many in a tile, no image is made.
@@ -760,39 +764,38 @@ def forward(parameters, world_to_image, focal, eye, width, height, radius, neare
         return pairs, fullest
     bin_splats(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, b.places, b.starts,
                b.binned, b.slot_start, b.slot_pair)  # fmt: skip
-    composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, b.met, b.met_start,
-              b.parts, b.composited, b.transmittance)  # fmt: skip
+    composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
+              b.parts, b.composited)  # fmt: skip
     return pairs, fullest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def backward(parameters, world_to_image, focal, radius, nearest, channels, gradient, behind, b):
-    """What `forward` left in `b`, differentiated into b.gathered; gradient, behind: as `differentiate` takes them."""
-    differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, b.met, b.met_start, b.parts,
-                  gradient, behind, b.slots)  # fmt: skip
+def backward(parameters, world_to_image, focal, radius, nearest, channels, background, gradient, b):
+    """What `forward` left in `b`, differentiated into b.gathered; gradient: as `differentiate` takes it."""
+    differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
+                  b.parts, gradient, b.slots)  # fmt: skip
     gather(parameters, world_to_image, focal, radius, channels, b.slot_start, b.slot_pair, b.slots, b.gathered)
 
 
 @njit(**_PARALLEL)
-def show(image, transmittance, background, shown):
-    """shown [3, H, W] out: an image [3, H', W'] and its transmittance [H', W'] over the background, clamped."""
+def show(image, shown):
+    """shown [3, H, W] out: an image [3, H', W'], clamped."""
     channels, height, width = shown.shape
     for y in prange(height):
         for c in range(channels):
             for x in range(width):
-                colour = image[c, y, x] + transmittance[y, x] * background[c]
+                colour = image[c, y, x]
                 # Not the other way round, which would turn NaN into black and hide that training diverged.
                 colour = _F0 if colour < _F0 else colour
                 shown[c, y, x] = _F1 if colour > _F1 else colour
 
 
 @njit(**_PARALLEL)
-def photometric(image, transmittance, background, target, unknown_share, gradient_weight, shifts, gradient, behind):
+def photometric(image, background, target, unknown_share, gradient_weight, shifts, gradient):
     """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
 
-    image: [3, H', W'] and transmittance: [H', W'] as composited; target: [3, H, W], NaN where it is unknown,
-    which counts as `unknown_share` of the background. gradient: [3, H', W'] and behind: [H', W'] out, as the backward
-    kernel takes them; what lies beyond H and W is left alone.
+    image: [3, H', W'] as composited; target: [3, H, W], NaN where it is unknown, which counts as `unknown_share` of the
+    background. gradient: [3, H', W'] out; what lies beyond H and W, but for whole vectors, is left alone.
     """
     height, width = target.shape[1:]
     margin = 0
@@ -819,22 +822,21 @@ def photometric(image, transmittance, background, target, unknown_share, gradien
                 first[row], last[row] = width, 0
             else:
                 squares, first[row], last[row] = _find_errors(
-                    image, transmittance, background, target, np.float32(unknown_share), y, margin, errors, moves
+                    image, background, target, np.float32(unknown_share), y, margin, errors, moves
                 )
                 if start <= y < stop:
                     sums[y, 0] = squares
             if start <= y - margin:
                 reach = first.min() - margin, last.max() + margin
                 sums[y - margin, 1] = _find_gradient(
-                    background, height, width, shifts, weights, y - margin, margin, reach, errors, moves, gradient,
-                    behind,
-                )  # fmt: skip
+                    height, width, shifts, weights, y - margin, margin, reach, errors, moves, gradient
+                )
     mse = _sum_in_order(sums[:, :1]) / (3 * height * width)
     return mse + _sum_in_order(sums[:, 1:]), mse
 
 
 @njit(cache=True, error_model="numpy")
-def _find_errors(image, transmittance, background, target, unknown_share, y, margin, errors, moves):
+def _find_errors(image, background, target, unknown_share, y, margin, errors, moves):
     """Errors of a row of the image; returns the sum of their squares, and between which pixels not all are 0."""
     height, width = target.shape[1:]
     rows, line = errors.shape[1:]
@@ -844,7 +846,6 @@ def _find_errors(image, transmittance, background, target, unknown_share, y, mar
     for c in range(3):
         for x in range(0, width, LANES):
             colour = load(image, c * image[0].size + y * image.shape[2] + x)
-            colour = colour + load(transmittance, y * image.shape[2] + x) * background[c]
             if x + LANES <= width:
                 wanted = load(target, (c * height + y) * width + x)
             else:
@@ -867,18 +868,16 @@ def _find_errors(image, transmittance, background, target, unknown_share, y, mar
 
 
 @njit(cache=True, error_model="numpy")
-def _find_gradient(background, height, width, shifts, weights, y, margin, reach, errors, moves, gradient, behind):
+def _find_gradient(height, width, shifts, weights, y, margin, reach, errors, moves, gradient):
     """The gradient of a row of the image, 0 beyond `reach`; returns its part of the gradient loss."""
     rows, line = errors.shape[1:]
     differences = lanes(_F0)
-    to = y * behind.shape[1]
+    plane = gradient[0].size
     for x in range(0, width, LANES):
         if x + LANES <= reach[0] or reach[1] <= x:
             for c in range(3):
-                store(gradient, c * behind.size + to + x, lanes(_F0))
-            store(behind, to + x, lanes(_F0))
+                store(gradient, c * plane + y * gradient.shape[2] + x, lanes(_F0))
             continue
-        product = lanes(_F0)
         for c in range(3):
             at = c * rows * line + margin + x
             here = load(errors, at + y % rows * line)
@@ -894,9 +893,7 @@ def _find_gradient(background, height, width, shifts, weights, y, margin, reach,
                 differences = _add_size(_add_size(differences, left, across), up, down)
             counts = load(moves, at + y % rows * line)
             g = select(counts > _F0, g * counts, lanes(_F0))
-            store(gradient, c * behind.size + to + x, g)
-            product = product + g * background[c]
-        store(behind, to + x, product)
+            store(gradient, c * plane + y * gradient.shape[2] + x, g)
     return total(differences)
 
 

@@ -135,51 +135,43 @@ class FusedStep:
         self._photometric_loss = stage.loss if isinstance(stage.loss, PhotometricLossConfig) else None
         self._shifts = np.asarray(self._photometric_loss.shifts if self._photometric_loss else (), np.int64)
         self._ridge = ridge(stage.loss)
-        self._image_buffers: tuple[np.ndarray, ...] = ()
-        self._size_of_scratch = torch.Size()
+        self._gradient = np.empty(0, np.float32)
+        self._size_of_gradient = torch.Size()
 
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
         parameters = self._parameters
-        image, transmittance = self._splatting.forward(parameters, camera, self.stage.harmonics)
+        image = self._splatting.forward(parameters, camera, self.stage.harmonics)
         if self._photometric_loss:
-            loss, mse, gradient, behind = self._photometric(self._photometric_loss, image, transmittance, target)
+            loss, mse, gradient = self._photometric(self._photometric_loss, image, target)
         else:
-            loss, mse, gradient, behind = self._any_loss(image, transmittance, target)
-        gathered = self._splatting.backward(parameters, gradient, behind)
+            loss, mse, gradient = self._any_loss(image, target)
+        gathered = self._splatting.backward(parameters, gradient)
         if self._ridge:
             loss += self._ridge * float(self.cloud.positions.square().mean())
         self._adam(parameters, gathered, camera, decay, 2 * self._ridge / max(parameters[POSITION].size, 1))
         return torch.from_numpy(np.array([loss, mse]))
 
     def _photometric(
-        self, config: PhotometricLossConfig, image: np.ndarray, transmittance: np.ndarray, target: Tensor
-    ) -> tuple[float, float, np.ndarray, np.ndarray]:
-        gradient, behind = self._scratch(image.shape, target.shape)
+        self, config: PhotometricLossConfig, image: np.ndarray, target: Tensor
+    ) -> tuple[float, float, np.ndarray]:
+        if self._size_of_gradient != target.shape:
+            # The kernel never writes the padding's zeros.
+            self._size_of_gradient, self._gradient = target.shape, np.zeros(image.shape, np.float32)
         loss, mse = kernels.photometric(
-            image, transmittance, self._background, target.contiguous().numpy(), self.unknown_share,
-            config.gradient_weight, self._shifts, gradient, behind,
+            image, self._background, target.contiguous().numpy(), self.unknown_share, config.gradient_weight,
+            self._shifts, self._gradient,
         )  # fmt: skip
-        return loss, mse, gradient, behind
+        return loss, mse, self._gradient
 
-    def _any_loss(
-        self, image: np.ndarray, transmittance: np.ndarray, target: Tensor
-    ) -> tuple[float, float, np.ndarray, np.ndarray]:
+    def _any_loss(self, image: np.ndarray, target: Tensor) -> tuple[float, float, np.ndarray]:
         """A loss without a kernel of its own: torch differentiates it with respect to the image only."""
         _, height, width = target.shape
-        colours = image + transmittance * self._background[:, None, None]
-        pixels = torch.from_numpy(colours[:, :height, :width].clip(0, 1)).permute(1, 2, 0).requires_grad_()
+        pixels = torch.from_numpy(image[:, :height, :width].clip(0, 1)).permute(1, 2, 0).requires_grad_()
         wanted, unknown = target.permute(1, 2, 0), Unknown(torch.from_numpy(self._background), self.unknown_share)
         loss = image_loss(self.stage.loss, pixels, wanted, unknown)
-        gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], colours)
+        gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], image)
         mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
-        return float(loss.detach()), mse, gradient, np.einsum("chw,c->hw", gradient, self._background)
-
-    def _scratch(self, padded: tuple[int, ...], size: torch.Size) -> tuple[np.ndarray, ...]:
-        """Gradient [3, H', W'] and behind [H', W']; the kernels never write the padding's zeros."""
-        if self._size_of_scratch != size:
-            self._image_buffers = (np.zeros(padded, np.float32), np.zeros(padded[1:], np.float32))
-            self._size_of_scratch = size
-        return self._image_buffers
+        return float(loss.detach()), mse, gradient
 
     def _adam(self, parameters: np.ndarray, gathered: np.ndarray, camera: Camera, decay: float, ridge: float) -> None:
         self.steps += 1
