@@ -27,7 +27,7 @@ STEPS = 80
 # What `FusedStep` calls, and what it calls itself. Those that use others of them (the sort its passes) hold them
 # compiled, so no time counts twice.
 NAMES = [name for name, value in vars(kernels).items() if hasattr(value, "py_func") and not name.startswith("_")]
-PASSES = ("forward", "backward")
+PASSES = ("forward",)
 
 
 def profile(points: int) -> tuple[dict[str, list[float]], list[float]]:

@@ -73,16 +73,27 @@ class Splatting:
             self._forward(parameters, harmonics)
         return self._evaluate_harmonics(self.buffers.composited)
 
-    def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
-        """[3 + channels, N] gradient with respect to positions and composited channels.
+    def differentiate(self, gradient: Float32Array) -> None:
+        """Leave the gradient of every pair in the buffers, for `gather`.
 
         gradient: [3, H', W'] of the loss with respect to the image `forward` returned.
         """
-        spread = self._spread_over_harmonics(gradient)
-        kernels.backward(
-            parameters, *self._projection, self.radius, self._nearest, self.channels, self._background, spread,
-            self.buffers,
+        b, spread = self.buffers, self._spread_over_harmonics(gradient)
+        kernels.differentiate(
+            b.binned, b.tile_start, b.tiles, b.shares, self.radius, self._nearest, self.channels, self._background,
+            b.met, b.met_start, b.parts, spread, b.slots,
         )  # fmt: skip
+
+    def pairs_of_points(self) -> tuple[Any, ...]:
+        """What `kernels.gather` and `kernels.adam` take after the parameters: which pairs are a point's, how it moves
+        them, and their gradients, as `differentiate` left them."""
+        b = self.buffers
+        return *self._projection, self.radius, self.channels, b.slot_start, b.slot_pair, b.slots
+
+    def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
+        """[3 + channels, N] gradient with respect to positions and composited channels, given the image's gradient."""
+        self.differentiate(gradient)
+        kernels.gather(parameters, *self.pairs_of_points(), self.buffers.gathered)
         return self.buffers.gathered
 
     def _forward(self, parameters: Float32Array, harmonics: bool) -> tuple[int, int]:

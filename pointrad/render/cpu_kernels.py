@@ -669,31 +669,36 @@ def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, 
 @njit(**_PARALLEL)
 def gather(parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient):
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
-    m = world_to_image
-    scale = _F2 * focal / (radius * radius)
     count = parameters.shape[1]
     for block in prange((count + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        size = stop - start
-        sums = np.zeros((2 + len(channels), BLOCK), np.float32)
-        for i in range(size):
-            for slot in range(slot_start[start + i], slot_start[start + i + 1]):
-                values = slots[slot_pair[slot]]
-                for value in range(2 + len(channels)):
-                    sums[value, i] += values[value]
-        # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
-        moved = np.empty((3, BLOCK), np.float32)
-        for i in range(0, size, LANES):
-            x, y, z = _to_camera(parameters, start + i, m)
-            z = select(z > _F0, z, lanes(_F1))
-            dx, dy = load(sums, i) * scale / z, load(sums, BLOCK + i) * scale / z
-            dz = (dx * x + dy * y) * -_F1 / z
-            for row in range(3):
-                store(moved, row * BLOCK + i, m[0, row] * dx + m[1, row] * dy + m[2, row] * dz)
+        found = np.empty((3 + len(channels), BLOCK), np.float32)
+        _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, found)
+        for row in range(len(found)):
+            gradient[row, start:stop] = found[row, : stop - start]
+
+
+@njit(cache=True, error_model="numpy")
+def _gather(parameters, start, stop, m, focal, radius, channels, slot_start, slot_pair, slots, gradient):
+    """`gather` of a block of points into gradient [3 + channels, BLOCK] out."""
+    scale = _F2 * focal / (radius * radius)
+    moves = np.zeros((2, BLOCK), np.float32)  # du, dv
+    gradient[3:] = _F0
+    for i in range(stop - start):
+        for slot in range(slot_start[start + i], slot_start[start + i + 1]):
+            values = slots[slot_pair[slot]]
+            moves[0, i] += values[0]
+            moves[1, i] += values[1]
+            for c in range(len(channels)):
+                gradient[3 + c, i] += values[2 + c]
+    # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
+    for i in range(0, stop - start, LANES):
+        x, y, z = _to_camera(parameters, start + i, m)
+        z = select(z > _F0, z, lanes(_F1))
+        dx, dy = load(moves, i) * scale / z, load(moves, BLOCK + i) * scale / z
+        dz = (dx * x + dy * y) * -_F1 / z
         for row in range(3):
-            gradient[row, start:stop] = moved[row, :size]
-        for c in range(len(channels)):
-            gradient[3 + c, start:stop] = sums[2 + c, :size]
+            store(gradient, row * BLOCK + i, m[0, row] * dx + m[1, row] * dy + m[2, row] * dz)
 
 
 class Buffers(NamedTuple):
@@ -767,14 +772,6 @@ def forward(parameters, world_to_image, focal, eye, width, height, radius, neare
     composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
               b.parts, b.composited)  # fmt: skip
     return pairs, fullest
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def backward(parameters, world_to_image, focal, radius, nearest, channels, background, gradient, b):
-    """What `forward` left in `b`, differentiated into b.gathered; gradient: as `differentiate` takes it."""
-    differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
-                  b.parts, gradient, b.slots)  # fmt: skip
-    gather(parameters, world_to_image, focal, radius, channels, b.slot_start, b.slot_pair, b.slots, b.gathered)
 
 
 @njit(**_PARALLEL)
@@ -936,40 +933,44 @@ def _adam_row(p, g, m, v, beta1, beta2, rate, root, epsilon):
 
 
 @njit(**_PARALLEL)
-def adam(parameters, gradient, first, second, eye, harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon,
-         ridge):  # fmt: skip
-    """Adam over all points and the rows that train, straight from the gathered gradient.
+def adam(parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, first, second, eye,
+         harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon, ridge):  # fmt: skip
+    """Adam over all points and the rows that train, straight from the slots: `gather` a block at a time.
 
-    gradient: [6, N] (harmonics then follow from the direction, their basis times the colour's gradient) or [33, N].
-    harmonics: whether they train. A rate of 0 leaves its rows and their moments alone. ridge: added to the positions'
-    gradient, times the position.
+    harmonics: whether they train; their gradient is their basis times the colour's, unless all channels were
+    composited. A rate of 0 leaves its rows and their moments alone. ridge: added to the positions' gradient, times the
+    position.
     """
     count = parameters.shape[1]
     blocks = (count + BLOCK - 1) // BLOCK
     for block in prange(blocks):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
+        size = stop - start
+        gradient = np.empty((3 + len(channels), BLOCK), np.float32)
+        _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots,
+                gradient)  # fmt: skip
         g = np.empty(BLOCK, np.float32)
         if colour_rate > _F0:
-            direct = gradient.shape[0] if harmonics else 6
+            direct = len(gradient) if harmonics else 6
             for row in range(3, direct):
-                _adam_row(parameters[row, start:stop], gradient[row, start:stop], first[row, start:stop],
+                _adam_row(parameters[row, start:stop], gradient[row, :size], first[row, start:stop],
                           second[row, start:stop], beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
             if harmonics and direct == 6:
                 values = np.empty((9, BLOCK), np.float32)
-                for i in range(0, stop - start, LANES):
+                for i in range(0, size, LANES):
                     basis = _basis(parameters, start + i, eye)
                     for k in range(9):
                         store(values, k * BLOCK + i, basis[k])
                 for k in range(9):
                     for c in range(3):
                         row = 6 + 3 * k + c
-                        _multiply(g, values[k], gradient[3 + c, start:stop])
+                        _multiply(g, values[k], gradient[3 + c, :size])
                         _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
                                   beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
         # Positions last: the harmonics above were rendered at the directions of the old ones.
         if position_rate > _F0:
             for row in range(3):
-                _add_ridge(g, gradient[row, start:stop], ridge, parameters[row, start:stop])
+                _add_ridge(g, gradient[row, :size], ridge, parameters[row, start:stop])
                 _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
                           beta1, beta2, position_rate, root, epsilon)  # fmt: skip
 

@@ -145,10 +145,10 @@ class FusedStep:
             loss, mse, gradient = self._photometric(self._photometric_loss, image, target)
         else:
             loss, mse, gradient = self._any_loss(image, target)
-        gathered = self._splatting.backward(parameters, gradient)
+        self._splatting.differentiate(gradient)
         if self._ridge:
             loss += self._ridge * float(self.cloud.positions.square().mean())
-        self._adam(parameters, gathered, camera, decay, 2 * self._ridge / max(parameters[POSITION].size, 1))
+        self._adam(parameters, camera, decay, 2 * self._ridge / max(parameters[POSITION].size, 1))
         return torch.from_numpy(np.array([loss, mse]))
 
     def _photometric(
@@ -173,13 +173,13 @@ class FusedStep:
         mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
         return float(loss.detach()), mse, gradient
 
-    def _adam(self, parameters: np.ndarray, gathered: np.ndarray, camera: Camera, decay: float, ridge: float) -> None:
+    def _adam(self, parameters: np.ndarray, camera: Camera, decay: float, ridge: float) -> None:
         self.steps += 1
         adam, stage = self.adam, self.stage
         step_size = decay / (1 - adam.beta1**self.steps)
         kernels.adam(
-            parameters, gathered, self._first, self._second, camera.position.astype(np.float32),
-            stage.harmonics, np.float32(stage.position_lr * step_size), np.float32(stage.colour_lr * step_size),
-            np.float32(adam.beta1), np.float32(adam.beta2), np.float32((1 - adam.beta2**self.steps) ** -0.5),
-            np.float32(adam.epsilon), np.float32(ridge),
+            parameters, *self._splatting.pairs_of_points(), self._first, self._second,
+            camera.position.astype(np.float32), stage.harmonics, np.float32(stage.position_lr * step_size),
+            np.float32(stage.colour_lr * step_size), np.float32(adam.beta1), np.float32(adam.beta2),
+            np.float32((1 - adam.beta2**self.steps) ** -0.5), np.float32(adam.epsilon), np.float32(ridge),
         )  # fmt: skip
