@@ -62,11 +62,11 @@ class Splatting:
         size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads(), cells)
         if size != self._size or (differentiable and not self.buffers.slot_start.size):
             self._allocate(size, size[0] + size[0] // 2, differentiable)
-        self.pairs, fullest = self._forward(parameters, harmonics)
-        if fullest >= kernels.MOST_SPLATS_PER_TILE or self.pairs >= 2**31:
+        self.pairs = self._forward(parameters, harmonics)
+        if self.pairs >= 2**31:
             raise OverflowError(
-                f"{fullest} splats in one tile, {self.pairs} in all; the CPU renderer can hold "
-                f"{kernels.MOST_SPLATS_PER_TILE - 1} and {2**31 - 1}: use a smaller model.splat_radius or fewer points"
+                f"{self.pairs} splats in all tiles; the CPU renderer can hold {2**31 - 1}: use a smaller "
+                "model.splat_radius or fewer points"
             )
         if self.pairs > len(self.buffers.binned):
             self._allocate(size, self.pairs + self.pairs // 4, differentiable)
@@ -96,13 +96,12 @@ class Splatting:
         kernels.gather(parameters, *self.pairs_of_points(), self.buffers.gathered)
         return self.buffers.gathered
 
-    def _forward(self, parameters: Float32Array, harmonics: bool) -> tuple[int, int]:
-        eye = self.camera.position.astype(np.float32)
-        pairs, fullest = kernels.forward(
-            parameters, *self._projection, eye, self.camera.width, self.camera.height, self.radius, self._nearest,
-            harmonics, self.channels, self._background, self.buffers,
+    def _forward(self, parameters: Float32Array, harmonics: bool) -> int:
+        pairs: int = kernels.forward(
+            parameters, *self._projection, self.camera.position.astype(np.float32), self.camera.width,
+            self.camera.height, self.radius, self._nearest, harmonics, self.channels, self._background, self.buffers,
         )  # fmt: skip
-        return pairs, fullest
+        return pairs
 
     def _allocate(self, size: tuple[int, int, int, int, int, int], pairs: int, differentiable: bool) -> None:
         self._size, self.buffers = size, kernels.allocate(*size, pairs, differentiable)

@@ -75,8 +75,6 @@ CELLS = TILE_ROWS * TILE_COLUMNS
 WORD = 64
 PAIRS_AT_ONCE = 64 * WORD
 WORDS_AT_ONCE = 4
-# The tiles that a splat touches are counted in float32, which counts exactly up to here; so many a tile may have.
-MOST_SPLATS_PER_TILE = 2**24
 RADIX_BITS = 8
 RADIX = 1 << RADIX_BITS
 # Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
@@ -276,7 +274,7 @@ def share_tiles(tile_start, tiles, shares):
     """Deal the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
 
     tile_start: [tiles + 1] int64, the first pair of each tile. tiles: [tiles] int64 out, thread after thread; shares:
-    [threads + 1] int64 out, where each one's begin. Returns how many pairs the fullest tile has.
+    [threads + 1] int64 out, where each one's begin.
     """
     threads = shares.size - 1
     fullest_first = np.argsort(tile_start[:-1] - tile_start[1:], kind="mergesort")
@@ -288,8 +286,6 @@ def share_tiles(tile_start, tiles, shares):
                 tiles[at] = fullest_first[place]
                 at += 1
         shares[thread + 1] = at
-    fullest = fullest_first[0]
-    return tile_start[fullest + 1] - tile_start[fullest]
 
 
 @njit(**_PARALLEL)
@@ -758,20 +754,21 @@ def allocate(
 @njit(cache=True, nogil=True, error_model="numpy")
 def forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, background,
             b):  # fmt: skip
-    """Splat `parameters` [33, N] into `b`; returns how many pairs there are, and how many the fullest tile has.
+    """Splat `parameters` [33, N] into `b`; returns how many pairs there are.
 
-    Where `b` lacks room for so many pairs, or for so many in a tile, no image is made.
+    Where `b` lacks room for so many pairs, no image is made.
     """
     count_pairs(parameters, world_to_image, focal, width, height, radius, b.places, b.starts)
     begin_tiles(b.places, b.starts, b.tile_start)
-    pairs, fullest = b.tile_start[-1], share_tiles(b.tile_start, b.tiles, b.shares)
-    if pairs > len(b.binned) or fullest >= MOST_SPLATS_PER_TILE:
-        return pairs, fullest
+    pairs = b.tile_start[-1]
+    if pairs > len(b.binned):
+        return pairs
+    share_tiles(b.tile_start, b.tiles, b.shares)
     bin_splats(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, b.places, b.starts,
                b.binned, b.slot_start, b.slot_pair)  # fmt: skip
     composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
               b.parts, b.composited)  # fmt: skip
-    return pairs, fullest
+    return pairs
 
 
 @njit(**_PARALLEL)

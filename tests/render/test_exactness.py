@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from pointrad.render import SplatSettings, oracle
 from pointrad.render.cpu import CpuRenderer
+from pointrad.render.cpu_kernels import PAIRS_AT_ONCE
 from pointrad.render.pytorch3d import Pytorch3dRenderer
 from pointrad.scene.types import Camera
 from tests.device import DEVICE
@@ -202,3 +204,26 @@ def test_a_pile_of_opaque_splats_has_the_oracles_gradient(behind: int) -> None:
     case = Case(cloud(camera, pixels), camera, settings(0.3, 20), False)
     assert_agree(cpu, oracle.render, case)
     assert torch.isfinite(image_and_gradient(cpu, case)[1]).all()
+
+
+def test_more_splats_than_a_tile_looks_at_at_once_agree_with_pytorch3d() -> None:
+    camera = front_camera()
+    count = PAIRS_AT_ONCE + 900
+    # Quarters of a pixel: no pixel centre is so near to a splat's edge that float32 could not tell its side.
+    random = np.random.default_rng(0)
+    quarters = random.integers(0, [4 * camera.width, 4 * camera.height], (count, 2)) / 4 + 0.1
+    pixels = np.column_stack([quarters, random.permutation(np.linspace(2, 3, count))])
+    splats = settings(0.79 / (camera.height / 2))  # so small that most pixels still take the last
+    assert_agree(cpu, pytorch3d, Case(cloud(camera, pixels), camera, splats, False))
+
+
+@pytest.mark.parametrize("view_direction", ["point", "pixel"])
+def test_a_view_without_splats_shows_nothing_of_the_one_before(view_direction: Literal["point", "pixel"]) -> None:
+    camera = front_camera()
+    renderer = CpuRenderer(settings(view_direction=view_direction, background=(0.2, 0.5, 1.0)))
+    seen = cloud(camera, [[16.5, 12.5, 2]])
+    for pixels in ([16.5, 12.5, 2], [900, 900, 2], [900, 900, 2], [16.5, 12.5, 2]):
+        image = renderer.render(cloud(camera, [pixels]), camera)
+        expected = oracle.render(cloud(camera, [pixels]), camera, renderer.settings)
+        torch.testing.assert_close(image, expected, rtol=0, atol=1e-5)
+    assert not torch.equal(renderer.render(seen, camera), renderer.render(cloud(camera, [[900, 900, 2]]), camera))
