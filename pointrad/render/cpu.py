@@ -21,7 +21,7 @@ from pointrad.render.projection import pixel_directions, point_directions
 from pointrad.scene.types import Camera, Float32Array
 
 # Views of up to so many pixels are rendered a thread each: no thread waits for another at the end of each kernel. Of
-# larger ones all threads render one, since each holds some 32 bytes per pixel.
+# larger ones all threads render one, since each holds 12 bytes per pixel.
 MOST_PIXELS_PER_THREAD = 2**21
 
 

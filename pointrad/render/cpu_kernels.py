@@ -11,7 +11,8 @@ How it works, with a diagram, is in docs/renderer.md. In short, per view:
 and back:
 
     differentiate  a cell at a time; each pair sums into a place of its own
-    gather         each point sums its pairs: no atomics, so results do not depend on the number of threads
+    adam           each point sums its pairs (`gather`) and moves: no atomics, so results do not depend on the number of
+                   threads
 
 A *slot* is a place among the pairs in the order of the points. Binning cuts the points into a chunk per thread, and
 keeps their order, so the chunks leave no trace in the result.
@@ -488,8 +489,8 @@ def _composite(state, keys, binned, radius, left, top, channels, met, met_start)
     """Add the splats of a tile to its cells, as many as are taken; returns in how many parts."""
     reach = np.empty((TILE_ROWS + TILE_COLUMNS, PAIRS_AT_ONCE // WORD), np.uint64)
     places = np.empty(WORDS_AT_ONCE * WORD + 3, np.uint64)
-    kept = met_start.size > 0
-    if not kept:
+    listed = met_start.size > 0
+    if not listed:
         met = np.empty(PAIRS_AT_ONCE, np.uint32)
     end = np.uint64(0)
     parts = (keys.size + PAIRS_AT_ONCE - 1) // PAIRS_AT_ONCE
@@ -498,7 +499,7 @@ def _composite(state, keys, binned, radius, left, top, channels, met, met_start)
         _find_reach(here, binned, radius, left, top, reach)
         any_open = False
         for cell in range(CELLS):
-            if kept:
+            if listed:
                 met_start[part, cell] = end
             else:
                 end = np.uint64(0)
@@ -506,7 +507,7 @@ def _composite(state, keys, binned, radius, left, top, channels, met, met_start)
                 state, cell, here, binned, reach, radius, left, top, channels, met, end, places
             )
             any_open |= is_open
-        if kept:
+        if listed:
             met_start[part, CELLS] = end
         if not any_open:
             return part + 1
@@ -518,9 +519,9 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
               image):  # fmt: skip
     """Composite all tiles (spec, section 5).
 
-    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, to which
-    the other channels do not add. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles;
-    kept from call to call, since tiles without splats are not written again.
+    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, behind the first three
+    channels. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles; kept from call to
+    call, since tiles without splats are not written again.
 
     met: [P, `most_cells`] uint32 out, for each tile the places (among its pairs) of the splats that its first cell took
     front to back, then its next cell, and so on; with more than PAIRS_AT_ONCE splats, all cells' of the first so many,
@@ -561,8 +562,8 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
 
 
 def most_cells(radius: float) -> int:
-    """How many cells of a tile a splat can touch."""
-    across = int((2 * radius + CELL - 1) // CELL) + 1
+    """How many cells of a tile a splat can touch: those it covers, and one more on each side."""
+    across = int(2 * radius) // CELL + 2
     return min(across, TILE_ROWS) * min(across, TILE_COLUMNS)
 
 

@@ -92,7 +92,7 @@ def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transm
     sums over the second axis. Pairs that no pixel took are left as they are.
 
     Back to front, with only b = gradient . (colour behind the splat) carried along, and the transmittance had back by
-    dividing by the q that forward multiplied by (docs/renderer.md: T by division).
+    dividing by the q that forward multiplied by (docs/gpu.md).
     """
     tile, chunk = tl.program_id(0), tl.program_id(1)
     left, top, x, y, place, inside = _pixels(tile, columns, height, width)
