@@ -519,9 +519,9 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
               image):  # fmt: skip
     """Composite all tiles (spec, section 5).
 
-    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, behind the first three
-    channels. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles; kept from call to
-    call, since tiles without splats are not written again.
+    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, behind the first
+    three channels. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles; kept from call
+    to call, since tiles without splats are not written again.
 
     met: [P, `most_cells`] uint32 out, for each tile the places (among its pairs) of the splats that its first cell took
     front to back, then its next cell, and so on; with more than PAIRS_AT_ONCE splats, all cells' of the first so many,
