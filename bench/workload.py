@@ -93,7 +93,7 @@ def image_gradient(size: int) -> Float32Array:
 
 
 def held_bytes(splatting: Splatting) -> int:
-    """Bytes of all buffers that a splatting keeps between calls."""
+    """Bytes of all buffers that a splatting keeps between calls; of `met` most are reserved only, never touched."""
     return sum(buffer.nbytes for buffer in splatting.buffers)
 
 

@@ -390,7 +390,8 @@ def _find_reach(keys, binned, radius, left, top, reach):
             word = np.uint64(0)
             for n in range(0, WORD, LANES):
                 centre = load(centres, axis * WORD + n)
-                word |= bits((nearest < centre) & (centre < farthest)) << np.uint64(n)
+                # Not `<`: both borders may have been rounded onto the centre of a splat that hits.
+                word |= bits((nearest <= centre) & (centre <= farthest)) << np.uint64(n)
             reach[line, start // WORD] = word
 
 
