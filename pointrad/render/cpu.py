@@ -51,7 +51,7 @@ class Splatting:
     ) -> Float32Array:
         """Composite `parameters` [33, N] over the background; returns the image [3, H', W'], not clamped.
 
-        Only after a differentiable one can `backward` follow.
+        Only after a differentiable one can `differentiate` follow.
         """
         self.camera = camera
         per_pixel = harmonics and self.settings.view_direction == "pixel"
@@ -74,7 +74,7 @@ class Splatting:
         return self._evaluate_harmonics(self.buffers.composited)
 
     def differentiate(self, gradient: Float32Array) -> None:
-        """Leave the gradient of every pair in the buffers, for `gather`.
+        """Leave the gradient of every pair in the buffers, for what takes `pairs_of_points`.
 
         gradient: [3, H', W'] of the loss with respect to the image `forward` returned.
         """

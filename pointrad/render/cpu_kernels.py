@@ -425,13 +425,15 @@ def _decode(word, first, places, n):
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _hits(d2, square, open_hits):
-    """Where a splat is near enough and the pixel takes another.
+def _meet(splat, x, y, square, open_hits):
+    """The squared distances of pixels to a splat, and which of them take it: those near enough that take another.
 
     In one comparison with `open_hits`, for which the next splat waits; an `and` of two would take LLVM two after
     another.
     """
-    return select(d2 < square, lanes(_F0), lanes(_INFINITY)) < open_hits
+    dx, dy = x - splat[0], y - splat[1]
+    d2 = dx * dx + dy * dy
+    return d2, select(d2 < square, lanes(_F0), lanes(_INFINITY)) < open_hits
 
 
 @njit(cache=True, inline="always", error_model="numpy")
@@ -466,9 +468,7 @@ def _composite_cell(state, cell, keys, binned, reach, radius, left, top, channel
         for k in range(n):
             place = _place(keys[places[k]])
             splat = binned[place]
-            dx, dy = x - splat[0], y - splat[1]
-            d2 = dx * dx + dy * dy
-            hit = _hits(d2, square, open_hits)
+            d2, hit = _meet(splat, x, y, square, open_hits)
             passes = select(hit, t * (d2 * inverse), t)
             for c in range(count):
                 colours = tuple_setitem(colours, c, multiply_add(t - passes, splat[3 + c], colours[c]))
@@ -595,11 +595,8 @@ def _differentiate_cell(g, b, nearest, x, y, cell, binned, met, starts, radius, 
     at = 0
     for part in range(len(starts)):
         for k in range(starts[part, cell], starts[part, cell + 1]):
-            splat = binned[met[k]]
-            dx, dy = x - splat[0], y - splat[1]
-            d2 = dx * dx + dy * dy
+            d2, hit = _meet(binned[met[k]], x, y, square, open_hits)
             q = d2 * inverse
-            hit = _hits(d2, square, open_hits)
             store(kept, at, select(hit, t, lanes(_F0)))
             store(kept, at + LANES, select(hit, _F1 - q, lanes(_F0)))
             t = select(hit, t * q, t)
@@ -875,19 +872,19 @@ def _find_gradient(height, width, shifts, weights, y, margin, reach, errors, mov
                 store(gradient, c * plane + y * gradient.shape[2] + x, lanes(_F0))
             continue
         for c in range(3):
-            at = c * rows * line + margin + x
-            here = load(errors, at + y % rows * line)
+            column = c * rows * line + margin + x
+            at = column + y % rows * line
+            here = load(errors, at)
             g = here * (_F2 / np.float32(3 * height * width))
             for k in range(shifts.size):
                 shift = shifts[k]
                 across, down = weights[0, k], weights[1, k]
-                left = here - load(errors, at + y % rows * line - shift)
-                right = here - load(errors, at + y % rows * line + shift)
-                up = here - load(errors, at + (y - shift) % rows * line)
-                below = here - load(errors, at + (y + shift) % rows * line)
+                left, right = here - load(errors, at - shift), here - load(errors, at + shift)
+                up = here - load(errors, column + (y - shift) % rows * line)
+                below = here - load(errors, column + (y + shift) % rows * line)
                 g = _add_sign(_add_sign(_add_sign(_add_sign(g, left, across), right, across), up, down), below, down)
                 differences = _add_size(_add_size(differences, left, across), up, down)
-            counts = load(moves, at + y % rows * line)
+            counts = load(moves, at)
             g = select(counts > _F0, g * counts, lanes(_F0))
             store(gradient, c * plane + y * gradient.shape[2] + x, g)
     return total(differences)

@@ -110,9 +110,33 @@ def _require_contiguous(array):
         raise TypingError(f"expected a contiguous array of float32, found {array}")
 
 
-def _address(context, builder, array_type, array, index):
+def _address(context, builder, array_type, array, index, length=LANES):
+    """Where so many neighbours begin in an array."""
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index], inbounds=True), _FLOATS.as_pointer())
+    pointer = ir.VectorType(ir.FloatType(), length).as_pointer()
+    return builder.bitcast(builder.gep(data, [index], inbounds=True), pointer)
+
+
+def _addresses(context, builder, array_type, array, index, line, count, length=LANES):
+    """Where rows of so many neighbours begin, of which each lies `line` numbers after the last."""
+    for _ in range(count):
+        yield _address(context, builder, array_type, array, index, length)
+        index = builder.add(index, line)
+
+
+def _load(builder, address):
+    return builder.load(address, align=_ALIGNMENT)
+
+
+def _store(builder, value, address):
+    builder.store(value, address, align=_ALIGNMENT)
+
+
+def _call(builder, name, values):
+    """LLVM's function of this name, lane by lane."""
+    function_type = ir.FunctionType(_FLOATS, [_FLOATS] * len(values))
+    function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{LANES}f32")
+    return builder.call(function, values)
 
 
 def _shuffle(builder, a, b, lanes):
@@ -126,7 +150,7 @@ def load(typing_context, array, index):
     _require_contiguous(array)
 
     def generate(context, builder, signature, values):
-        return builder.load(_address(context, builder, signature.args[0], *values), align=_ALIGNMENT)
+        return _load(builder, _address(context, builder, signature.args[0], *values))
 
     return lanes_type(array, types.int64), generate
 
@@ -138,18 +162,10 @@ def store(typing_context, array, index, value):
 
     def generate(context, builder, signature, values):
         array, index, value = values
-        builder.store(value, _address(context, builder, signature.args[0], array, index), align=_ALIGNMENT)
+        _store(builder, value, _address(context, builder, signature.args[0], array, index))
         return context.get_dummy_value()
 
     return types.void(array, types.int64, lanes_type), generate
-
-
-def _rows_of_cell(context, builder, array_type, array, index, line):
-    """The addresses of a cell's rows."""
-    pointer = ir.VectorType(ir.FloatType(), CELL).as_pointer()
-    for _ in range(CELL):
-        yield builder.bitcast(_address(context, builder, array_type, array, index), pointer)
-        index = builder.add(index, line)
 
 
 @intrinsic
@@ -158,8 +174,8 @@ def load_cell(typing_context, array, index, line):
     _require_contiguous(array)
 
     def generate(context, builder, signature, values):
-        addresses = _rows_of_cell(context, builder, signature.args[0], *values)
-        rows = [builder.load(address, align=_ALIGNMENT) for address in addresses]
+        addresses = _addresses(context, builder, signature.args[0], *values, CELL, CELL)
+        rows = [_load(builder, address) for address in addresses]
         pairs = [_shuffle(builder, rows[n], rows[n + 1], range(2 * CELL)) for n in (0, 2)]
         return _shuffle(builder, *pairs, range(LANES))
 
@@ -177,18 +193,14 @@ def store_cells(typing_context, array, index, line, cells, first, distance):
 
     def generate(context, builder, signature, values):
         array, index, line, cells, first, distance = values
-        four = []
-        for _ in range(CELL):
-            address = _address(context, builder, signature.args[3], cells, first)
-            four.append(builder.load(address, align=_ALIGNMENT))
-            first = builder.add(first, distance)
-        for row in range(CELL):
+        sources = _addresses(context, builder, signature.args[3], cells, first, distance, CELL)
+        four = [_load(builder, source) for source in sources]
+        targets = _addresses(context, builder, signature.args[0], array, index, line, CELL)
+        for row, target in enumerate(targets):
             part = list(range(row * CELL, (row + 1) * CELL))
             both = part + [LANES + lane for lane in part]
             halves = [_shuffle(builder, *four[n : n + 2], both) for n in (0, 2)]
-            pixels = _shuffle(builder, *halves, range(LANES))
-            builder.store(pixels, _address(context, builder, signature.args[0], array, index), align=_ALIGNMENT)
-            index = builder.add(index, line)
+            _store(builder, _shuffle(builder, *halves, range(LANES)), target)
         return context.get_dummy_value()
 
     whole = types.int64
@@ -202,11 +214,8 @@ def copy_group(typing_context, source, index, target, to):
     _require_contiguous(target)
 
     def generate(context, builder, signature, values):
-        pointer = ir.VectorType(ir.FloatType(), GROUP).as_pointer()
-        source, target = (
-            builder.bitcast(_address(context, builder, signature.args[n], *values[n : n + 2]), pointer) for n in (0, 2)
-        )
-        builder.store(builder.load(source, align=_ALIGNMENT), target, align=_ALIGNMENT)
+        source, target = (_address(context, builder, signature.args[n], *values[n : n + 2], GROUP) for n in (0, 2))
+        _store(builder, _load(builder, source), target)
         return context.get_dummy_value()
 
     return types.void(source, types.int64, target, types.int64), generate
@@ -223,21 +232,18 @@ def transpose(typing_context, source, index, line, target, to, length):
 
     def generate(context, builder, signature, values):
         source, index, line, target, to, length = values
-        rows = []
-        for _ in range(GROUP):
-            rows.append(builder.load(_address(context, builder, signature.args[0], source, index), align=_ALIGNMENT))
-            index = builder.add(index, line)
+        sources = _addresses(context, builder, signature.args[0], source, index, line, GROUP)
+        rows = [_load(builder, address) for address in sources]
         # Shuffling each with the row half of all rows further on, as often as halves can be taken, is a transposition.
         low = [lane // 2 + LANES * (lane % 2) for lane in range(LANES)]
         high = [LANES // 2 + lane for lane in low]
         for _ in range(GROUP.bit_length() - 1):
             pairs = list(zip(rows[: GROUP // 2], rows[GROUP // 2 :], strict=True))
             rows = [_shuffle(builder, *pair, lanes) for pair in pairs for lanes in (low, high)]
-        for row in rows:
-            for group in _halves(builder, row):
-                address = _address(context, builder, signature.args[3], target, to)
-                builder.store(group, builder.bitcast(address, group.type.as_pointer()), align=_ALIGNMENT)
-                to = builder.add(to, length)
+        groups = [group for row in rows for group in _halves(builder, row)]
+        targets = _addresses(context, builder, signature.args[3], target, to, length, LANES, GROUP)
+        for group, address in zip(groups, targets, strict=True):
+            _store(builder, group, address)
         return context.get_dummy_value()
 
     whole = types.int64
@@ -309,9 +315,7 @@ def copysign(typing_context, size, sign):
     """`size` with the sign of `sign`, lane by lane."""
 
     def generate(context, builder, signature, values):
-        function_type = ir.FunctionType(_FLOATS, [_FLOATS, _FLOATS])
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.copysign.v{LANES}f32")
-        return builder.call(function, values)
+        return _call(builder, "copysign", values)
 
     return lanes_type(lanes_type, lanes_type), generate
 
@@ -341,9 +345,7 @@ def multiply_add(typing_context, a, b, c):
     """a b + c, rounded once."""
 
     def generate(context, builder, signature, values):
-        function_type = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.fma.v{LANES}f32")
-        return builder.call(function, [_repeat(builder, value) for value in values])
+        return _call(builder, "fma", [_repeat(builder, value) for value in values])
 
     return lanes_type(a, b, c), generate
 
@@ -410,9 +412,8 @@ def add_totals(typing_context, array, index, values):
                     for a, b in zip(group[::2], group[1::2], strict=True)
                 ]
             at = builder.add(index, ir.IntType(64)(start))
-            address = _address(context, builder, signature.args[0], array, at)
-            address = builder.bitcast(address, zero.type.as_pointer())
-            builder.store(builder.fadd(builder.load(address, align=_ALIGNMENT), group[0]), address, align=_ALIGNMENT)
+            address = _address(context, builder, signature.args[0], array, at, GROUP)
+            _store(builder, builder.fadd(_load(builder, address), group[0]), address)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, values), generate
@@ -436,9 +437,7 @@ def _function(name):
 
     def typed(typing_context, value):
         def generate(context, builder, signature, values):
-            function_type = ir.FunctionType(_FLOATS, [_FLOATS])
-            function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{LANES}f32")
-            return builder.call(function, values)
+            return _call(builder, name, values)
 
         return lanes_type(lanes_type), generate
 
