@@ -47,6 +47,7 @@ from pointrad.render.lanes import (
     count_bits,
     down,
     floor,
+    flush_denormals,
     is_nonzero,
     lanes,
     load,
@@ -56,6 +57,8 @@ from pointrad.render.lanes import (
     multiply_add,
     nothing,
     numbers,
+    prefetch,
+    restore,
     select,
     sqrt,
     store,
@@ -81,6 +84,9 @@ RADIX = 1 << RADIX_BITS
 # Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
 # first cache.
 BLOCK = 1024
+# How far ahead of themselves kernels ask for points and for rows of an image.
+AHEAD = 4 * LANES
+ROWS_AHEAD = 2
 # Rows of an image that a thread takes at once, few enough for all threads to have as many.
 BAND = 40
 
@@ -205,6 +211,9 @@ def _find_channels(parameters, start, stop, eye, harmonics, channels, values):
 def _find_colours(parameters, at, eye, values, i):
     """values [3, BLOCK] out, from column i on: RGB towards the camera of the sixteen points from the at-th on."""
     count = parameters.shape[1]
+    # So many rows at once are too many for the machine to see where each goes on.
+    for row in range(3, len(parameters)):
+        prefetch(parameters, row * count + at + AHEAD)
     basis = _basis(parameters, at, eye)
     for c in range(3):
         colour = load(parameters, (3 + c) * count + at)
@@ -536,6 +545,7 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
     size = (count + 2) * LANES
     depths = binned.view(np.uint32)[:, 2]
     for thread in prange(shares.size - 1):
+        mode = flush_denormals()
         state = np.empty(CELLS * size, np.float32)
         for tile in tiles[shares[thread] : shares[thread + 1]]:
             pairs = slice(tile_start[tile], tile_start[tile + 1])
@@ -560,6 +570,7 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
                 to = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
                 for c in range(count):
                     store_cells(image, c * plane + to, line, state, cell * size + c * LANES, size)
+        restore(mode)
 
 
 def most_cells(radius: float) -> int:
@@ -637,6 +648,7 @@ def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, 
     line, plane = gradient.shape[2], gradient[0].size
     columns = line // TILE_WIDTH
     for thread in prange(shares.size - 1):
+        mode = flush_denormals()
         for tile in tiles[shares[thread] : shares[thread + 1]]:
             pairs = slice(tile_start[tile], tile_start[tile + 1])
             tile_binned, tile_met, tile_slots = binned[pairs], met[pairs].reshape(-1), slots[pairs]
@@ -659,6 +671,7 @@ def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, 
                 _differentiate_cell(
                     g, b, nearest, x, y, cell, tile_binned, tile_met, starts, radius, channels, kept, tile_slots
                 )
+        restore(mode)
 
 
 @njit(**_PARALLEL)
@@ -666,11 +679,13 @@ def gather(parameters, world_to_image, focal, radius, channels, slot_start, slot
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
     count = parameters.shape[1]
     for block in prange((count + BLOCK - 1) // BLOCK):
+        mode = flush_denormals()
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
         found = np.empty((3 + len(channels), BLOCK), np.float32)
         _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, found)
         for row in range(len(found)):
             gradient[row, start:stop] = found[row, : stop - start]
+        restore(mode)
 
 
 @njit(cache=True, error_model="numpy")
@@ -845,6 +860,8 @@ def _find_errors(image, background, target, unknown_share, y, margin, errors, mo
                 rest[: width - x] = target[c, y, x:]
                 wanted = load(rest, 0)
             known = wanted <= wanted
+            prefetch(image, c * image[0].size + (y + ROWS_AHEAD) * image.shape[2] + x)
+            prefetch(target, (c * height + y + ROWS_AHEAD) * width + x)
             inside = numbers() + np.float32(x) < np.float32(width)
             # In this order, a colour that is NaN stays so: black would hide that training diverged.
             shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
@@ -917,15 +934,55 @@ def _sum_in_order(values):
     return total
 
 
+@njit(cache=True, inline="always", error_model="numpy")
+def _move(parameters, first, second, at, gradient, rate, adam):
+    """One Adam update of sixteen parameters from the at-th on.
+
+    adam: beta1, beta2, 1 / sqrt(1 - beta2^t) and epsilon. rate: lr / (1 - beta1^t).
+    """
+    beta1, beta2, root, epsilon = adam
+    # The same points' next row is what will be needed next, and too far away for the machine to foresee it.
+    ahead = at + parameters.shape[1]
+    prefetch(parameters, ahead)
+    prefetch(first, ahead)
+    prefetch(second, ahead)
+    m = multiply_add(lanes(beta1), load(first, at), (_F1 - beta1) * gradient)
+    v = multiply_add(lanes(beta2), load(second, at), (_F1 - beta2) * gradient * gradient)
+    store(first, at, m)
+    store(second, at, v)
+    store(parameters, at, load(parameters, at) - rate * m / multiply_add(sqrt(v), lanes(root), lanes(epsilon)))
+
+
 @njit(cache=True, error_model="numpy")
-def _adam_row(p, g, m, v, beta1, beta2, rate, root, epsilon):
-    """One Adam update of a row of parameters: rate = lr / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t)."""
-    for i in range(p.size):
-        first = beta1 * m[i] + (_F1 - beta1) * g[i]
-        second = beta2 * v[i] + (_F1 - beta2) * g[i] * g[i]
-        m[i] = first
-        v[i] = second
-        p[i] -= rate * first / (np.sqrt(second) * root + epsilon)
+def _move_points(parameters, first, second, start, size, gradient, direct, eye, harmonics, position_rate, colour_rate,
+                 adam, ridge):  # fmt: skip
+    """Adam over a block of whole vectors of points; gradient: as `_gather` leaves it."""
+    count = parameters.shape[1]
+    if colour_rate > _F0:
+        for row in range(3, direct):
+            for i in range(0, size, LANES):
+                _move(parameters, first, second, row * count + start + i, load(gradient, row * BLOCK + i),
+                      colour_rate, adam)  # fmt: skip
+        if harmonics and direct == 6:
+            values = np.empty((9, BLOCK), np.float32)
+            for i in range(0, size, LANES):
+                basis = _basis(parameters, start + i, eye)
+                for k in range(9):
+                    store(values, k * BLOCK + i, basis[k])
+            for k in range(9):
+                for c in range(3):
+                    for i in range(0, size, LANES):
+                        _move(parameters, first, second, (6 + 3 * k + c) * count + start + i,
+                              load(values, k * BLOCK + i) * load(gradient, (3 + c) * BLOCK + i), colour_rate,
+                              adam)  # fmt: skip
+    # Positions last: the harmonics above were rendered at the directions of the old ones.
+    if position_rate > _F0:
+        for row in range(3):
+            for i in range(0, size, LANES):
+                at = row * count + start + i
+                _move(parameters, first, second, at,
+                      multiply_add(lanes(ridge), load(parameters, at), load(gradient, row * BLOCK + i)), position_rate,
+                      adam)  # fmt: skip
 
 
 @njit(**_PARALLEL)
@@ -939,36 +996,29 @@ def adam(parameters, world_to_image, focal, radius, channels, slot_start, slot_p
     """
     count = parameters.shape[1]
     blocks = (count + BLOCK - 1) // BLOCK
+    constants = beta1, beta2, root, epsilon
+    direct = 3 + len(channels) if harmonics else 6
     for block in prange(blocks):
+        mode = flush_denormals()
         start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        size = stop - start
         gradient = np.empty((3 + len(channels), BLOCK), np.float32)
         _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots,
                 gradient)  # fmt: skip
-        g = np.empty(BLOCK, np.float32)
-        if colour_rate > _F0:
-            direct = len(gradient) if harmonics else 6
-            for row in range(3, direct):
-                _adam_row(parameters[row, start:stop], gradient[row, :size], first[row, start:stop],
-                          second[row, start:stop], beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
-            if harmonics and direct == 6:
-                values = np.empty((9, BLOCK), np.float32)
-                for i in range(0, size, LANES):
-                    basis = _basis(parameters, start + i, eye)
-                    for k in range(9):
-                        store(values, k * BLOCK + i, basis[k])
-                for k in range(9):
-                    for c in range(3):
-                        row = 6 + 3 * k + c
-                        _multiply(g, values[k], gradient[3 + c, :size])
-                        _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
-                                  beta1, beta2, colour_rate, root, epsilon)  # fmt: skip
-        # Positions last: the harmonics above were rendered at the directions of the old ones.
-        if position_rate > _F0:
-            for row in range(3):
-                _add_ridge(g, gradient[row, :size], ridge, parameters[row, start:stop])
-                _adam_row(parameters[row, start:stop], g, first[row, start:stop], second[row, start:stop],
-                          beta1, beta2, position_rate, root, epsilon)  # fmt: skip
+        whole = (stop - start) // LANES * LANES
+        _move_points(parameters, first, second, start, whole, gradient, direct, eye, harmonics, position_rate,
+                     colour_rate, constants, ridge)  # fmt: skip
+        if start + whole < stop:
+            rest = stop - start - whole
+            padded = np.zeros((3, parameters.shape[0], LANES), np.float32)
+            sources = parameters, first, second
+            for n in range(3):
+                padded[n, :, :rest] = sources[n][:, start + whole : stop]
+            gradient[:, :rest] = gradient[:, whole : whole + rest]
+            _move_points(padded[0], padded[1], padded[2], 0, LANES, gradient, direct, eye, harmonics, position_rate,
+                         colour_rate, constants, ridge)  # fmt: skip
+            for n in range(3):
+                sources[n][:, start + whole : stop] = padded[n, :, :rest]
+        restore(mode)
 
 
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
