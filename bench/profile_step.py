@@ -1,7 +1,7 @@
 """Print where a training step's time goes, kernel by kernel: python -m bench.profile_step [POINTS] [THREADS]
 
 Every kernel is timed inside whole steps, with the caches as the kernel before left them. For that, each is called from
-Python, so that its time has a call's in it; the whole step below is as in training, with four calls in all.
+Python, so that its time has a call's in it; the whole step below is as in training, one call in all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEPS = 80
 # What `FusedStep` calls, and what it calls itself. Those that use others of them (the sort its passes) hold them
 # compiled, so no time counts twice.
 NAMES = [name for name, value in vars(kernels).items() if hasattr(value, "py_func") and not name.startswith("_")]
-PASSES = ("forward",)
+PASSES = ("forward", "train")
 
 
 def profile(points: int) -> tuple[dict[str, list[float]], list[float]]:

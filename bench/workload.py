@@ -17,7 +17,7 @@ from pointrad.cloud import Cloud
 from pointrad.config import ScheduleConfig
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting
-from pointrad.render.cpu_kernels import CELLS, PAIRS_AT_ONCE, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
+from pointrad.render.cpu_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
 from pointrad.render.lanes import CELL
 from pointrad.scene.types import Camera, Float32Array, Float64Array
 from pointrad.training.step import FusedStep
@@ -106,28 +106,26 @@ def count_hits(splatting: Splatting) -> int:
     """How many (splat, pixel) hits the last forward pass composited."""
     b, nearest = splatting.buffers, splatting.settings.points_per_pixel
     columns = b.composited.shape[2] // TILE_WIDTH
-    return int(_count_hits(b.binned, b.tile_start, b.met, b.met_start, b.parts, columns, splatting.radius, nearest))
+    return int(_count_hits(b.binned, b.tile_start, b.met, b.met_start, columns, splatting.radius, nearest))
 
 
 @njit(parallel=True)
-def _count_hits(binned, tile_start, met, met_start, parts, columns, radius, nearest):
-    hits = np.zeros(parts.size, np.int64)
-    for tile in prange(parts.size):
+def _count_hits(binned, tile_start, met, met_start, columns, radius, nearest):
+    hits = np.zeros(len(met_start), np.int64)
+    for tile in prange(len(met_start)):
         left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
         pairs = slice(tile_start[tile], tile_start[tile + 1])
         splats, places = binned[pairs], met[pairs].reshape(-1)
-        first_part = tile_start[tile] // PAIRS_AT_ONCE + tile
         for cell in range(CELLS):
             taken = np.zeros((CELL, CELL), np.int64)
-            for part in range(first_part, first_part + parts[tile]):
-                for k in range(met_start[part, cell], met_start[part, cell + 1]):
-                    u, v = splats[places[k], 0], splats[places[k], 1]
-                    for y in range(CELL):
-                        for x in range(CELL):
-                            across = left + cell % TILE_COLUMNS * CELL + x + 0.5 - u
-                            down = top + cell // TILE_COLUMNS * CELL + y + 0.5 - v
-                            if across**2 + down**2 < radius * radius and taken[y, x] < nearest:
-                                taken[y, x] += 1
+            for k in range(met_start[tile, cell], met_start[tile, cell + 1]):
+                u, v = splats[places[k], 0], splats[places[k], 1]
+                for y in range(CELL):
+                    for x in range(CELL):
+                        across = left + cell % TILE_COLUMNS * CELL + x + 0.5 - u
+                        down = top + cell // TILE_COLUMNS * CELL + y + 0.5 - v
+                        if across**2 + down**2 < radius * radius and taken[y, x] < nearest:
+                            taken[y, x] += 1
             hits[tile] += taken.sum()
     return hits.sum()
 

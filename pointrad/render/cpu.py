@@ -53,25 +53,16 @@ class Splatting:
 
         Only after a differentiable one can `differentiate` follow.
         """
-        self.camera = camera
-        per_pixel = harmonics and self.settings.view_direction == "pixel"
-        self.channels = kernels.ALL_CHANNELS if per_pixel else kernels.CHANNELS
-        self.radius = np.float32(self.settings.radius_in_pixels(camera))
-        self._projection = camera.world_to_image.astype(np.float32), np.float32(camera.focal)
-        cells = kernels.most_cells(float(self.radius))
-        size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads(), cells)
-        if size != self._size or (differentiable and not self.buffers.slot_start.size):
-            self._allocate(size, size[0] + size[0] // 2, differentiable)
-        self.pairs = self._forward(parameters, harmonics)
-        if self.pairs >= 2**31:
-            raise OverflowError(
-                f"{self.pairs} splats in all tiles; the CPU renderer can hold {2**31 - 1}: use a smaller "
-                "model.splat_radius or fewer points"
-            )
-        if self.pairs > len(self.buffers.binned):
-            self._allocate(size, self.pairs + self.pairs // 4, differentiable)
-            self._forward(parameters, harmonics)
+        self._splat(kernels.forward, parameters, camera, harmonics, differentiable)
         return self._evaluate_harmonics(self.buffers.composited)
+
+    def train(self, parameters: Float32Array, camera: Camera, harmonics: bool, *step: Any) -> None:
+        """`kernels.train` on a view; step: what it takes after the buffers."""
+        self._splat(kernels.train, parameters, camera, harmonics, True, *step)
+
+    def composites_harmonics(self, harmonics: bool) -> bool:
+        """Whether a splat has all coefficients, for each pixel's ray to evaluate, and not just a colour."""
+        return harmonics and self.settings.view_direction == "pixel"
 
     def differentiate(self, gradient: Float32Array) -> None:
         """Leave the gradient of every pair in the buffers, for what takes `pairs_of_points`.
@@ -81,7 +72,7 @@ class Splatting:
         b, spread = self.buffers, self._spread_over_harmonics(gradient)
         kernels.differentiate(
             b.binned, b.tile_start, b.tiles, b.shares, self.radius, self._nearest, self.channels, self._background,
-            b.met, b.met_start, b.parts, spread, b.slots,
+            b.met, b.met_start, spread, b.slots,
         )  # fmt: skip
 
     def pairs_of_points(self) -> tuple[Any, ...]:
@@ -96,12 +87,31 @@ class Splatting:
         kernels.gather(parameters, *self.pairs_of_points(), self.buffers.gathered)
         return self.buffers.gathered
 
-    def _forward(self, parameters: Float32Array, harmonics: bool) -> int:
-        pairs: int = kernels.forward(
-            parameters, *self._projection, self.camera.position.astype(np.float32), self.camera.width,
-            self.camera.height, self.radius, self._nearest, harmonics, self.channels, self._background, self.buffers,
+    def _splat(
+        self, kernel: Any, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool, *more: Any
+    ) -> None:
+        """Call a kernel that begins as `kernels.forward` does, again with more room if it lacked some."""
+        self.camera = camera
+        self.channels = kernels.ALL_CHANNELS if self.composites_harmonics(harmonics) else kernels.CHANNELS
+        self.radius = np.float32(self.settings.radius_in_pixels(camera))
+        self._projection = camera.world_to_image.astype(np.float32), np.float32(camera.focal)
+        view = (
+            *self._projection, camera.position.astype(np.float32), camera.width, camera.height, self.radius,
+            self._nearest, harmonics, self.channels, self._background,
         )  # fmt: skip
-        return pairs
+        cells = kernels.most_cells(float(self.radius))
+        size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads(), cells)
+        if size != self._size or (differentiable and not self.buffers.slot_start.size):
+            self._allocate(size, size[0] + size[0] // 2, differentiable)
+        self.pairs: int = kernel(parameters, *view, self.buffers, *more)
+        if self.pairs >= 2**31:
+            raise OverflowError(
+                f"{self.pairs} splats in all tiles; the CPU renderer can hold {2**31 - 1}: use a smaller "
+                "model.splat_radius or fewer points"
+            )
+        if self.pairs > len(self.buffers.binned):
+            self._allocate(size, self.pairs + self.pairs // 4, differentiable)
+            kernel(parameters, *view, self.buffers, *more)
 
     def _allocate(self, size: tuple[int, int, int, int, int, int], pairs: int, differentiable: bool) -> None:
         self._size, self.buffers = size, kernels.allocate(*size, pairs, differentiable)

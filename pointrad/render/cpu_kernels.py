@@ -74,10 +74,10 @@ TILE_WIDTH = 80
 TILE_HEIGHT = 32
 TILE_COLUMNS, TILE_ROWS = TILE_WIDTH // CELL, TILE_HEIGHT // CELL
 CELLS = TILE_ROWS * TILE_COLUMNS
-# Which splats touch a cell is found as bits, so many to a word. A tile looks whether it is full once in so many pairs,
-# a cell once in so many words.
+# Which splats touch a cell is found as bits, so many to a word; of so many words at once, when a cell comes to them. A
+# cell looks whether it is full once in so many words.
 WORD = 64
-PAIRS_AT_ONCE = 64 * WORD
+WORDS_FOUND_AT_ONCE = 64
 WORDS_AT_ONCE = 4
 RADIX_BITS = 8
 RADIX = 1 << RADIX_BITS
@@ -380,28 +380,30 @@ def _place(key):
 
 
 @njit(cache=True, error_model="numpy")
-def _find_reach(keys, binned, radius, left, top, reach):
+def _find_reach(keys, binned, radius, left, top, first, last, reach):
     """Which splats of a tile touch which rows and columns of its cells.
 
     keys: of splats in `binned`, front to back. left, top: the first pixel's centre. reach: [TILE_ROWS + TILE_COLUMNS,
-    words] uint64 out, for each 64 of them a bit each: whether it touches this row, this column.
+    words] uint64 out, from word `first` to before `last`; each has a bit for each of 64 splats: whether it touches this
+    row, this column.
     """
     centres = np.empty((2, WORD), np.float32)
-    for start in range(0, keys.size, WORD):
+    for word in range(first, last):
+        start = word * WORD
         centres[:] = np.inf
         for n in range(min(WORD, keys.size - start)):
             splat = binned[_place(keys[start + n])]
             centres[0, n], centres[1, n] = splat[1], splat[0]
         for line in range(TILE_ROWS + TILE_COLUMNS):
             axis = np.int64(line >= TILE_ROWS)
-            first = (left if axis else top) + np.float32((line - TILE_ROWS * axis) * CELL)
-            nearest, farthest = lanes(first - radius), lanes(first + np.float32(CELL - 1) + radius)
-            word = np.uint64(0)
+            pixel = (left if axis else top) + np.float32((line - TILE_ROWS * axis) * CELL)
+            nearest, farthest = lanes(pixel - radius), lanes(pixel + np.float32(CELL - 1) + radius)
+            touched = np.uint64(0)
             for n in range(0, WORD, LANES):
                 centre = load(centres, axis * WORD + n)
                 # Not `<`: both borders may have been rounded onto the centre of a splat that hits.
-                word |= bits((nearest <= centre) & (centre <= farthest)) << np.uint64(n)
-            reach[line, start // WORD] = word
+                touched |= bits((nearest <= centre) & (centre <= farthest)) << np.uint64(n)
+            reach[line, word] = touched
 
 
 @njit(cache=True, inline="always", error_model="numpy")
@@ -452,27 +454,27 @@ def _any_open(t, open_hits):
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _composite_cell(state, cell, keys, binned, reach, radius, left, top, channels, met, end, places):
-    """Add splats to a cell, front to back, until all its pixels are full; returns whether any is not, and the new end.
+def _composite_cell(cell, keys, binned, radius, nearest, left, top, channels, reach, known, places, met, end, listed):
+    """Add splats to a cell, front to back, until all its pixels are full.
 
-    state: of each cell, 16 lanes after 16 lanes: the channels, the transmittance, and how many hits are still taken.
-    met: out from `end` on, the places in `binned` of the splats that any pixel took. places: room.
+    reach: as `_find_reach` leaves it, of the first `known` words; more are found where they are needed. met: out from
+    `end` on, if `listed` is 1, the places in `binned` of the splats that any pixel took. places: room. Returns the
+    channels, the transmittance, and where `known` and `end` are now.
     """
     count = len(channels)
     square, inverse = radius * radius, _F1 / (radius * radius)
-    at = cell * (count + 2) * LANES
-    t, open_hits = load(state, at + count * LANES), load(state, at + (count + 1) * LANES)
-    if not _any_open(t, open_hits):
-        return False, end
+    t, open_hits, colours = lanes(_F1), lanes(nearest), nothing(channels)
     x, y = _centres(cell, left, top)
-    colours = nothing(channels)
-    for c in range(count):
-        colours = tuple_setitem(colours, c, load(state, at + c * LANES))
     row, column = reach[cell // TILE_COLUMNS], reach[TILE_ROWS + cell % TILE_COLUMNS]
-    words = (keys.size + WORD - 1) // WORD
+    words = reach.shape[1]
     for first in range(0, words, WORDS_AT_ONCE):
+        last = min(first + WORDS_AT_ONCE, words)
+        if known < last:
+            found = min(first + WORDS_FOUND_AT_ONCE, words)
+            _find_reach(keys, binned, radius, left, top, first, found, reach)
+            known = found
         n = np.uint64(0)
-        for word in range(first, min(first + WORDS_AT_ONCE, words)):
+        for word in range(first, last):
             n = _decode(row[word] & column[word], np.uint64(word * WORD), places, n)
         for k in range(n):
             place = _place(keys[places[k]])
@@ -484,92 +486,69 @@ def _composite_cell(state, cell, keys, binned, reach, radius, left, top, channel
             t = passes
             open_hits = select(hit, open_hits - _F1, open_hits)
             met[end] = np.uint32(place)
-            end += np.uint64(any_of(hit))
-        if not _any_open(t, open_hits):
+            end += np.uint64(any_of(hit)) & listed
+        # Whether no pixel takes another hit that could be seen.
+        if not any_of((open_hits > _F0) & (lanes(OPAQUE) <= t)):
             break
-    for c in range(count):
-        store(state, at + c * LANES, colours[c])
-    store(state, at + count * LANES, t)
-    store(state, at + (count + 1) * LANES, open_hits)
-    return _any_open(t, open_hits), end
-
-
-@njit(cache=True, error_model="numpy")
-def _composite(state, keys, binned, radius, left, top, channels, met, met_start):
-    """Add the splats of a tile to its cells, as many as are taken; returns in how many parts."""
-    reach = np.empty((TILE_ROWS + TILE_COLUMNS, PAIRS_AT_ONCE // WORD), np.uint64)
-    places = np.empty(WORDS_AT_ONCE * WORD + 3, np.uint64)
-    listed = met_start.size > 0
-    if not listed:
-        met = np.empty(PAIRS_AT_ONCE, np.uint32)
-    end = np.uint64(0)
-    parts = (keys.size + PAIRS_AT_ONCE - 1) // PAIRS_AT_ONCE
-    for part in range(parts):
-        here = keys[part * PAIRS_AT_ONCE : (part + 1) * PAIRS_AT_ONCE]
-        _find_reach(here, binned, radius, left, top, reach)
-        any_open = False
-        for cell in range(CELLS):
-            if listed:
-                met_start[part, cell] = end
-            else:
-                end = np.uint64(0)
-            is_open, end = _composite_cell(
-                state, cell, here, binned, reach, radius, left, top, channels, met, end, places
-            )
-            any_open |= is_open
-        if listed:
-            met_start[part, CELLS] = end
-        if not any_open:
-            return part + 1
-    return parts
+    return colours, t, known, end
 
 
 @njit(**_PARALLEL)
-def composite(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start, parts,
+def composite(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start, blank,
               image):  # fmt: skip
     """Composite all tiles (spec, section 5).
 
     binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, behind the first
     three channels. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles; kept from call
-    to call, since tiles without splats are not written again.
+    to call, since tiles without splats are not written again. blank: [T] bool out, which have none; False before the
+    first call.
 
     met: [P, `most_cells`] uint32 out, for each tile the places (among its pairs) of the splats that its first cell took
-    front to back, then its next cell, and so on; with more than PAIRS_AT_ONCE splats, all cells' of the first so many,
-    then of the next. met_start: [P / PAIRS_AT_ONCE + T, CELLS + 1] uint64 out, for each such part where the cells begin
-    in the tile's `met`. These two are empty where nothing will be differentiated. parts: [T] int64 out, how many were
-    needed; -1 before the first call.
+    front to back, then its next cell, and so on. met_start: [T, CELLS + 1] uint64 out, where the cells begin in the
+    tile's `met`. These two are empty where nothing will be differentiated.
     """
     line, plane = image.shape[2], image[0].size
     columns = line // TILE_WIDTH
     count = len(channels)
-    size = (count + 2) * LANES
+    size = count * LANES
     depths = binned.view(np.uint32)[:, 2]
+    listed = np.uint64(met_start.size > 0)
     for thread in prange(shares.size - 1):
         mode = flush_denormals()
-        state = np.empty(CELLS * size, np.float32)
+        places = np.empty(WORDS_AT_ONCE * WORD + 3, np.uint64)
+        strip = np.empty(CELL * size, np.float32)  # cells side by side
+        unlisted, unlisted_start = np.empty(1, np.uint32), np.empty(CELLS + 1, np.uint64)
         for tile in tiles[shares[thread] : shares[thread + 1]]:
             pairs = slice(tile_start[tile], tile_start[tile + 1])
-            if pairs.start == pairs.stop and parts[tile] == 0:
-                continue
-            for at in range(0, state.size, size):
-                for c in range(count):
-                    store(state, at + c * LANES, lanes(_F0))
-                store(state, at + count * LANES, lanes(_F1))
-                store(state, at + (count + 1) * LANES, lanes(nearest))
+            tile_met = met[pairs].reshape(-1) if listed else unlisted
+            starts = met_start[tile] if listed else unlisted_start
+            is_blank = pairs.start == pairs.stop
+            if is_blank:
+                starts[:] = 0
+                if blank[tile]:
+                    continue
+            blank[tile] = is_blank
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
             room = np.empty((2, pairs.stop - pairs.start), np.uint64)
+            tile_binned = binned[pairs]
             keys = _sort_by_depth(depths[pairs], room[0], room[1])
-            parts[tile] = _composite(state, keys, binned[pairs], radius, np.float32(left) + _HALF,
-                                     np.float32(top) + _HALF, channels, met[pairs].reshape(-1),
-                                     met_start[_parts(tile_start, tile)])  # fmt: skip
-            for at in range(0, state.size, size):
-                t = load(state, at + count * LANES)
-                for c in range(3):
-                    store(state, at + c * LANES, multiply_add(t, background[c], load(state, at + c * LANES)))
-            for cell in range(0, CELLS, CELL):
-                to = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
+            reach = np.empty((TILE_ROWS + TILE_COLUMNS, (keys.size + WORD - 1) // WORD), np.uint64)
+            known, end = 0, np.uint64(0)
+            for cell in range(CELLS):
+                starts[cell] = end
+                colours, t, known, end = _composite_cell(
+                    cell, keys, tile_binned, radius, nearest, np.float32(left) + _HALF, np.float32(top) + _HALF,
+                    channels, reach, known, places, tile_met, end, listed,
+                )  # fmt: skip
+                at = cell % CELL * size
                 for c in range(count):
-                    store_cells(image, c * plane + to, line, state, cell * size + c * LANES, size)
+                    colour = multiply_add(t, background[c], colours[c]) if c < 3 else colours[c]
+                    store(strip, at + c * LANES, colour)
+                if cell % CELL == CELL - 1:
+                    to = (top + cell // TILE_COLUMNS * CELL) * line + left + (cell % TILE_COLUMNS - CELL + 1) * CELL
+                    for c in range(count):
+                        store_cells(image, c * plane + to, line, strip, c * LANES, size)
+            starts[CELLS] = end
         restore(mode)
 
 
@@ -579,68 +558,47 @@ def most_cells(radius: float) -> int:
     return min(across, TILE_ROWS) * min(across, TILE_COLUMNS)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def _parts(tile_start, tile):
-    """A tile's rows of `met_start`: so many of PAIRS_AT_ONCE pairs each fit before the next one's."""
-    return slice(tile_start[tile] // PAIRS_AT_ONCE + tile, tile_start[tile + 1] // PAIRS_AT_ONCE + tile + 1)
-
-
-@njit(cache=True, inline="always")
-def _count_met(starts, cell):
-    """How many splats a cell met."""
-    count = np.uint64(0)
-    for part in range(len(starts)):
-        count += starts[part, cell + 1] - starts[part, cell]
-    return count
-
-
 @njit(cache=True, error_model="numpy")
-def _differentiate_cell(g, b, nearest, x, y, cell, binned, met, starts, radius, channels, kept, slots):
+def _differentiate_cell(g, b, nearest, x, y, binned, met, radius, channels, kept, slots):
     """Add the gradients of the pairs that a cell met to their slots.
 
-    g: the image's gradient, of each channel. b: its product with what lies behind the splats. kept: room for the
-    transmittance before each splat and the splat's weight, both 0 where it is not hit.
+    met: their places, front to back. g: the image's gradient, of each channel. b: its product with what lies behind the
+    splats. kept: room for the transmittance before each splat and the splat's weight, both 0 where it is not hit.
     """
     square, inverse = radius * radius, _F1 / (radius * radius)
     t, open_hits = lanes(_F1), lanes(nearest)
-    at = 0
-    for part in range(len(starts)):
-        for k in range(starts[part, cell], starts[part, cell + 1]):
-            d2, hit = _meet(binned[met[k]], x, y, square, open_hits)
-            q = d2 * inverse
-            store(kept, at, select(hit, t, lanes(_F0)))
-            store(kept, at + LANES, select(hit, _F1 - q, lanes(_F0)))
-            t = select(hit, t * q, t)
-            open_hits = select(hit, open_hits - _F1, open_hits)
-            at += 2 * LANES
-    for part in range(len(starts) - 1, -1, -1):
-        for k in range(np.int64(starts[part, cell + 1]) - 1, np.int64(starts[part, cell]) - 1, -1):
-            place = met[np.uint64(k)]
-            splat = binned[place]
-            dx, dy = x - splat[0], y - splat[1]
-            at -= 2 * LANES
-            t, w = load(kept, at), load(kept, at + LANES)
-            s = g[0] * splat[3]
-            for c in range(1, len(channels)):
-                s = multiply_add(g[c], splat[3 + c], s)
-            before = s - b
-            b = multiply_add(w, before, b)
-            dw, a = t * before, t * w
-            values = nothing(channels + (0, 0))  # noqa: RUF005 (Numba concatenates)
-            values = tuple_setitem(values, 0, dw * dx)
-            values = tuple_setitem(values, 1, dw * dy)
-            for c in range(len(channels)):
-                values = tuple_setitem(values, 2 + c, a * g[c])
-            add_totals(slots, np.int64(place) * slots.shape[1], values)
+    for k in range(met.size):
+        d2, hit = _meet(binned[met[k]], x, y, square, open_hits)
+        q = d2 * inverse
+        store(kept, 2 * LANES * k, select(hit, t, lanes(_F0)))
+        store(kept, 2 * LANES * k + LANES, select(hit, _F1 - q, lanes(_F0)))
+        t = select(hit, t * q, t)
+        open_hits = select(hit, open_hits - _F1, open_hits)
+    for k in range(met.size - 1, -1, -1):
+        place = met[np.uint64(k)]
+        splat = binned[place]
+        dx, dy = x - splat[0], y - splat[1]
+        t, w = load(kept, 2 * LANES * k), load(kept, 2 * LANES * k + LANES)
+        s = g[0] * splat[3]
+        for c in range(1, len(channels)):
+            s = multiply_add(g[c], splat[3 + c], s)
+        before = s - b
+        b = multiply_add(w, before, b)
+        dw, a = t * before, t * w
+        values = nothing(channels + (0, 0))  # noqa: RUF005 (Numba concatenates)
+        values = tuple_setitem(values, 0, dw * dx)
+        values = tuple_setitem(values, 1, dw * dy)
+        for c in range(len(channels)):
+            values = tuple_setitem(values, 2 + c, a * g[c])
+        add_totals(slots, np.int64(place) * slots.shape[1], values)
 
 
 @njit(**_PARALLEL)
-def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start, parts,
+def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start,
                   gradient, slots):  # fmt: skip
     """Gradients of every pair: slots [P, S] out, with respect to u and v, times radius^2 / 2, and the channels.
 
-    gradient: [channels, H', W'] of the loss with respect to `image`. binned, met, met_start, parts: as forward left
-    them.
+    gradient: [channels, H', W'] of the loss with respect to `image`. binned, met, met_start: as forward left them.
 
     With A the colour behind a splat of weight w and colour c, dC/dw = T (c - A). The transmittance T is found once
     more, front to back; then only b = g . A, the product with the pixel's gradient g, is carried back to front.
@@ -652,13 +610,14 @@ def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, 
         for tile in tiles[shares[thread] : shares[thread + 1]]:
             pairs = slice(tile_start[tile], tile_start[tile + 1])
             tile_binned, tile_met, tile_slots = binned[pairs], met[pairs].reshape(-1), slots[pairs]
-            starts = met_start[_parts(tile_start, tile)][: parts[tile]]
+            starts = met_start[tile]
             tile_slots[:] = _F0
             # A cell takes no more splats than its pixels do together.
             kept = np.empty(2 * LANES * min(len(tile_binned), np.int64(LANES * nearest)), np.float32)
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
             for cell in range(CELLS):
-                if _count_met(starts, cell) == 0:
+                cell_met = tile_met[starts[cell] : starts[cell + 1]]
+                if cell_met.size == 0:
                     continue
                 x, y = _centres(cell, np.float32(left) + _HALF, np.float32(top) + _HALF)
                 at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
@@ -668,9 +627,7 @@ def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, 
                 b = lanes(_F0)
                 for c in range(3):
                     b = multiply_add(g[c], background[c], b)
-                _differentiate_cell(
-                    g, b, nearest, x, y, cell, tile_binned, tile_met, starts, radius, channels, kept, tile_slots
-                )
+                _differentiate_cell(g, b, nearest, x, y, tile_binned, cell_met, radius, channels, kept, tile_slots)
         restore(mode)
 
 
@@ -715,7 +672,7 @@ class Buffers(NamedTuple):
     """All that lies between a cloud of N points and its image, and on the way back; T tiles, room for P pairs.
 
     S: how many values a splat has, rounded up to whole groups of `lanes.GROUP`. Empty, where nothing will be
-    differentiated: met, met_start, slot_start, slot_pair, slots and gathered.
+    differentiated: met, met_start, slot_start, slot_pair, gradient, slots and gathered.
     """
 
     places: NDArray[np.int64]  # [threads, T]
@@ -727,9 +684,10 @@ class Buffers(NamedTuple):
     slot_start: NDArray[np.int32]  # [N + 1]
     slot_pair: NDArray[np.int32]  # [P]
     met: NDArray[np.uint32]  # [P, `most_cells`], of which a few are touched
-    met_start: NDArray[np.uint64]  # [P / PAIRS_AT_ONCE + T, CELLS + 1]
-    parts: NDArray[np.int64]  # [T]
+    met_start: NDArray[np.uint64]  # [T, CELLS + 1]
+    blank: NDArray[np.bool_]  # [T]
     composited: Float32Array  # [channels, H', W']
+    gradient: Float32Array  # [3, H', W'], of a loss with respect to the image
     slots: Float32Array  # [P, S]
     gathered: Float32Array  # [3 + channels, N]
 
@@ -754,9 +712,10 @@ def allocate(
         slot_start=np.empty(back * (points + 1), i32),
         slot_pair=np.empty(back * pairs, i32),
         met=np.empty((back * pairs, cells), np.uint32),
-        met_start=np.empty((back * (pairs // PAIRS_AT_ONCE + tiles), CELLS + 1), np.uint64),
-        parts=np.full(tiles, -1, i64),
+        met_start=np.empty((back * tiles, CELLS + 1), np.uint64),
+        blank=np.zeros(tiles, np.bool_),
         composited=np.empty((channels, *padded), f32),
+        gradient=np.zeros((back * 3, *padded), f32),  # whose padding no kernel writes
         slots=np.empty((back * pairs, values), f32),
         gathered=np.empty((3 + channels, back * points), f32),
     )
@@ -781,7 +740,7 @@ def forward(parameters, world_to_image, focal, eye, width, height, radius, neare
     bin_splats(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, b.places, b.starts,
                b.binned, b.slot_start, b.slot_pair)  # fmt: skip
     composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
-              b.parts, b.composited)  # fmt: skip
+              b.blank, b.composited)  # fmt: skip
     return pairs
 
 
@@ -1019,6 +978,28 @@ def adam(parameters, world_to_image, focal, radius, channels, slot_start, slot_p
             for n in range(3):
                 sources[n][:, start + whole : stop] = padded[n, :, :rest]
         restore(mode)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def train(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, background, b,
+          target, unknown_share, gradient_weight, shifts, first, second, position_rate, colour_rate, beta1, beta2, root,
+          epsilon, losses):  # fmt: skip
+    """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns how many pairs there are.
+
+    Three channels only. losses: [2] float64 out, as `photometric` returns them. Where `b` lacks room, no point moves.
+    """
+    pairs = forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels,
+                    background, b)  # fmt: skip
+    if pairs > len(b.binned):
+        return pairs
+    losses[0], losses[1] = photometric(
+        b.composited, background, target, unknown_share, gradient_weight, shifts, b.gradient
+    )
+    differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
+                  b.gradient, b.slots)  # fmt: skip
+    adam(parameters, world_to_image, focal, radius, channels, b.slot_start, b.slot_pair, b.slots, first, second, eye,
+         harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon, _F0)  # fmt: skip
+    return pairs
 
 
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]

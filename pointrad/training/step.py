@@ -135,35 +135,46 @@ class FusedStep:
         self._photometric_loss = stage.loss if isinstance(stage.loss, PhotometricLossConfig) else None
         self._shifts = np.asarray(self._photometric_loss.shifts if self._photometric_loss else (), np.int64)
         self._ridge = ridge(stage.loss)
-        self._gradient = np.empty(0, np.float32)
-        self._size_of_gradient = torch.Size()
 
     def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
-        parameters = self._parameters
-        image = self._splatting.forward(parameters, camera, self.stage.harmonics)
-        if self._photometric_loss:
-            loss, mse, gradient = self._photometric(self._photometric_loss, image, target)
+        loss, harmonics = self._photometric_loss, self.stage.harmonics
+        self.steps += 1
+        if loss and not self._splatting.composites_harmonics(harmonics):
+            losses = np.empty(2)
+            self._splatting.train(
+                self._parameters, camera, harmonics, target.contiguous().numpy(), self.unknown_share,
+                loss.gradient_weight, self._shifts, self._first, self._second, *self._adam(decay), losses,
+            )  # fmt: skip
         else:
-            loss, mse, gradient = self._any_loss(image, target)
+            losses = self._pass_by_pass(camera, target, decay)
+        return torch.from_numpy(losses)
+
+    def _pass_by_pass(self, camera: Camera, target: Tensor, decay: float) -> np.ndarray:
+        """What `kernels.train` does, for any loss of any image."""
+        parameters, harmonics, loss = self._parameters, self.stage.harmonics, self._photometric_loss
+        image = self._splatting.forward(parameters, camera, harmonics)
+        losses, gradient = self._photometric(loss, image, target) if loss else self._any_loss(image, target)
         self._splatting.differentiate(gradient)
         if self._ridge:
-            loss += self._ridge * float(self.cloud.positions.square().mean())
-        self._adam(parameters, camera, decay, 2 * self._ridge / max(parameters[POSITION].size, 1))
-        return torch.from_numpy(np.array([loss, mse]))
+            losses[0] += self._ridge * float(self.cloud.positions.square().mean())
+        kernels.adam(
+            parameters, *self._splatting.pairs_of_points(), self._first, self._second,
+            camera.position.astype(np.float32), harmonics, *self._adam(decay),
+            np.float32(2 * self._ridge / max(parameters[POSITION].size, 1)),
+        )  # fmt: skip
+        return losses
 
     def _photometric(
         self, config: PhotometricLossConfig, image: np.ndarray, target: Tensor
-    ) -> tuple[float, float, np.ndarray]:
-        if self._size_of_gradient != target.shape:
-            # The kernel never writes the padding's zeros.
-            self._size_of_gradient, self._gradient = target.shape, np.zeros(image.shape, np.float32)
-        loss, mse = kernels.photometric(
+    ) -> tuple[np.ndarray, np.ndarray]:
+        gradient = self._splatting.buffers.gradient
+        losses = kernels.photometric(
             image, self._background, target.contiguous().numpy(), self.unknown_share, config.gradient_weight,
-            self._shifts, self._gradient,
+            self._shifts, gradient,
         )  # fmt: skip
-        return loss, mse, self._gradient
+        return np.array(losses), gradient
 
-    def _any_loss(self, image: np.ndarray, target: Tensor) -> tuple[float, float, np.ndarray]:
+    def _any_loss(self, image: np.ndarray, target: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """A loss without a kernel of its own: torch differentiates it with respect to the image only."""
         _, height, width = target.shape
         pixels = torch.from_numpy(image[:, :height, :width].clip(0, 1)).permute(1, 2, 0).requires_grad_()
@@ -171,15 +182,14 @@ class FusedStep:
         loss = image_loss(self.stage.loss, pixels, wanted, unknown)
         gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], image)
         mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
-        return float(loss.detach()), mse, gradient
+        return np.array([float(loss.detach()), mse]), gradient
 
-    def _adam(self, parameters: np.ndarray, camera: Camera, decay: float, ridge: float) -> None:
-        self.steps += 1
+    def _adam(self, decay: float) -> tuple[np.float32, ...]:
+        """What `kernels.adam` takes of this step: both rates, beta1, beta2, the bias correction's root, and epsilon."""
         adam, stage = self.adam, self.stage
         step_size = decay / (1 - adam.beta1**self.steps)
-        kernels.adam(
-            parameters, *self._splatting.pairs_of_points(), self._first, self._second,
-            camera.position.astype(np.float32), stage.harmonics, np.float32(stage.position_lr * step_size),
-            np.float32(stage.colour_lr * step_size), np.float32(adam.beta1), np.float32(adam.beta2),
-            np.float32((1 - adam.beta2**self.steps) ** -0.5), np.float32(adam.epsilon), np.float32(ridge),
+        root = (1 - adam.beta2**self.steps) ** -0.5
+        values = (
+            stage.position_lr * step_size, stage.colour_lr * step_size, adam.beta1, adam.beta2, root, adam.epsilon,
         )  # fmt: skip
+        return tuple(map(np.float32, values))

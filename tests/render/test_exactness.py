@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pointrad.render import SplatSettings, oracle
 from pointrad.render.cpu import CpuRenderer
-from pointrad.render.cpu_kernels import PAIRS_AT_ONCE
+from pointrad.render.cpu_kernels import WORD, WORDS_FOUND_AT_ONCE
 from pointrad.render.pytorch3d import Pytorch3dRenderer
 from pointrad.scene.types import Camera
 from tests.device import DEVICE
@@ -208,7 +208,7 @@ def test_a_pile_of_opaque_splats_has_the_oracles_gradient(behind: int) -> None:
 
 def test_more_splats_than_a_tile_looks_at_at_once_agree_with_pytorch3d() -> None:
     camera = front_camera()
-    count = PAIRS_AT_ONCE + 900
+    count = WORD * WORDS_FOUND_AT_ONCE + 900
     # Quarters of a pixel: no pixel centre is so near to a splat's edge that float32 could not tell its side.
     random = np.random.default_rng(0)
     quarters = random.integers(0, [4 * camera.width, 4 * camera.height], (count, 2)) / 4 + 0.1

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointrad.render.cpu_kernels import CELL, TILE_COLUMNS, TILE_ROWS, WORD, _find_reach
+from pointrad.render.cpu_kernels import CELL, TILE_COLUMNS, TILE_ROWS, _find_reach
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)  # the first is compiled
@@ -38,6 +38,6 @@ def test_every_cell_with_a_pixel_that_a_splat_hits_is_in_its_reach(
 def _columns_in_reach(u: np.float32, radius: np.float32, left: np.float32) -> list[bool]:
     splat = np.zeros((1, 8), np.float32)
     splat[0, :2] = u, np.float32(0.5)
-    reach = np.zeros((TILE_ROWS + TILE_COLUMNS, WORD), np.uint64)
-    _find_reach(np.zeros(1, np.uint64), splat, radius, left, np.float32(0.5), reach)
+    reach = np.zeros((TILE_ROWS + TILE_COLUMNS, 1), np.uint64)
+    _find_reach(np.zeros(1, np.uint64), splat, radius, left, np.float32(0.5), 0, 1, reach)
     return [bool(word) for word in reach[TILE_ROWS:, 0]]
