@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 from numba import njit
@@ -20,12 +22,15 @@ from pointrad.render.lanes import (
     copysign,
     count_bits,
     down,
+    flush_denormals,
     is_nonzero,
     lanes,
     load,
     load_cell,
     multiply_add,
     nothing,
+    prefetch,
+    restore,
     select,
     store,
     store_cells,
@@ -164,3 +169,34 @@ def test_a_group_is_copied_and_no_more() -> None:
 @pytest.mark.parametrize("number", [0, 1, 0b1011, 2**64 - 1])
 def test_bits_of_a_word_are_counted(number: int) -> None:
     assert _count_bits(np.uint64(number)) == number.bit_count()
+
+
+@njit
+def _halve(values: Float32Array, at: int, flushing: bool) -> None:
+    if flushing:
+        mode = flush_denormals()
+        store(values, at, load(values, at) * np.float32(0.5))
+        restore(mode)
+    else:
+        store(values, at, load(values, at) * np.float32(0.5))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="denormals are slow on x86 alone")
+def test_denormals_are_zero_until_it_is_undone() -> None:
+    values = np.full(2 * LANES, np.finfo(np.float32).tiny)
+    _halve(values, 0, True)
+    _halve(values, LANES, False)
+    np.testing.assert_array_equal(values[:LANES], 0)
+    np.testing.assert_array_equal(values[LANES:], np.finfo(np.float32).tiny / 2)
+
+
+@njit
+def _ask_for(array: Float32Array, index: int) -> None:
+    prefetch(array, index)
+
+
+@pytest.mark.parametrize("index", [0, 10**6, 10**15, -(10**15)])
+def test_asking_for_what_is_nowhere_does_nothing(index: int) -> None:
+    array = np.ones(LANES, np.float32)
+    _ask_for(array, index)
+    assert (array == 1).all()

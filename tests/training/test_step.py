@@ -27,8 +27,8 @@ WHITE = (1.0, 1.0, 1.0)
 DECAYS = (1.0, 1.0, 0.5, 0.5)
 
 
-def targets() -> list[tuple[Any, Tensor]]:
-    views = sphere_views(3)
+def targets(width: int = 32, height: int = 24) -> list[tuple[Any, Tensor]]:
+    views = sphere_views(3, width, height)
     return [(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous()) for view in views]
 
 
@@ -120,6 +120,19 @@ def test_points_that_no_view_sees_stay_where_they_are() -> None:
     cloud.parameters[:3, 7] = 100.0
     before = copy(cloud).parameters[:, 7]
     assert torch.equal(trained(FusedStep(cloud, settings(), FULL, ADAM))[0][:, 7], before)
+
+
+def test_a_step_that_first_lacks_room_for_its_splats_moves_points_once() -> None:
+    """Each splat lies in several tiles, for which room is found only after counting them."""
+    camera, target = targets(400, 300)[0]
+    renderer = CpuRenderer(settings(0.3, 6))
+    fused = FusedStep(random_cloud(), renderer.settings, FULL, ADAM)
+    expected = AutogradStep(random_cloud(), renderer, FULL, ADAM)
+    losses = [step(camera, target, 1.0) for step in (fused, expected)]
+    assert fused._splatting.pairs > 1.5 * len(fused.cloud)
+    torch.testing.assert_close(*losses, check_dtype=False, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(fused.cloud.parameters, expected.cloud.parameters, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(fused.first, expected.first, rtol=1e-4, atol=1e-7)
 
 
 def test_our_renderer_takes_the_fused_step() -> None:
