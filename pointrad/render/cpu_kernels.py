@@ -243,20 +243,6 @@ def _basis(parameters, at, eye):
     )
 
 
-# Functions of slices that count from 0: Numba lets `a[start + i]` count from the end where it is negative, and the test
-# for that keeps LLVM from making vectors of a loop.
-@njit(cache=True, error_model="numpy")
-def _multiply(out, a, b):
-    for i in range(b.size):
-        out[i] = a[i] * b[i]
-
-
-@njit(cache=True, error_model="numpy")
-def _add_ridge(out, gradient, ridge, positions):
-    for i in range(positions.size):
-        out[i] = gradient[i] + ridge * positions[i]
-
-
 @njit(cache=True)
 def begin_tiles(places, starts, tile_start):
     """Turn `count_pairs`' counts into where each chunk of points begins to write in each tile, and in the slots.
@@ -445,12 +431,6 @@ def _meet(splat, x, y, square, open_hits):
     dx, dy = x - splat[0], y - splat[1]
     d2 = dx * dx + dy * dy
     return d2, select(d2 < square, lanes(_F0), lanes(_INFINITY)) < open_hits
-
-
-@njit(cache=True, inline="always", error_model="numpy")
-def _any_open(t, open_hits):
-    """Whether any pixel takes another hit that could be seen."""
-    return any_of((open_hits > _F0) & (lanes(OPAQUE) <= t))
 
 
 @njit(cache=True, inline="always", error_model="numpy")
