@@ -2,8 +2,8 @@
 
 LLVM vectorises plain loops only where it can prove that nothing overlaps; `Lanes` say outright what is meant. They are
 LLVM's own vectors, so every machine runs them: AVX-512 in one instruction, AVX in two, NEON in four. All arithmetic is
-IEEE's, lane by lane and unfused but for `multiply_add`, and sums have a fixed order: the same bits on every machine, but
-for numbers below 2^-126 after `flush_denormals`. Indices are not checked.
+IEEE's, lane by lane and unfused but for `multiply_add`, and sums have a fixed order: the same bits on every machine,
+but for numbers below 2^-126 after `flush_denormals`. Indices are not checked.
 
 Of an image, 16 lanes are either neighbours in a row or a *cell*, a square of 4x4 pixels, row by row.
 
