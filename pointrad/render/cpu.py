@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -88,7 +88,13 @@ class Splatting:
         return self.buffers.gathered
 
     def _splat(
-        self, kernel: Any, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool, *more: Any
+        self,
+        kernel: Callable[..., int],
+        parameters: Float32Array,
+        camera: Camera,
+        harmonics: bool,
+        differentiable: bool,
+        *more: Any,
     ) -> None:
         """Call a kernel that begins as `kernels.forward` does, again with more room if it lacked some."""
         self.camera = camera
@@ -103,7 +109,7 @@ class Splatting:
         size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads(), cells)
         if size != self._size or (differentiable and not self.buffers.slot_start.size):
             self._allocate(size, size[0] + size[0] // 2, differentiable)
-        self.pairs: int = kernel(parameters, *view, self.buffers, *more)
+        self.pairs = kernel(parameters, *view, self.buffers, *more)
         if self.pairs >= 2**31:
             raise OverflowError(
                 f"{self.pairs} splats in all tiles; the CPU renderer can hold {2**31 - 1}: use a smaller "

@@ -14,6 +14,8 @@ and back:
     adam           each point sums its pairs (`gather`) and moves: no atomics, so results do not depend on the number of
                    threads
 
+`forward` calls the first three, `train` all five, with the loss between.
+
 A *slot* is a place among the pairs in the order of the points. Binning cuts the points into a chunk per thread, and
 keeps their order, so the chunks leave no trace in the result.
 """
@@ -81,8 +83,7 @@ WORDS_FOUND_AT_ONCE = 64
 WORDS_AT_ONCE = 4
 RADIX_BITS = 8
 RADIX = 1 << RADIX_BITS
-# Points of a block, 4 KB of each row: shorter stretches end before the prefetcher has found them, longer ones leave the
-# first cache.
+# Points of a block, 4 KB of each row: longer stretches leave the first cache.
 BLOCK = 1024
 # How far ahead of themselves kernels ask for points and for rows of an image.
 AHEAD = 4 * LANES

@@ -176,7 +176,10 @@ def prefetch(typing_context, array, index):
 
     def generate(context, builder, signature, values):
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        address = builder.bitcast(_address(context, builder, signature.args[0], *values), byte)
+        array, index = values
+        data = context.make_array(signature.args[0])(context, builder, array).data
+        # Not `_address`, whose places are promised to lie within the array.
+        address = builder.bitcast(builder.gep(data, [index]), byte)
         function_type = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0i8")
         # To read, into the nearest cache, data.
