@@ -451,9 +451,8 @@ def _composite_cell(cell, keys, binned, radius, nearest, left, top, channels, re
     for first in range(0, words, WORDS_AT_ONCE):
         last = min(first + WORDS_AT_ONCE, words)
         if known < last:
-            found = min(first + WORDS_FOUND_AT_ONCE, words)
-            _find_reach(keys, binned, radius, left, top, first, found, reach)
-            known = found
+            known = min(first + WORDS_FOUND_AT_ONCE, words)
+            _find_reach(keys, binned, radius, left, top, first, known, reach)
         n = np.uint64(0)
         for word in range(first, last):
             n = _decode(row[word] & column[word], np.uint64(word * WORD), places, n)

@@ -457,8 +457,8 @@ def _control(builder, name, address):
 def flush_denormals(typing_context):
     """From here on, this thread takes numbers below 2^-126 for 0; returns how it was, for `restore`.
 
-    What lies behind many splats, or is long unseen, gets ever smaller, and there x86 takes over 100 cycles for a
-    multiplication. Other machines, which do not, are left as they are.
+    What lies behind many splats, or is long unseen, gets ever smaller, and there x86 computes more slowly. Other
+    machines are left as they are.
     """
 
     def generate(context, builder, signature, values):
