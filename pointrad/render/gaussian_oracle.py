@@ -109,6 +109,6 @@ def rotations(quaternions: Tensor) -> Tensor:
 def colours(parameters: Tensor, camera: Camera, degree: int) -> Tensor:
     """[N, 3] towards the camera, not below 0."""
     count = (degree + 1) ** 2 - 1
-    coefficients = parameters[FIRST_HARMONIC : FIRST_HARMONIC + 3 * count].unflatten(0, (count, 3))
+    coefficients = parameters[FIRST_HARMONIC : FIRST_HARMONIC + 3 * count].reshape(count, 3, parameters.shape[1])
     values = sh.basis(point_directions(parameters[POSITION], camera), degree)[1:]
     return (parameters[BASE] + torch.einsum("jn,jcn->cn", values, coefficients)).T.clamp(min=0)

@@ -20,7 +20,7 @@ The image (Kerbl et al. 2023; the spec's section 9):
   LEAST_ALPHA counts as 0. A pixel takes no more where its transmittance has fallen below OPAQUE.
 - Colour: the base plus the harmonics towards the Gaussian's centre, not below 0.
 
-What decides is constant when differentiated: the order, the directions of the harmonics, where alpha or a colour is cut.
+Constant when differentiated: the order, the directions of the harmonics, and where alpha or a colour is cut.
 """
 
 from __future__ import annotations

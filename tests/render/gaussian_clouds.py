@@ -73,7 +73,7 @@ def cases(draw: st.DrawFn, most_gaussians: int = 80, largest_side: int = 48) -> 
 
 
 def clear_of_borders(case: Case) -> Case:
-    """The case without Gaussians that have a colour or an alpha, or leave a transmittance, on which rounding decides."""
+    """Without the Gaussians that have a colour or an alpha, or leave a transmittance, on which rounding decides."""
     splats = oracle.project(case.parameters.double(), case.camera, case.degree)
     y, x = torch.meshgrid(torch.arange(case.camera.height), torch.arange(case.camera.width), indexing="ij")
     pixels = torch.stack([x, y], dim=2) + 0.5
