@@ -7,6 +7,7 @@ out of date. The folder may be deleted at any time.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
@@ -56,7 +57,7 @@ class Cache:
         """The votes of the corrupted training `views`, as `count` has them, at least from the number needed on."""
         if self._folder is None:
             return count(views, init)
-        lattice = Lattice(init.lattice, *init.bounds)
+        lattice = Lattice(init.lattice, init.bounds)
         entry = self._folder / "votes" / _votes_key(_scene_key(dataset, name), corruption, init)
         kept = _read_votes(entry, lattice, len(views), votes_needed(len(views), init.consistency))
         if kept is None or not kept.counts.any():  # of an empty hull, counting says why
@@ -131,7 +132,7 @@ def _read_votes(entry: Path, lattice: Lattice, views: int, needed: int) -> Votes
                     points, found = kept["points"], kept["counts"]
             except (OSError, ValueError, KeyError, BadZipFile):
                 continue
-            counts = np.zeros(lattice.size**3, np.uint16)
+            counts = np.zeros(math.prod(lattice.shape), np.uint16)
             counts[points] = np.where(found >= needed, found, 0)
-            return Votes(lattice, counts.reshape((lattice.size,) * 3), views, needed)
+            return Votes(lattice, counts.reshape(lattice.shape), views, needed)
     return None

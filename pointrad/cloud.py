@@ -19,7 +19,7 @@ ROWS = HARMONICS.stop
 class Cloud:
     """N points as one tensor.
 
-    parameters: [33, N] float32, contiguous: 3 rows of position (world units), 3 of base RGB, 27 of harmonics
+    parameters: [33, N] float32, contiguous: 3 rows of position (scene units), 3 of base RGB, 27 of harmonics
         (coefficient-major: row 6 + 3 j + c is coefficient j of channel c). A row per parameter rather than a row per
         point, so that kernels and the optimiser stream along the points.
     """
@@ -38,7 +38,7 @@ class Cloud:
 
     @property
     def positions(self) -> Tensor:
-        """[3, N] view, world units."""
+        """[3, N] view, scene units (`SceneFrame`)."""
         return self.parameters[POSITION]
 
     @property

@@ -31,6 +31,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Interval = tuple[float, float]
+Bounds = tuple[Interval, Interval, Interval]  # of x, y and z, world units
 
 
 class Config(BaseModel):
@@ -228,16 +230,25 @@ class InitConfig(Config):
     """What every start has: the lattice whose points the views vote on, and which of a hull's points it takes."""
 
     lattice: Annotated[int, Field(ge=2, le=1024)]
-    bounds: tuple[float, float]
+    bounds: Bounds
     kept_share: PositiveShare
     jitter: NonNegative
     outside_margin: NonNegative
 
-    @model_validator(mode="after")
-    def _bounds_ascend(self) -> Self:
-        if self.bounds[0] >= self.bounds[1]:
-            raise ValueError(f"bounds must ascend, found {list(self.bounds)}")
-        return self
+    @field_validator("bounds", mode="before")
+    @classmethod
+    def _one_pair_is_for_every_axis(cls, bounds: object) -> object:
+        if isinstance(bounds, list | tuple) and len(bounds) == 2:
+            return bounds if any(isinstance(end, list | tuple) for end in bounds) else (bounds,) * 3
+        return bounds
+
+    @field_validator("bounds")
+    @classmethod
+    def _bounds_ascend(cls, bounds: Bounds) -> Bounds:
+        for low, high in bounds:
+            if low >= high:
+                raise ValueError(f"must ascend, found {[low, high]}")
+        return bounds
 
 
 class HullConfig(InitConfig):

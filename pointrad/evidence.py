@@ -21,7 +21,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, maximum_fi
 
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
-from pointrad.hull import Lattice, Votes, count_votes
+from pointrad.hull import Lattice, Votes, count_votes, described
 from pointrad.scene.types import Camera, Float32Array, Float64Array, View
 
 Pixels = NDArray[np.bool_]
@@ -195,7 +195,7 @@ def _outline(shown: Pixels) -> float:
 
 def _pixels(lattice: Lattice, camera: Camera) -> float:
     """How many pixels a step of the lattice has in its middle."""
-    centre = np.full(3, (lattice.low + lattice.high) / 2)
+    centre = np.mean(lattice.bounds, axis=1)
     return camera.focal * lattice.step / max(float(np.linalg.norm(camera.position - centre)), lattice.step)
 
 
@@ -209,7 +209,7 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     Where masks have cut the pictures, points go with that hull that explain best what it leaves out of the object;
     they have fewer votes than the result's `floor`. Raises UserError if no point is left.
     """
-    lattice = Lattice(config.lattice, *config.bounds)
+    lattice = Lattice(config.lattice, config.bounds)
     if evidence.cut:
         enough = _enough_votes(evidence, config)
         explanations = _Explanations.of(evidence, lattice, config.outside_margin)
@@ -219,7 +219,7 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     if not votes.counts.any():
         raise UserError(
             f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
-            f"{list(config.bounds)} to hold it, and masks or pictures that show it"
+            f"{described(config.bounds)} to hold it, and masks or pictures that show it"
         )
     return votes
 
@@ -272,12 +272,12 @@ class _Explanations:
     def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> _Explanations:
         fewest = replace(evidence.demands, votes=math.ceil(_LEAST_VOTES * evidence.demands.votes))
         votes = _Counts.of(replace(evidence, demands=fewest), lattice, margin).meeting(fewest)
-        positions = lattice.axis(np.stack(np.nonzero(votes.counts), axis=1))
+        positions = lattice.positions(np.stack(np.nonzero(votes.counts), axis=1))
         highest = np.stack(_highest_votes(lattice, votes.counts, [view.camera for view in evidence.views]))
         return cls(evidence, votes, positions, highest)
 
     def hull(self, enough: int) -> NDArray[np.uint16]:
-        """[size, size, size], the votes of points with `enough` of them, and of the best explanations of the rest."""
+        """[X, Y, Z], the votes of points with `enough` of them, and of the best explanations of the rest."""
         found = self.votes.counts > 0
         numbers = self.votes.counts[found]
         kept = numbers >= enough
@@ -293,7 +293,7 @@ class _Explanations:
 
 
 def _coarse(config: AdaptiveConfig) -> Lattice:
-    return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), *config.bounds)
+    return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), config.bounds)
 
 
 @dataclass(frozen=True)
@@ -345,7 +345,7 @@ def _best_agreeing(readings: Sequence[Evidence], doubts: Sequence[float], config
 def _agreement(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:
     """[V + 1] IoU of the pixels `shown` to be the object and the silhouettes of points with >= n votes; 0 for n = 0.
 
-    votes: [size, size, size], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
+    votes: [X, Y, Z], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
     those around a projection.
     """
     most = len(views)
@@ -376,7 +376,7 @@ def _wide(shown: Pixels) -> Pixels:
 def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequence[Camera]) -> list[NDArray[np.uint16]]:
     """Per camera, [H, W] the most votes of the points that cover a pixel; 0 where there is none."""
     voted = np.nonzero(votes)
-    positions, numbers = lattice.axis(np.stack(voted, axis=1)), votes[voted]
+    positions, numbers = lattice.positions(np.stack(voted, axis=1)), votes[voted]
 
     def draw(camera: Camera) -> NDArray[np.uint16]:
         highest = np.zeros((camera.height, camera.width), np.uint16)

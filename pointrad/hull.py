@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numba
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pointrad.config import HullConfig, InitConfig
+from pointrad.config import Bounds, HullConfig, InitConfig
 from pointrad.errors import UserError
 from pointrad.scene.types import Float32Array, Float64Array, View
 
@@ -31,27 +32,42 @@ _POINTS_PER_TASK = 16384
 
 @dataclass(frozen=True)
 class Lattice:
-    """A cube of `size`^3 points in world units; point i of an axis lies at low + (high - low) i / size."""
+    """A box of points in world units, equally far from each other along x, y and z.
+
+    size: the number of points along the longest side of `bounds`; shorter sides have fewer. Point i of an axis lies at
+    low + longest * i / size, `low` being the axis's lower bound and `longest` the length of the longest side.
+    """
 
     size: int
-    low: float
-    high: float
+    bounds: Bounds
+
+    @property
+    def longest(self) -> float:
+        """The length of the longest side, world units."""
+        return max(high - low for low, high in self.bounds)
 
     @property
     def step(self) -> float:
         """World units between neighbouring points."""
-        return (self.high - self.low) / self.size
+        return self.longest / self.size
 
-    def axis(self, indices: NDArray[np.integer[Any]]) -> Float64Array:
-        """The coordinates of these indices of an axis, same shape, float64, world units."""
-        return self.low + (self.high - self.low) * indices.astype(np.float64) / self.size
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The number of points along x, y and z."""
+        x, y, z = (max(1, round(self.size * (high - low) / self.longest)) for low, high in self.bounds)
+        return x, y, z
+
+    def positions(self, indices: NDArray[np.integer[Any]]) -> Float64Array:
+        """The coordinates of the points at `indices` [..., 3] (x, y, z), same shape, float64, world units."""
+        low = np.array([low for low, _ in self.bounds])
+        return low + self.longest * indices.astype(np.float64) / self.size
 
 
 @dataclass(frozen=True)
 class Votes:
     """How many views call each lattice point foreground.
 
-    counts: [size, size, size] uint16, indexed by (x, y, z). floor: how many votes were asked for; `count_votes` records
+    counts: [X, Y, Z] uint16, the lattice's shape. floor: how many votes were asked for; `count_votes` records
     fewer as 0. views: the number of views that voted.
     """
 
@@ -65,12 +81,12 @@ class Votes:
 class InitialPoints:
     """The points a cloud starts from, in lattice order.
 
-    positions: [N, 3] float32 world units. colours: [N, 3] float32 RGB in [0, 1]. votes: [N] uint16 of the lattice point
+    positions: [N, 3] float64 world units. colours: [N, 3] float32 RGB in [0, 1]. votes: [N] uint16 of the lattice point
     each came from. hull_points: lattice points in the hull, of which these are a share. needed: votes a point needed,
     of `views`.
     """
 
-    positions: Float32Array
+    positions: Float64Array
     colours: Float32Array
     votes: NDArray[np.uint16]
     hull_points: int
@@ -96,17 +112,15 @@ def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, 
     Counts below `floor` are recorded as 0, which lets whole blocks be given up early; all others are exact: equal to
     those of a plain loop over points and views in float64, whatever the number of threads.
     """
-    size = lattice.size
-    padded = -(-size // _ROOT) * _ROOT  # blocks reach past the lattice's end; what lies there is not recorded
-    axis = lattice.axis(np.arange(padded))
+    padded = -(-max(lattice.shape) // _ROOT) * _ROOT  # blocks reach past the lattice's end; what is there is dropped
+    axes = np.ascontiguousarray(lattice.positions(np.arange(padded)[:, None]).T)
     projections = _Projections.of(views, lattice, outside_margin)
-    counts = np.zeros((size, size, size), np.uint16)
+    counts = np.zeros(lattice.shape, np.uint16)
 
     def count(corner: tuple[int, int, int]) -> None:
-        _count_root(*corner, axis, *projections.arrays, floor, counts)
+        _count_root(*corner, axes, *projections.arrays, floor, counts)
 
-    blocks = range(0, size, _ROOT)
-    corners = [(i, j, k) for i in blocks for j in blocks for k in blocks]
+    corners = list(product(*(range(0, size, _ROOT) for size in lattice.shape)))
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         for _ in tqdm(pool.map(count, corners), "hull votes", len(corners), unit="block", leave=False, disable=None):
             pass
@@ -119,7 +133,7 @@ def hull_votes(views: Sequence[View], config: HullConfig) -> Votes:
     Raises UserError if no point has as many.
     """
     floor = votes_needed(len(views), config.consistency)
-    votes = count_votes(views, Lattice(config.lattice, *config.bounds), config.outside_margin, floor)
+    votes = count_votes(views, Lattice(config.lattice, config.bounds), config.outside_margin, floor)
     if not votes.counts.any():
         raise _empty_hull(views, config, floor)
     return votes
@@ -137,10 +151,10 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     rng = np.random.default_rng(seed)
     kept = max(1, round(config.kept_share * hull.size))
     chosen = np.sort(rng.choice(hull, kept, replace=False, shuffle=False))
-    positions = lattice.axis(np.stack(np.unravel_index(chosen, votes.counts.shape), axis=1))
+    positions = lattice.positions(np.stack(np.unravel_index(chosen, votes.counts.shape), axis=1))
     positions += rng.uniform(-config.jitter, config.jitter, positions.shape) * lattice.step
     return InitialPoints(
-        positions=positions.astype(np.float32),
+        positions=positions,
         colours=_mean_colours(views, positions),
         votes=votes.counts.ravel()[chosen],
         hull_points=int(hull.size),
@@ -149,15 +163,23 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     )
 
 
+def described(bounds: Bounds) -> str:
+    """Bounds as one writes them on the command line: one pair where all axes have the same."""
+    pairs = [f"[{low:g},{high:g}]" for low, high in bounds]
+    return pairs[0] if len(set(bounds)) == 1 else f"[{','.join(pairs)}]"
+
+
 def _empty_hull(views: Sequence[View], config: HullConfig, needed: int) -> UserError:
-    votes = count_votes(views, Lattice(config.lattice, *config.bounds), config.outside_margin)
+    votes = count_votes(views, Lattice(config.lattice, config.bounds), config.outside_margin)
     most = int(votes.counts.max())
     message = (
         f"init.consistency: the hull is empty: no lattice point got the {needed} votes of {len(views)} that "
         f"{config.consistency:g} needs; the highest vote was {most}"
     )
     if most == 0:
-        return UserError(f"{message}; expected init.bounds {list(config.bounds)} to hold the object the masks show")
+        return UserError(
+            f"{message}; expected init.bounds {described(config.bounds)} to hold the object the masks show"
+        )
     below = Fraction(most, len(views) - 1)
     return UserError(
         f"{message}, so expected init.consistency below {math.floor(below * 1000) / 1000:g} "
@@ -185,7 +207,7 @@ class _Projections:
     def of(cls, views: Sequence[View], lattice: Lattice, outside_margin: float) -> _Projections:
         width, height = views[0].camera.width, views[0].camera.height
         cameras = np.stack([view.camera.world_to_image for view in views])
-        farthest = np.array([*[max(abs(lattice.low), abs(lattice.high))] * 3, 1.0])
+        farthest = np.array([*(max(abs(low), abs(high)) for low, high in lattice.bounds), 1.0])
         foreground = np.stack([_foreground(view.mask) for view in views])
         sums = np.zeros((len(views), height + 6, width + 6), np.int32)
         np.cumsum(np.cumsum(foreground, axis=1, dtype=np.int32), axis=2, out=sums[:, 1:, 1:])
@@ -278,30 +300,29 @@ def _add_votes(xs, ys, zs, camera, focal, frame, foreground, cells, votes):  # t
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_leaf(i, j, k, axis, cameras, focals, frame, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
+def _count_leaf(i, j, k, axes, cameras, focals, frame, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
     """Count a block point by point in the `mixed` views, upon `sure` votes it has as a whole."""
     votes = np.full((_LEAF, _LEAF, _LEAF), sure, np.uint16)
     cells = np.empty(_LEAF, np.int32)
-    xs, ys, zs = axis[i : i + _LEAF], axis[j : j + _LEAF], axis[k : k + _LEAF]
+    xs, ys, zs = axes[0, i : i + _LEAF], axes[1, j : j + _LEAF], axes[2, k : k + _LEAF]
     for done in range(mixed.size):
         if votes.max() + (mixed.size - done) < floor:
             return
         view = mixed[done]
         _add_votes(xs, ys, zs, cameras[view], focals[view], frame, foreground[view], cells, votes)
-    size = counts.shape[0]
-    for a in range(min(_LEAF, size - i)):
-        for b in range(min(_LEAF, size - j)):
-            for c in range(min(_LEAF, size - k)):
+    for a in range(min(_LEAF, counts.shape[0] - i)):
+        for b in range(min(_LEAF, counts.shape[1] - j)):
+            for c in range(min(_LEAF, counts.shape[2] - k)):
                 counts[i + a, j + b, k + c] = votes[a, b, c] if votes[a, b, c] >= floor else 0
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_root(i, j, k, axis, cameras, focals, nears, frame, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
+def _count_root(i, j, k, axes, cameras, focals, nears, frame, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
     """Count the block of _ROOT^3 points from (i, j, k): an octree walked depth first on a stack.
 
     Of each block, only the views that its parent left undecided are looked at again.
     """
-    size = counts.shape[0]
+    size_x, size_y, size_z = counts.shape
     stack = np.empty((8 * 8, 5), np.int64)  # corner, edge, votes of the whole block
     undecided = np.empty((8 * 8, cameras.shape[0]), np.int64)  # the views a block on the stack has yet to look at
     lengths = np.empty(8 * 8, np.int64)
@@ -315,7 +336,7 @@ def _count_root(i, j, k, axis, cameras, focals, nears, frame, foreground, sums, 
         top -= 1
         edge, sure = stack[top, 3], stack[top, 4]
         for d in range(3):
-            low[d], high[d] = axis[stack[top, d]], axis[stack[top, d] + edge - 1]
+            low[d], high[d] = axes[d, stack[top, d]], axes[d, stack[top, d] + edge - 1]
         length = lengths[top]
         left = 0
         for n in range(length):
@@ -331,16 +352,16 @@ def _count_root(i, j, k, axis, cameras, focals, nears, frame, foreground, sums, 
             continue
         a, b, c = stack[top, 0], stack[top, 1], stack[top, 2]
         if left == 0:
-            counts[a : min(a + edge, size), b : min(b + edge, size), c : min(c + edge, size)] = sure
+            counts[a : min(a + edge, size_x), b : min(b + edge, size_y), c : min(c + edge, size_z)] = sure
         elif edge == _LEAF:
-            _count_leaf(a, b, c, axis, cameras, focals, frame, foreground, mixed[:left], sure, floor, counts)
+            _count_leaf(a, b, c, axes, cameras, focals, frame, foreground, mixed[:left], sure, floor, counts)
         else:
             half = edge // 2
             for child in range(8):
                 x = a + half * (child & 1)
                 y = b + half * (child >> 1 & 1)
                 z = c + half * (child >> 2)
-                if x < size and y < size and z < size:
+                if x < size_x and y < size_y and z < size_z:
                     stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = x, y, z, half, sure
                     undecided[top, :left] = mixed[:left]
                     lengths[top] = left

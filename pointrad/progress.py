@@ -18,6 +18,11 @@ def announce(message: str) -> None:
     _console.print(message, markup=False, soft_wrap=True)
 
 
+def warn(message: str) -> None:
+    """Say on standard error what the user should look at, though the work goes on."""
+    announce(f"Warning: {message}")
+
+
 class TrainingBar:
     """A live bar over all steps of a schedule: stage, epoch, loss, PSNR, points, time left.
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
 
@@ -23,11 +24,13 @@ from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measu
 from pointrad.evidence import agreeing_votes, gather_evidence, without_unknown
 from pointrad.files import replacing, write_json
 from pointrad.hull import Votes, hull_votes, initialise
+from pointrad.placement import check_placement
 from pointrad.preemption import Preempted, raise_if_told
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import provenance
 from pointrad.render import Renderer, SplatSettings, build_renderer
 from pointrad.render.cpu import set_threads
+from pointrad.scene.frame import SceneFrame
 from pointrad.scene.types import Camera, Float32Array, Scene, View
 from pointrad.status import SUMMARY_FILE, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
@@ -97,17 +100,19 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
     renderer = build_renderer(config.renderer, settings)
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
+    frame = SceneFrame.of(config.init.bounds)
     if state is None or _start_decides_targets(config):  # else a resumed run has all that a start decides
         start = _start(config, scene, cache)
-        state = state or _prepare(config, scene, start, run_dir)
+        state = state or _prepare(config, scene, start, frame, run_dir)
         scene = replace(scene, train=start.targets)
+    scene = frame.scene(scene)
     _write_provenance(config, renderer, run_dir)
     metrics = MetricsFile(run_dir)
     metrics.truncate_after(state.progress.epoch)
     tracker = build_tracker(config, run_dir)
     exit_code, preempted = 1, False
     try:
-        result = _train_and_evaluate(config, scene, renderer, state, run_dir, metrics, tracker)
+        result = _train_and_evaluate(config, scene, frame, renderer, state, run_dir, metrics, tracker)
         exit_code = 0
     except Preempted:
         preempted = True
@@ -149,13 +154,16 @@ def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
     return _Start(corrupted, seen, votes, targets, evidence.unknown_share)
 
 
-def _prepare(config: RunConfig, scene: Scene, start: _Start, run_dir: Path) -> Checkpoint:
+def _prepare(config: RunConfig, scene: Scene, start: _Start, frame: SceneFrame, run_dir: Path) -> Checkpoint:
     """The initial cloud, kept as the first checkpoint."""
-    points = initialise(start.initial, start.count_votes(), config.init, config.seed)
+    votes = start.count_votes()
+    check_placement(votes, scene.train)
+    points = initialise(start.initial, votes, config.init, config.seed)
     iou = mask_iou(start.corrupted, scene.train)
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)
-    cloud = Cloud.from_points(torch.from_numpy(points.positions), torch.from_numpy(points.colours), config.seed)
+    positions = torch.from_numpy(frame.from_world(points.positions))
+    cloud = Cloud.from_points(positions, torch.from_numpy(points.colours), config.seed)
     facts = {
         "mask_iou": iou,
         "hull_points": points.hull_points,
@@ -170,6 +178,7 @@ def _prepare(config: RunConfig, scene: Scene, start: _Start, run_dir: Path) -> C
 def _train_and_evaluate(
     config: RunConfig,
     scene: Scene,
+    frame: SceneFrame,
     renderer: Renderer,
     state: Checkpoint,
     run_dir: Path,
@@ -186,7 +195,7 @@ def _train_and_evaluate(
         cloud = train(state, scene.train, config, renderer, run_dir, reporter, unknown_share)
     evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
     write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
-    _write_artifacts(config, scene, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
+    _write_artifacts(config, scene, frame, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
     result = _summarise(config, scene, renderer, cloud, evaluation, state)
     write_json(run_dir / SUMMARY_FILE, asdict(result))
     tracker.summarise(asdict(result))
@@ -234,6 +243,7 @@ def _render_function(renderer: Renderer, cloud: Cloud, harmonics: bool = True) -
 def _write_artifacts(
     config: RunConfig,
     scene: Scene,
+    frame: SceneFrame,
     renderer: Renderer,
     cloud: Cloud,
     run_dir: Path,
@@ -244,7 +254,7 @@ def _write_artifacts(
     write_curves(run_dir / "pictures" / "curves.png", metrics.read())
     write_ply(
         run_dir / "cloud.ply",
-        cloud.positions.T.cpu().numpy(),
+        frame.to_world(cloud.positions.T.cpu().double().numpy()).astype(np.float32),
         cloud.base.T.cpu().numpy(),
         cloud.harmonics.permute(2, 0, 1).cpu().numpy(),
     )

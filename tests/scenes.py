@@ -10,10 +10,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pointrad.config import Bounds
 from pointrad.scene.types import Camera, Float64Array, Split, View
 
 TINY_VIEWS = {"train": 6, "val": 3, "test": 3}
 CAMERA_ANGLE_X = 0.69
+
+
+def cube(low: float, high: float) -> Bounds:
+    """The same bounds on every axis."""
+    return ((low, high),) * 3
 
 
 def look_at(position: Float64Array, target: Float64Array | None = None) -> Float64Array:
@@ -71,9 +77,12 @@ def write_rgba(path: Path, view: View) -> None:
 
 
 def write_tiny_scene(
-    folder: Path, views: Mapping[str, int] = TINY_VIEWS, width: int = 32, height: int = 24, name: str = "tiny"
-) -> Path:
+    folder: Path, views: Mapping[str, int] = TINY_VIEWS, width: int = 32, height: int = 24, name: str = "tiny",
+    unit: float = 1.0, centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> Path:  # fmt: skip
     """Write the sphere as the NeRF-synthetic scene folder/name with this many views per split.
+
+    unit, centre: in the transforms, the world is this many times as large and lies about this point.
 
     Returns `folder`, which is what `dataset.root` expects.
     """
@@ -81,6 +90,7 @@ def write_tiny_scene(
         frames = []
         for n, pose in enumerate(ring(count, start=0.3 * offset)):
             write_rgba(folder / name / split / f"r_{n}.png", sphere_view(camera(pose, width, height)))
+            pose[:3, 3] = np.asarray(centre) + unit * pose[:3, 3]
             frames.append({"file_path": f"./{split}/r_{n}", "transform_matrix": pose.tolist()})
         transforms = {"camera_angle_x": CAMERA_ANGLE_X, "frames": frames}
         (folder / name / f"transforms_{split}.json").write_text(json.dumps(transforms, indent=1))

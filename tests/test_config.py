@@ -12,6 +12,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from pointrad.config import CosineConfig, RunConfig, StageConfig
 from pointrad.errors import UserError
 from tests.runs import REPOSITORY, composed, config, groups
+from tests.scenes import cube
 
 
 def options(group: str) -> list[str]:
@@ -92,7 +93,7 @@ class TestPublishedConstants:
 
     def test_the_hull_is_the_published_one(self) -> None:
         init = config("init=hull").init
-        assert (init.lattice, init.bounds, init.consistency, init.outside_margin) == (400, (-2, 2), 1, 0.05)
+        assert (init.lattice, init.bounds, init.consistency, init.outside_margin) == (400, cube(-2, 2), 1, 0.05)
 
     def test_the_corruption_is_the_published_one_at_level_0(self) -> None:
         assert config().corruption.model_dump() == {
@@ -232,8 +233,18 @@ def test_every_mistake_is_reported_at_once() -> None:
 
 
 def test_bounds_that_do_not_ascend_are_refused() -> None:
-    with pytest.raises(UserError, match=r"init: bounds must ascend, found \[2\.0, -2\.0\]"):
+    with pytest.raises(UserError, match=r"init.bounds: must ascend, found \[2\.0, -2\.0\]"):
         RunConfig.parse(altered("init.bounds", [2, -2]))
+
+
+def test_bounds_may_differ_from_axis_to_axis() -> None:
+    assert config("init.bounds=[[-1,1],[0,2.5],[-3,-1]]").init.bounds == ((-1, 1), (0, 2.5), (-3, -1))
+
+
+@pytest.mark.parametrize("bounds", ["3", "[1]", "[[-1,1],[0,2]]", "[[-1,1],[0,2],[1,1]]", "[-1,[0,1]]"])
+def test_bounds_of_another_shape_are_refused(bounds: str) -> None:
+    with pytest.raises(UserError, match=r"init\.bounds"):
+        config(f"init.bounds={bounds}")
 
 
 def test_a_schedule_without_an_enabled_stage_is_refused() -> None:

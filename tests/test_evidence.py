@@ -16,14 +16,14 @@ from pointrad.errors import UserError
 from pointrad.evidence import Pixels, agreeing_votes, gather_evidence, without_unknown
 from pointrad.hull import Lattice, Votes, count_votes
 from pointrad.scene.types import View
-from tests.scenes import sphere_views
+from tests.scenes import cube, sphere_views
 
 BLACK = (0.0, 0.0, 0.0)
 VIEWS = sphere_views(24, 64, 48)
 
 
 def adaptive(**changes: object) -> AdaptiveConfig:
-    values = {"name": "adaptive", "lattice": 64, "bounds": (-1.0, 1.0), "source": "masks", "cut_pixels": "unknown"}
+    values = {"name": "adaptive", "lattice": 64, "bounds": [-1, 1], "source": "masks", "cut_pixels": "unknown"}
     return AdaptiveConfig.model_validate(values | {"kept_share": 0.5, "jitter": 0.0, "outside_margin": 0.0} | changes)
 
 
@@ -32,7 +32,7 @@ def hull_of(views: tuple[View, ...], source: Literal["masks", "none"] = "masks")
 
 
 def hard_hull(views: tuple[View, ...]) -> Pixels:
-    return count_votes(views, Lattice(64, -1.0, 1.0), 0.0, len(views)).counts > 0
+    return count_votes(views, Lattice(64, cube(-1, 1)), 0.0, len(views)).counts > 0
 
 
 def overlap(one: Pixels, other: Pixels) -> float:

@@ -18,11 +18,11 @@ from pointrad.errors import UserError
 from pointrad.hull import InitialPoints, Lattice, count_votes, hull_votes, initialise, votes_needed
 from pointrad.scene.blender import load_blender
 from pointrad.scene.types import Camera, Split, View
-from tests.scenes import camera, ring, sphere_view, sphere_views
+from tests.scenes import camera, cube, ring, sphere_view, sphere_views
 
 
 def hull_config(**changes: object) -> HullConfig:
-    values = {"name": "hull", "lattice": 24, "bounds": (-1.0, 1.0), "consistency": 1.0, "kept_share": 0.5}
+    values = {"name": "hull", "lattice": 24, "bounds": [-1, 1], "consistency": 1.0, "kept_share": 0.5}
     return HullConfig.model_validate({**values, "jitter": 0.0, "outside_margin": 0.0, **changes})
 
 
@@ -33,8 +33,10 @@ def start(views: list[View], config: HullConfig, seed: int) -> InitialPoints:
 def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> NDArray[np.bool_]:
     """The definition, point by point in float64 (spec, section 3)."""
     at, mask = view.camera, view.mask > 0
-    line = lattice.low + (lattice.high - lattice.low) * np.arange(lattice.size) / lattice.size
-    x, y, z = np.meshgrid(line, line, line, indexing="ij")
+    longest = max(high - low for low, high in lattice.bounds)
+    sides = zip(lattice.bounds, lattice.shape, strict=True)
+    lines = [low + longest * np.arange(count) / lattice.size for (low, _), count in sides]
+    x, y, z = np.meshgrid(*lines, indexing="ij")
     m = at.world_to_image
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         across, down, depth = (m[r, 0] * x + m[r, 1] * y + m[r, 3] + m[r, 2] * z for r in range(3))
@@ -57,7 +59,9 @@ def views_and_lattice(draw: st.DrawFn) -> tuple[list[View], Lattice, float]:
     """Cameras anywhere, also amid the lattice and looking away, at masks of blobs and single pixels."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     width, height = draw(st.integers(1, 24)), draw(st.integers(1, 24))
-    lattice = Lattice(draw(st.sampled_from([2, 7, 8, 9, 17])), -1.0, draw(st.sampled_from([0.5, 1.0, 1.7])))
+    highest = st.sampled_from([-0.9, 0.5, 1.0, 1.7])
+    bounds = ((-1.0, draw(highest)), (-1.0, draw(highest)), (-1.0, draw(highest)))
+    lattice = Lattice(draw(st.sampled_from([2, 7, 8, 9, 17])), bounds)
     views = []
     for n in range(draw(st.integers(1, 4))):
         pose = np.eye(4)
@@ -84,15 +88,15 @@ def test_counts_equal_the_plain_count_of_points_and_views(case: tuple[list[View]
 
 
 def test_counts_of_the_sphere_equal_the_plain_count_in_large_blocks() -> None:
-    views, lattice = sphere_views(4, 48, 36), Lattice(36, -1.2, 1.2)
+    views, lattice = sphere_views(4, 48, 36), Lattice(36, cube(-1.2, 1.2))
     expected = sum(votes_of_one_view(view, lattice, 0.05).astype(np.uint16) for view in views)
     np.testing.assert_array_equal(count_votes(views, lattice, 0.05).counts, expected)
 
 
 def test_the_hard_hull_of_a_sphere_holds_it_and_little_more() -> None:
-    lattice = Lattice(40, -1.0, 1.0)
+    lattice = Lattice(40, cube(-1, 1))
     counts = count_votes(sphere_views(12, 64, 64, radius=0.6), lattice, 0.05, floor=12).counts
-    line = lattice.axis(np.arange(40))
+    line = -1 + 2 * np.arange(40) / 40
     distance = np.sqrt(line[:, None, None] ** 2 + line[None, :, None] ** 2 + line[None, None, :] ** 2)
     assert (counts[distance < 0.6] == 12).all()
     assert not counts[distance > 0.8].any()
@@ -101,11 +105,11 @@ def test_the_hard_hull_of_a_sphere_holds_it_and_little_more() -> None:
 def test_a_projection_just_outside_the_image_votes_and_one_farther_out_does_not() -> None:
     view = replace(sphere_view(camera(np.eye(4), 20, 10)), mask=np.zeros((10, 20), np.float32))
     view = replace(view, camera=replace(view.camera, focal=10.0))
-    line = Lattice(100, -1.5, 1.5)  # at depth 1, u = 10 x + 10: u in [-5, 25]; margin 0.1 is 1 pixel
-    row = count_votes([view], line, 0.1).counts[:, 50, :]
-    z = line.axis(np.arange(100))
-    k = int(np.argmin(np.abs(z + 1)))
-    u = 10 * line.axis(np.arange(100)) / -z[k] + 10
+    lattice = Lattice(100, cube(-1.5, 1.5))  # at depth 1, u = 10 x + 10: u in [-5, 25]; margin 0.1 is 1 pixel
+    row = count_votes([view], lattice, 0.1).counts[:, 50, :]
+    line = -1.5 + 3 * np.arange(100) / 100
+    k = int(np.argmin(np.abs(line + 1)))
+    u = 10 * line / -line[k] + 10
     voted = row[:, k].astype(bool)
     assert voted.any()
     assert (voted == (((u >= -1) & (u < 0)) | ((u > 20) & (u <= 21)))).all()
@@ -113,7 +117,7 @@ def test_a_projection_just_outside_the_image_votes_and_one_farther_out_does_not(
 
 def test_no_point_behind_the_camera_votes() -> None:
     view = replace(sphere_view(camera(np.eye(4))), mask=np.ones((24, 32), np.float32))
-    counts = count_votes([view], Lattice(16, -1.0, 1.0), 0.05).counts
+    counts = count_votes([view], Lattice(16, cube(-1, 1)), 0.05).counts
     assert counts[:, :, :8].any()
     assert not counts[:, :, 8:].any()
 
@@ -195,10 +199,10 @@ def test_masks_that_show_nothing_in_the_bounds_are_an_error_about_the_bounds() -
     view = sphere_view(camera(ring(1)[0]))
     blank = replace(view, mask=np.zeros_like(view.mask))
     with pytest.raises(UserError, match=r"highest vote was 0; expected init\.bounds"):
-        start([blank], hull_config(bounds=(-0.1, 0.1)), seed=0)
+        start([blank], hull_config(bounds=[-0.1, 0.1]), seed=0)
 
 
 def test_the_real_hotdog_has_the_hull_it_should(real_data_root: Path) -> None:
     views = load_blender(real_data_root, "hotdog", Split.TRAIN, 1, "black").train[::10]
-    votes = count_votes(views, Lattice(100, -2.0, 2.0), 0.05, floor=10)
+    votes = count_votes(views, Lattice(100, cube(-2, 2)), 0.05, floor=10)
     assert 18_000 < np.count_nonzero(votes.counts) < 45_000

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from pointrad.artifacts.ply import read_ply
 from pointrad.errors import UserError
 from pointrad.preemption import Preempted
 from pointrad.run import RunResult, run
@@ -60,6 +62,19 @@ ADAPTIVE = ("corruption=none", "corruption.level=0.12", "corruption.level=0.12 c
 def test_the_adaptive_start_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -> None:
     result = quick_run(root, tmp_path, "init=adaptive", *choice.split())
     assert (result.status, 0 < result.consistency <= 1) == ("done", True)
+
+
+@pytest.mark.parametrize("init", ["hull", "adaptive"])
+def test_a_scene_in_millimetres_far_from_the_origin_trains_as_the_same_scene_in_metres(
+    init: str, root: Path, tmp_path: Path
+) -> None:
+    far = write_tiny_scene(tmp_path, unit=1000, centre=(7000, 0, -300))
+    metres = quick_run(root, tmp_path / "metres", f"init={init}", "init.bounds=[-2,2]")
+    bounds = "init.bounds=[[5000,9000],[-2000,2000],[-2300,1700]]"
+    millimetres = quick_run(far, tmp_path / "millimetres", f"init={init}", bounds)
+    assert millimetres.psnr_db == pytest.approx(metres.psnr_db, abs=0.1)
+    here, there = (read_ply(tmp_path / unit / "cloud.ply").positions for unit in ("metres", "millimetres"))
+    np.testing.assert_allclose(here.mean(axis=0), (there.mean(axis=0) - (7000, 0, -300)) / 1000, atol=0.05)
 
 
 def test_with_clean_pictures_the_adaptive_start_trains_the_same_cloud_whatever_the_masks(
