@@ -17,6 +17,7 @@ from pointrad.errors import UserError
 from pointrad.progress import announce
 from pointrad.scene.loading import load_scene
 from pointrad.scene.types import Split, View
+from pointrad.terminal import end_with_reader
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="corruptions")
@@ -61,4 +62,5 @@ def _match(config: CorruptionsConfig, views: tuple[View, ...], iou: float) -> No
 
 
 if __name__ == "__main__":
+    end_with_reader()
     main()

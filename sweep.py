@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from launcher.requeue import preemptible
 from launcher.study import run_config
+from pointrad.terminal import end_with_reader
 
 ACTIONS = ("run", "status", "collect", "report", "cancel")
 
@@ -27,6 +28,7 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    end_with_reader()
     # `python sweep.py status study=smoke` reads better than `action=status`.
     sys.argv = [f"action={word}" if word in ACTIONS else word for word in sys.argv]
     main()

@@ -18,6 +18,7 @@ from pointrad.errors import UserError
 from pointrad.progress import announce
 from pointrad.run import run
 from pointrad.status import discard_if_empty
+from pointrad.terminal import end_with_reader
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -44,4 +45,5 @@ def main(composed: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    end_with_reader()
     main()

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pointrad.config import ScheduleConfig
+from pointrad.terminal import printable
 from pointrad.training.record import EpochRecord
 
 _console = Console(stderr=True, highlight=False)
@@ -15,7 +16,7 @@ _console = Console(stderr=True, highlight=False)
 
 def announce(message: str) -> None:
     """Say what happens next, on standard error."""
-    _console.print(message, markup=False, soft_wrap=True)
+    _console.print(printable(message), markup=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:

@@ -113,7 +113,7 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
     path = run_dir / SUMMARY_FILE
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: unreadable summary ({error})") from None
     if not isinstance(summary, dict) or "identity" not in summary:
         raise ValueError(f"{path}: no summary of a run; expected its identity")
@@ -135,6 +135,12 @@ def _locked(run_dir: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunningElsewhereError(f"{run_dir}: another process is computing this run") from None
+        except OSError as error:  # ENOLCK, ENOSYS, EOPNOTSUPP ...: unlocked, two processes could write over each other
+            raise UserError(
+                f"{run_dir}: its file system locks no files ({error.strerror}), so nothing would keep two processes "
+                "from computing this run at once; expected a folder on one that does, such as a local disk or NFS "
+                "with its lock service"
+            ) from None
         yield
 
 
@@ -147,6 +153,8 @@ def _is_locked(run_dir: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        except OSError:  # where nothing can be locked, no process computes: `recording` refuses to
+            return False
     return False
 
 

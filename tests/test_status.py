@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -38,6 +40,24 @@ def test_while_a_process_computes_it_is_running_and_nobody_else_may(tmp_path: Pa
         ):
             pass
         assert read_status(tmp_path).state is RunState.RUNNING
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_files_cannot_be_locked_nothing_is_computed_and_what_was_is_told(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recording(tmp_path / "done", 9):
+        (tmp_path / "done" / "summary.json").write_text(json.dumps({"identity": "x"}))
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    told = r"new: its file system locks no files \(.*expected a folder on one that does"
+    with pytest.raises(UserError, match=told), recording(tmp_path / "new", 9):
+        pytest.fail("the block ran")
+    assert read_status(tmp_path / "new").state is RunState.STOPPED  # not failed: elsewhere, it goes on
+    assert read_status(tmp_path / "done").state is RunState.DONE
 
 
 def test_a_killed_process_leaves_a_run_that_is_stopped(tmp_path: Path) -> None:
@@ -125,7 +145,8 @@ def test_a_summary_is_enough_to_be_done(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("summary.json", ""), ("summary.json", "[1]"), ("summary.json", '{"psnr_db": 30'), ("status.json", "{}"),
+    [("summary.json", ""), ("summary.json", "[1]"), ("summary.json", "[" * 100_000),
+     ("summary.json", '{"psnr_db": 30'), ("status.json", "{}"),
      ("status.json", '{"state": "odd"}'), ("status.json", '{"state": "done", "surprise": 1}')],
 )  # fmt: skip
 def test_files_that_cannot_be_read_are_named(name: str, content: str, tmp_path: Path) -> None:

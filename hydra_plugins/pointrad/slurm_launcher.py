@@ -37,11 +37,12 @@ class PlainSlurmLauncher(SlurmLauncher):
 def _unfinished(sweep_dir: Path) -> list[str]:
     """A line for each run folder whose run is not done, the jobs of some of which may yet go on."""
     from pointrad.status import STATUS_FILE, RunState, read_status
+    from pointrad.terminal import printable
 
     folders = sorted(path.parent for path in sweep_dir.rglob(STATUS_FILE))
     statuses = [(folder, read_status(folder)) for folder in folders]
     return [
-        f"{folder}: {status.state}{f': {status.error}' if status.error else ''}"
+        printable(f"{folder}: {status.state}{f': {status.error}' if status.error else ''}")
         for folder, status in statuses
         if status.state is not RunState.DONE
     ]

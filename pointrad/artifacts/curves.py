@@ -66,4 +66,5 @@ def _name_stages(axes: Axes, stages: _Stages) -> None:
             ha="left",
             va="bottom",
             fontsize=9,
+            parse_math=False,  # a name, dollars included
         )

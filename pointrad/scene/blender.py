@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from tqdm import tqdm
 
 from pointrad.errors import UserError
@@ -27,6 +27,7 @@ BACKGROUNDS: dict[Background, tuple[float, float, float]] = {"black": (0.0, 0.0,
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
 _RIGID_TOLERANCE = 1e-3
+_LONGEST_PATH, _LONGEST_NAME = 1024, 250  # bytes; systems allow 4096 with the folder's, and 255 with a suffix
 _Row = tuple[float, float, float, float]
 
 
@@ -34,6 +35,16 @@ class _Frame(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
     file_path: str
     transform_matrix: tuple[_Row, _Row, _Row, _Row]
+
+    @field_validator("file_path")
+    @classmethod
+    def _can_name_a_file(cls, file_path: str) -> str:
+        names = [len(name.encode()) for name in file_path.split("/")]
+        if "\0" in file_path or max(names) > _LONGEST_NAME or sum(names) > _LONGEST_PATH:
+            raise ValueError(
+                f"the path of an image, of at most {_LONGEST_PATH} bytes, and {_LONGEST_NAME} between slashes"
+            )
+        return file_path
 
 
 class _Transforms(BaseModel):
@@ -140,7 +151,8 @@ def _explain(error: ValidationError) -> str:
         case _:
             found = repr(problem.get("input"))
             shown = found if len(found) <= 60 else f"{found[:60]}..."
-            return f"{key or 'top level'}: found {shown}; expected: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+            expected = problem["msg"].removeprefix("Value error, ")
+            return f"{key or 'top level'}: found {shown}; expected: {expected[0].lower()}{expected[1:]}"
 
 
 def _check_pose(path: Path, frame: _Frame) -> Float64Array:

@@ -11,11 +11,13 @@ from threading import Event, Thread
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from pointrad.status import TRACEBACK_FILE, RunState, RunStatus, read_status, read_summary
 from pointrad.study.plan import Plan, PlannedRun
+from pointrad.terminal import printable
 
 _COLOURS = {RunState.DONE: "green", RunState.FAILED: "red", RunState.BROKEN: "red", RunState.RUNNING: "cyan"}
 _ENDED = (RunState.DONE, RunState.FAILED, RunState.BROKEN)
@@ -90,12 +92,8 @@ class StudyBar:
     def _report(self, run: PlannedRun, status: RunStatus) -> None:
         run_dir = self._plan.run_dir(run)
         place = f"{len(self._reported)}/{len(self._runs)}  {run.variant.title}"
-        if status.state is RunState.DONE:
-            summary = read_summary(run_dir)
-            found = f"{summary['psnr_db']:.2f} dB, {summary['model_mb']:.2f} MB, {summary['train_seconds']:.0f} s"
-            self._console.print(f"{place}: {found}", markup=False, soft_wrap=True)
-        else:
-            self._console.print(f"{place}: {_trouble(run_dir, status, None)}", markup=False, soft_wrap=True)
+        found = _found(run_dir) if status.state is RunState.DONE else _trouble(run_dir, status, None)
+        self._console.print(printable(f"{place}: {found}"), markup=False, soft_wrap=True)
 
     def _epochs_done(self, run: PlannedRun, status: RunStatus) -> int:
         if status.state in _ENDED:
@@ -109,7 +107,7 @@ def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> None:
 
     jobs: what a cluster says of the jobs of run folders, where there are any.
     """
-    table = Table(title=f"{plan.study.name}: {plan.study.question}", title_justify="left")
+    table = Table(title=_shown(f"{plan.study.name}: {plan.study.question}"), title_justify="left")
     for column in ("run", "state", "PSNR (dB)", "size (MB)", "folder"):
         table.add_column(column, justify="right" if column.endswith(")") else "left", overflow="fold")
     troubles: dict[str, str] = {}
@@ -122,13 +120,17 @@ def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> None:
         state = _described(status, job)
         if trouble := _trouble(run_dir, status, job):
             troubles[run.variant.title] = trouble
-        table.add_row(run.variant.title, _coloured(state, status.state), *_scores(run_dir, status.state), run.folder)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+        table.add_row(
+            _shown(run.variant.title), _coloured(state, status.state), *_scores(run_dir, status.state),
+            _shown(run.folder),
+        )  # fmt: skip
+    console = Console(highlight=False)
+    console.width = console.width if console.is_terminal else 160
     console.print(table)
     for title, trouble in troubles.items():
-        console.print(f"{title}: {trouble}", markup=False, soft_wrap=True)  # whole paths, to copy
+        console.print(printable(f"{title}: {trouble}"), markup=False, soft_wrap=True)  # whole paths, to copy
     console.print(f"{len(plan.runs)} runs, {len(states)} of them distinct: {_counted(states.values())}")
-    console.print(f"Folder: {plan.study.dir}", soft_wrap=True)
+    console.print(printable(f"Folder: {plan.study.dir}"), markup=False, soft_wrap=True)
 
 
 def _counted(states: Iterable[RunState]) -> str:
@@ -156,12 +158,28 @@ def _trouble(run_dir: Path, status: RunStatus, job: QueueState | None) -> str:
 
 
 def _coloured(text: str, state: RunState) -> str:
-    escaped = text.replace("[", r"\[")
-    return f"[{_COLOURS[state]}]{escaped}[/]" if state in _COLOURS else escaped
+    return f"[{_COLOURS[state]}]{_shown(text)}[/]" if state in _COLOURS else _shown(text)
+
+
+def _shown(text: str) -> str:
+    """A text that others wrote, as rich is to show it: without a word for the terminal or for rich itself."""
+    return escape(printable(text))
 
 
 def _scores(run_dir: Path, state: RunState) -> tuple[str, str]:
     if state is not RunState.DONE:
         return "", ""
     summary = read_summary(run_dir)
-    return f"{summary['psnr_db']:.2f}", f"{summary['model_mb']:.2f}"
+    return _number(summary, "psnr_db", 2), _number(summary, "model_mb", 2)
+
+
+def _found(run_dir: Path) -> str:
+    summary = read_summary(run_dir)
+    psnr, size, seconds = (_number(summary, *of) for of in (("psnr_db", 2), ("model_mb", 2), ("train_seconds", 0)))
+    return f"{psnr} dB, {size} MB, {seconds} s"
+
+
+def _number(summary: Mapping[str, object], key: str, decimals: int) -> str:
+    """A dash for what the summary, which anybody may have written, does not have as a number."""
+    value = summary.get(key)
+    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "—"

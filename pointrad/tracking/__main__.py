@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pointrad.errors import UserError
+from pointrad.terminal import end_with_reader
 from pointrad.tracking.replay import find_runs, replay
 
 
@@ -47,4 +48,5 @@ def _replayed(run_dir: Path, overrides: Sequence[str]) -> bool:
 
 
 if __name__ == "__main__":
+    end_with_reader()
     sys.exit(main(sys.argv[1:]))

@@ -6,11 +6,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from pointrad.errors import UserError
 from pointrad.files import append_line, replacing
 from pointrad.training.record import EpochRecord
 
 FILE_NAME = "metrics.jsonl"
+_EPOCH = TypeAdapter(EpochRecord)
 
 
 class MetricsFile:
@@ -34,11 +37,19 @@ class MetricsFile:
         """All epochs in order; a last line that a kill left half-written is none of them."""
         if not self.path.exists():
             return []
-        *lines, _unfinished = self.path.read_text(encoding="utf-8").split("\n")
+        *lines, _unfinished = self.path.read_bytes().split(b"\n")
         return [self._parse(line, number) for number, line in enumerate(lines, start=1)]
 
-    def _parse(self, line: str, number: int) -> EpochRecord:
+    def _parse(self, line: bytes, number: int) -> EpochRecord:
         try:
-            return EpochRecord(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{self.path}:{number}: found {line[:80]!r}, expected an epoch's JSON ({error})") from None
+            return _EPOCH.validate_json(line, strict=True)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            found, why = (
+                line[:80].decode(errors="backslashreplace"),
+                ": ".join([*map(str, problem["loc"]), problem["msg"]]),
+            )
+            raise UserError(
+                f"{self.path}:{number}: found {found!r}, expected an epoch's JSON ({why}); delete this line: the "
+                "curves will lack its epoch, and nothing else"
+            ) from None

@@ -15,6 +15,7 @@ from pointrad.errors import UserError
 from pointrad.files import replacing
 
 FILE_NAME = "checkpoint.pt"
+_UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile)
 
 
 @dataclass
@@ -63,8 +64,14 @@ class Checkpoint:
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
             checkpoint = cls(**{**values, "progress": Progress(**values["progress"])})
-        except (RuntimeError, OSError, EOFError, KeyError, TypeError, BadZipFile, pickle.UnpicklingError) as error:
-            raise UserError(f"{path}: not a readable checkpoint ({error}); delete it to start anew") from None
+        except PermissionError:
+            raise UserError(f"{path}: may not be read by this account; expected a checkpoint of its own") from None
+        except (*_UNREADABLE, pickle.UnpicklingError) as error:
+            # Without torch's own words, which advise to load whatever is there, code included.
+            raise UserError(
+                f"{path}: not a readable checkpoint ({type(error).__name__}): damaged, or of another program; delete "
+                "it to start anew"
+            ) from None
         if checkpoint.identity != identity:
             raise UserError(
                 f"{path}: belongs to another configuration (found {checkpoint.identity}, expected {identity}); "

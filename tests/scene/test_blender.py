@@ -135,6 +135,19 @@ def first_pose(values: dict[str, Any]) -> Any:
         (lambda v: first_pose(v).__setitem__(0, [-x for x in first_pose(v)[0]]), r"found a mirrored axis"),
         (lambda v: first_pose(v).__setitem__(3, [0, 0, 0, 2]), r"bottom row \[0\.0, 0\.0, 0\.0, 2\.0\]; expected"),
         (lambda v: v["frames"].append(v["frames"][1]), r"'train/r_1' more than once"),
+        (
+            lambda v: v["frames"][0].update(file_path="x" * 5000),
+            r"frames\.0\.file_path: found .{63}; expected: the path",
+        ),
+        (
+            lambda v: v["frames"][0].update(file_path="x/" * 5000),
+            r"frames\.0\.file_path: found .{63}; expected: the path",
+        ),
+        (
+            lambda v: v["frames"][0].update(file_path="a/" + "x" * 255),
+            r"frames\.0\.file_path: found .*at most 1024 bytes",
+        ),
+        (lambda v: v["frames"][0].update(file_path="a\0b"), r"frames\.0\.file_path: found 'a.*b'; expected: the path"),
         (lambda v: v["frames"][0].update(file_path="train/gone"), r"train/gone\.png: no such file; expected the RGBA"),
     ],
 )

@@ -239,6 +239,31 @@ def test_the_csv_has_every_planned_run_and_every_number(tmp_path: Path) -> None:
     assert json.loads(rows.points_by_stage[0]) == {"init": 10, "base": 50_000}
 
 
+def test_the_csv_holds_no_formula(tmp_path: Path) -> None:
+    formulas = ['=HYPERLINK("http://x")', "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", " =1", "\uff1d1", "-0.5"]
+    axes = {"kind": {"label": formulas, "corruption.level": [0.01 * n for n in range(8)]}}
+    plot = {"x": "kind", "lines": None, "metrics": ["psnr_db"]}
+    results = fabricated.results(tmp_path, axes=axes, plot=plot, numbers=lambda variant: {"=1+1": 2, "device": "=1"})
+    write_report(results, COMMAND)
+    rows = pd.read_csv(tmp_path / "report" / "runs.csv", dtype=str)
+    assert rows.kind.unique().tolist() == [*(f"'{formula}" for formula in formulas[:-1]), "-0.5"]
+    assert rows["'=1+1"].unique().tolist() == ["2"]
+    assert rows.device.unique().tolist() == ["'=1"]
+
+
+def test_dollars_in_names_are_no_tex(tmp_path: Path, drawn: list[Chart]) -> None:
+    hostile = r"$\frac{$ Some_body$^"
+    axes = {"kind": {"label": [hostile, "$x"], "corruption.level": [0, 0.12]}}
+    page_of(
+        fabricated.results(
+            tmp_path, axes=axes, plot={"x": "kind", "lines": None, "metrics": ["psnr_db"]},
+            scenes=("ball",), published=[PUBLISHED[0] | {"source": hostile, "x": [0, 0.12]}],
+        )
+    )  # fmt: skip
+    write_figure(tmp_path, drawn[0])
+    assert (tmp_path / "psnr_db.pdf").exists()
+
+
 def test_failed_and_broken_runs_are_marked_with_their_errors(tmp_path: Path) -> None:
     fates = {0: RunState.FAILED, 1: RunState.BROKEN, 2: RunState.STOPPED}
     results = fabricated.results(

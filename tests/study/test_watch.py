@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from pointrad.preemption import Preempted
 from pointrad.status import recording
-from pointrad.study.watch import QueueState, print_states
+from pointrad.study.watch import QueueState, StudyBar, print_states
 from tests.study.studies import plan
 
 
@@ -26,3 +27,21 @@ def test_a_run_that_was_told_to_stop_says_so_once_nothing_in_the_queue_goes_on_w
     print_states(planned, {run.folder: QueueState(job, "log")})
     troubles = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{run.variant.title}: ")]
     assert troubles == [f"{run.variant.title}: {told}"] * bool(told)
+
+
+def test_what_run_folders_say_does_not_command_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = {"label": ["\x1b]0;owned\x07", "[red]other"], "corruption.level": [0, 0.1]}
+    planned = plan(tmp_path / "study", tmp_path, question="\x1b[31m?", axes={"level": labels}, seeds={"seed": [0]})
+    failed, done = (planned.run_dir(run) for run in planned.runs)
+    with pytest.raises(RuntimeError), recording(failed, max_attempts=2):
+        raise RuntimeError("\x1b[2Jgone")
+    with recording(done, max_attempts=2):
+        (done / "summary.json").write_text(json.dumps({"identity": "x", "psnr_db": "\x1b[5m"}))
+    with StudyBar(planned, list(planned.runs)):
+        pass
+    print_states(planned, {})
+    told = "".join(capsys.readouterr())
+    assert "\x1b" not in told
+    assert r"RuntimeError: \x1b[2Jgone" in told
+    assert "[red]other" in told
+    assert "level=[red]other #0: — dB" in told

@@ -63,8 +63,13 @@ def test_a_half_written_last_line_is_no_epoch(tmp_path_factory: pytest.TempPathF
     cut_anywhere()
 
 
-def test_a_spoilt_line_is_an_error_that_names_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "garbage",
+    [b"oops", b"\xff\xfe\x00", b"{}", b"[" * 100_000, b"", b"[1]", b'{"epoch": "2", "stage": "base"}', b"\x1b[2J"],
+)
+def test_a_spoilt_line_is_an_error_that_names_it_and_says_what_to_do(garbage: bytes, tmp_path: Path) -> None:
     metrics = written(tmp_path, RECORDS)
-    metrics.path.write_text(metrics.path.read_text().replace('{"epoch": 2', "oops"))
-    with pytest.raises(UserError, match=r"metrics\.jsonl:2: found 'oops"):
+    lines = metrics.path.read_bytes().split(b"\n")
+    metrics.path.write_bytes(b"\n".join([lines[0], garbage, *lines[2:]]))
+    with pytest.raises(UserError, match=r"metrics\.jsonl:2: found .*, expected an epoch's JSON .*delete this line"):
         metrics.read()

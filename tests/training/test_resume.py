@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,10 @@ def test_a_file_that_holds_something_else_is_refused(content: object, tmp_path: 
     torch.save(content, tmp_path / FILE_NAME)
     with pytest.raises(UserError, match=r"checkpoint\.pt: not a readable checkpoint"):
         Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
+
+
+def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_load_it(tmp_path: Path) -> None:
+    torch.save({"identity": Path("code")}, tmp_path / FILE_NAME)
+    with pytest.raises(UserError, match="delete it to start anew") as refused:
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
+    assert not re.search("weights_only|safe_globals|trust", str(refused.value))

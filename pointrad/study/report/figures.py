@@ -47,6 +47,7 @@ _STYLE: dict[RcKeyType, Any] = {
     "lines.markersize": 4.5,
     "pdf.fonttype": 42,  # fonts as text, as publishers ask
     "savefig.dpi": 300,
+    "text.parse_math": False,  # names are names, dollars included, as on the page
 }
 _MOST_NAMES = 14  # beside points, before they cover each other
 

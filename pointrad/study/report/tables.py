@@ -15,6 +15,8 @@ from pointrad.study.results import StudyResults
 
 _USUAL = ("psnr_db", "ssim", "lpips", "model_mb", "train_seconds", "mask_iou", "points")
 _NONE = "—"
+# What begins a formula in a spreadsheet, in half and in full width.
+_FORMULA, _BLANK = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"), ("\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,27 @@ def runs_table(axes: Mapping[str, Axis], runs: Sequence[Run], metrics: Sequence[
 
 
 def write_csv(path: Path, results: StudyResults) -> None:
-    """Every row and column of the results; nested values as JSON."""
-    plain = results.table.map(lambda value: json.dumps(value) if isinstance(value, dict | list) else value)
+    """Every row and column of the results; nested values as JSON, and no text that a spreadsheet would compute."""
+    plain = results.table.map(_csv_field).rename(columns=_csv_field)
     with replacing(path) as temporary:
         plain.to_csv(temporary, index=False)
+
+
+def _csv_field(value: object) -> object:
+    """An apostrophe before a formula, as OWASP advises ("CSV injection"): spreadsheets then show it as text."""
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+
+
+def _is_formula(text: str) -> bool:
+    if not (text.startswith(_BLANK) or text.lstrip().startswith(_FORMULA)):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
 
 
 def write_markdown(path: Path, title: str, notes: Sequence[str], tables: Sequence[Table]) -> None:
