@@ -31,8 +31,8 @@ from pointrad.provenance import provenance
 from pointrad.render import Renderer, SplatSettings, build_renderer
 from pointrad.render.cpu import set_threads
 from pointrad.scene.frame import SceneFrame
-from pointrad.scene.types import Camera, Float32Array, Scene, View
-from pointrad.status import SUMMARY_FILE, recording
+from pointrad.scene.types import Camera, Float32Array, Scene, Split, View
+from pointrad.status import SUMMARY_FILE, OtherRunError, read_summary, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.record import EpochRecord
@@ -81,15 +81,17 @@ class RunResult:
 def run(config: RunConfig, run_dir: Path) -> RunResult:
     """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
 
-    What becomes of it is kept in the folder (`pointrad.status`). Raises UserError for what the user can mend, and if
-    another process is computing this run; KeyboardInterrupt leaves a run that the same call resumes.
+    What becomes of it is kept in the folder (`pointrad.status`). Raises UserError for what the user can mend, if the
+    folder holds another run, and if another process is computing this one; KeyboardInterrupt leaves a run that the same
+    call resumes.
     """
-    with recording(run_dir, config.checkpoint.max_attempts):
-        return _run(config, run_dir)
+    with recording(run_dir, config.checkpoint.max_attempts) as begin:
+        return _run(config, run_dir, begin)
 
 
-def _run(config: RunConfig, run_dir: Path) -> RunResult:
+def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResult:
     set_threads(config.threads)
+    _check_results_are_of_this_split(config.eval.split, run_dir)
     state = Checkpoint.load(run_dir, config.training_identity())
     cache = Cache(config.cache.dir)
     scene = cache.scene(config.dataset, config.scene.name, config.eval.split)
@@ -98,6 +100,7 @@ def _run(config: RunConfig, run_dir: Path) -> RunResult:
         config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
     )
     renderer = build_renderer(config.renderer, settings)
+    begin()
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
     frame = SceneFrame.of(config.init.bounds)
@@ -313,6 +316,20 @@ def _write_provenance(config: RunConfig, renderer: Renderer, run_dir: Path) -> N
     with replacing(run_dir / "config.yaml") as path:
         path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     write_json(run_dir / "provenance.json", provenance(renderer.device))
+
+
+def _check_results_are_of_this_split(split: Split, run_dir: Path) -> None:
+    if not (run_dir / SUMMARY_FILE).is_file():
+        return
+    try:
+        found = read_summary(run_dir).get("split")
+    except ValueError:
+        return  # a damaged summary is written anew
+    if found not in (None, split.value):
+        raise OtherRunError(
+            f"eval.split: found {split}, but {run_dir} holds results on {found}, which would be lost; "
+            f"expected {found}, or another hydra.run.dir"
+        )
 
 
 def _check_picture_views(config: RunConfig, scene: Scene) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -60,36 +60,60 @@ class RunningElsewhereError(UserError):
     """Another process computes this run at the moment."""
 
 
+class OtherRunError(UserError):
+    """The folder holds another run than the one asked for; that one keeps its status."""
+
+
 @contextmanager
-def recording(run_dir: Path, max_attempts: int) -> Iterator[None]:
+def recording(run_dir: Path, max_attempts: int) -> Iterator[Callable[[], None]]:
     """Hold the folder's lock and keep its status while the block computes the run.
 
-    Whatever the block raises is recorded and raised again. Raises RunningElsewhereError if the lock is taken, and
-    UserError, recorded too, if `max_attempts` processes have worked on the run and the last was interrupted.
+    Yields what the block calls once it has all that it needs and begins to work, or goes on. A UserError before that
+    refuses the call: a run that was begun earlier is as stopped, or as done, as it was. Whatever else the block raises
+    is recorded, and all is raised again. Raises RunningElsewhereError if the lock is taken; beginning raises UserError,
+    recorded too, if `max_attempts` processes have worked on the run and the last was interrupted.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with _locked(run_dir):
-        (run_dir / TRACEBACK_FILE).unlink(missing_ok=True)
+        earlier = _Earlier.of(run_dir)
         running = RunStatus(
             RunState.RUNNING, _attempts(run_dir, max_attempts) + 1, _now(), None, platform.node(), os.getpid()
         )  # fmt: skip
-        _write(run_dir, running)
-        try:
+        begun = False
+
+        def begin() -> None:
+            nonlocal begun
+            begun = True
+            (run_dir / TRACEBACK_FILE).unlink(missing_ok=True)
             if running.attempts > max_attempts:
                 raise UserError(
                     f"checkpoint.max_attempts: found {max_attempts}, and as many processes have worked on this run "
                     "without finishing it; expected more, or the run to be started again, which counts anew from its "
                     "last checkpoint"
                 )
-            yield
+
+        _write(run_dir, running)
+        try:
+            yield begin
         except BaseException as error:
-            state = RunState.FAILED if isinstance(error, Exception) else RunState.STOPPED
-            _write(run_dir, running, state=state, ended=_now(), error=_one_line(error))
-            if state is RunState.FAILED:
-                with replacing(run_dir / TRACEBACK_FILE) as path:
-                    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            if not begun and earlier.outlasts(error):
+                earlier.restore(run_dir)
+            elif isinstance(error, Exception):
+                _write_failure(run_dir, running, error)
+            else:
+                _write(run_dir, running, state=RunState.STOPPED, ended=_now(), error=_one_line(error))
             raise
+        (run_dir / TRACEBACK_FILE).unlink(missing_ok=True)
         _write(run_dir, running, state=RunState.DONE, ended=_now())
+
+
+def record_failure(run_dir: Path, error: Exception) -> None:
+    """Record what kept a run from being called at all, such as a wrong configuration; a run that was begun earlier
+    keeps its status."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(run_dir):
+        if not _Earlier.of(run_dir).outlasts(error):
+            _write_failure(run_dir, RunStatus(RunState.FAILED), error)
 
 
 def read_status(run_dir: Path) -> RunStatus:
@@ -126,6 +150,37 @@ def discard_if_empty(run_dir: Path) -> None:
         for path in run_dir.iterdir():
             path.unlink()
         run_dir.rmdir()
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """What `status.json` holds of earlier calls: its bytes, and the state that they record; None where it is not there
+    or says nothing."""
+
+    content: bytes | None
+    state: RunState | None
+
+    @classmethod
+    def of(cls, run_dir: Path) -> _Earlier:
+        path = run_dir / STATUS_FILE
+        content = path.read_bytes() if path.exists() else None
+        try:
+            return cls(content, None if content is None else _read(run_dir).state)
+        except ValueError:
+            return cls(content, None)
+
+    def outlasts(self, error: BaseException) -> bool:
+        """Whether a call that ended with this error, before it began, leaves the status as it was."""
+        is_of_a_run = self.state not in (None, RunState.FAILED)
+        return isinstance(error, OtherRunError) or (isinstance(error, UserError) and is_of_a_run)
+
+    def restore(self, run_dir: Path) -> None:
+        path = run_dir / STATUS_FILE
+        if self.content is None:
+            path.unlink(missing_ok=True)
+            return
+        with replacing(path) as temporary:
+            temporary.write_bytes(self.content)
 
 
 @contextmanager
@@ -186,6 +241,12 @@ def _with_state(status: RunStatus, state: RunState) -> RunStatus:
 
 def _write(run_dir: Path, status: RunStatus, **changes: object) -> None:
     write_json(run_dir / STATUS_FILE, asdict(status) | changes)
+
+
+def _write_failure(run_dir: Path, status: RunStatus, error: Exception) -> None:
+    _write(run_dir, status, state=RunState.FAILED, ended=_now(), error=_one_line(error))
+    with replacing(run_dir / TRACEBACK_FILE) as path:
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
 
 
 def _one_line(error: BaseException) -> str:

@@ -219,3 +219,10 @@ class TestBadInput:
             quick_run(root, tmp_path, "seed=1")
         assert results(tmp_path) == before
         assert read_status(tmp_path).state is RunState.DONE
+
+    def test_the_results_on_another_split_are_left_as_they_are(self, root: Path, tmp_path: Path) -> None:
+        quick_run(root, tmp_path)
+        before = results(tmp_path)
+        with pytest.raises(UserError, match=r"eval\.split: found val, but .* holds results on test"):
+            quick_run(root, tmp_path, "eval.split=val")
+        assert results(tmp_path) == before

@@ -9,12 +9,21 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pointrad.errors import UserError
-from pointrad.status import RunningElsewhereError, RunState, discard_if_empty, read_status, recording
+from pointrad.status import (
+    OtherRunError,
+    RunningElsewhereError,
+    RunState,
+    discard_if_empty,
+    read_status,
+    record_failure,
+    recording,
+)
 from tests.runs import REPOSITORY
 
 HOLD = """
@@ -114,16 +123,16 @@ class TestARunThatIsInterruptedAgainAndAgain:
         assert read_status(tmp_path).state is RunState.STOPPED
         with (
             pytest.raises(UserError, match=r"checkpoint.max_attempts: found 3, and .* counts anew"),
-            recording(tmp_path, 3),
+            recording(tmp_path, 3) as begin,
         ):
-            pytest.fail("the block ran")
+            begin()
         assert (read_status(tmp_path).state, read_status(tmp_path).attempts) == (RunState.FAILED, 4)
 
     @pytest.mark.parametrize(("most", "attempt"), [(3, 1), (9, 5)], ids=["started again", "allowed more"])
     def test_goes_on_when_it_is_started_again_or_allowed_more(self, most: int, attempt: int, tmp_path: Path) -> None:
         self.interrupt(tmp_path, times=3, most=3)
-        with pytest.raises(UserError), recording(tmp_path, 3):
-            pytest.fail("the block ran")
+        with pytest.raises(UserError), recording(tmp_path, 3) as begin:
+            begin()
         with recording(tmp_path, most):
             assert read_status(tmp_path).attempts == attempt
 
@@ -135,6 +144,62 @@ class TestARunThatIsInterruptedAgainAndAgain:
         with pytest.raises(ZeroDivisionError), recording(tmp_path, 3):
             1 / 0  # noqa: B018
         assert read_status(tmp_path).attempts == 1
+
+
+def leave_a_run(run_dir: Path, state: str) -> bytes:
+    """A run that was begun and is now in this state; what its status.json holds."""
+    how = {"stopped": KeyboardInterrupt(), "failed": ZeroDivisionError("odd")}
+    with suppress(*map(type, how.values())), recording(run_dir, 9) as begin:
+        begin()
+        if state in how:
+            raise how[state]
+    return (run_dir / "status.json").read_bytes()
+
+
+def call_and_refuse(run_dir: Path, error: UserError) -> None:
+    with pytest.raises(type(error)), recording(run_dir, 9):
+        raise error
+
+
+class TestACallThatIsRefused:
+    """It ends before it begins to work on the run."""
+
+    @pytest.mark.parametrize("state", ["stopped", "done"])
+    @pytest.mark.parametrize("error", [UserError("dataset.root: gone"), OtherRunError("seed")], ids=["user", "other"])
+    def test_leaves_a_run_as_it_was(self, state: str, error: UserError, tmp_path: Path) -> None:
+        before = leave_a_run(tmp_path, state)
+        call_and_refuse(tmp_path, error)
+        record_failure(tmp_path, error)
+        assert (tmp_path / "status.json").read_bytes() == before
+        assert not (tmp_path / "traceback.txt").exists()
+
+    def test_leaves_a_failed_run_its_traceback_where_it_was_another_run(self, tmp_path: Path) -> None:
+        before = leave_a_run(tmp_path, "failed")
+        call_and_refuse(tmp_path, OtherRunError("seed"))
+        assert (tmp_path / "status.json").read_bytes() == before
+        assert "ZeroDivisionError: odd" in (tmp_path / "traceback.txt").read_text()
+
+    def test_says_anew_what_keeps_a_failed_run_from_beginning(self, tmp_path: Path) -> None:
+        leave_a_run(tmp_path, "failed")
+        call_and_refuse(tmp_path, UserError("dataset.root: gone"))
+        assert read_status(tmp_path).error == "dataset.root: gone"
+
+    def test_writes_no_status_beside_another_run(self, tmp_path: Path) -> None:
+        call_and_refuse(tmp_path, OtherRunError("seed"))
+        assert not (tmp_path / "status.json").exists()
+
+    def test_is_a_failure_where_nothing_was_begun(self, tmp_path: Path) -> None:
+        record_failure(tmp_path / "run", UserError("seed: found x"))
+        status = read_status(tmp_path / "run")
+        assert (status.state, status.error, status.attempts) == (RunState.FAILED, "seed: found x", 0)
+        assert "UserError: seed: found x" in (tmp_path / "run" / "traceback.txt").read_text()
+
+    def test_is_a_failure_once_it_began(self, tmp_path: Path) -> None:
+        leave_a_run(tmp_path, "stopped")
+        with suppress(UserError), recording(tmp_path, 9) as begin:
+            begin()
+            raise UserError("no point is left")
+        assert read_status(tmp_path).state is RunState.FAILED
 
 
 def test_a_summary_is_enough_to_be_done(tmp_path: Path) -> None:

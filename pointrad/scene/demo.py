@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from pointrad.bundled import DEMO_FOLDER
 from pointrad.errors import UserError
 from pointrad.scene.blender import Background, load_folder
 from pointrad.scene.types import Scene, Split
-
-DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo_scene"
 
 
 def load_demo(scene_name: str, split: Split, downscale: int, background: Background) -> Scene:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pointrad.bundled import DEMO_FOLDER
 from pointrad.config import BlenderDatasetConfig, DatasetConfig, DemoDatasetConfig
 from pointrad.scene.blender import load_blender
-from pointrad.scene.demo import DEMO_FOLDER, load_demo
+from pointrad.scene.demo import load_demo
 from pointrad.scene.types import Scene, Split
 
 

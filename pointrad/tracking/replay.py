@@ -10,6 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pointrad.bundled import CONFIG_FOLDER
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.status import SUMMARY_FILE, RunState, read_status, read_summary
@@ -17,7 +18,7 @@ from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.tracking.jsonl import FILE_NAME
 from pointrad.training.record import EpochRecord
 
-_TRACKER_FILE = Path(__file__).resolve().parents[2] / "conf" / "tracker" / "wandb.yaml"
+_TRACKER_FILE = CONFIG_FOLDER / "tracker" / "wandb.yaml"
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pointrad.errors import UserError
 from pointrad.files import replacing
+from pointrad.status import OtherRunError
 
 FILE_NAME = "checkpoint.pt"
 _UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile)
@@ -57,7 +58,8 @@ class Checkpoint:
 
     @classmethod
     def load(cls, run_dir: Path, identity: str) -> Checkpoint | None:
-        """The checkpoint in `run_dir`, if any. Raises UserError if it is of another configuration or unreadable."""
+        """The checkpoint in `run_dir`, if any. Raises OtherRunError if it is of another configuration, and
+        UserError if it is unreadable."""
         path = run_dir / FILE_NAME
         if not path.exists():
             return None
@@ -73,7 +75,7 @@ class Checkpoint:
                 "it to start anew"
             ) from None
         if checkpoint.identity != identity:
-            raise UserError(
+            raise OtherRunError(
                 f"{path}: belongs to another configuration (found {checkpoint.identity}, expected {identity}); "
                 "give another hydra.run.dir, or the configuration in config.yaml beside it"
             )

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointrad.bundled import DEMO_FOLDER
 from pointrad.config import BlenderDatasetConfig, DemoDatasetConfig
 from pointrad.errors import UserError
 from pointrad.scene.blender import load_blender
-from pointrad.scene.demo import DEMO_FOLDER
 from pointrad.scene.loading import load_scene
 from pointrad.scene.types import Scene, Split
 from tests.scenes import CAMERA_ANGLE_X, ring, write_tiny_scene
