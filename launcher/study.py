@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from launcher.composition import Composer, plain_values
 from pointrad.config import RunConfig, WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.scene.blender import find_scenes
@@ -39,7 +41,7 @@ class Sweep:
     def __init__(self, context: HydraContext, task_function: TaskFunction, composed: DictConfig) -> None:
         """context, task_function and the composed configuration are those that Hydra gives to a sweeper."""
         self._context, self._task_function, self._composed = context, task_function, composed
-        values = _plain(composed)
+        values = plain_values(composed)
         self._config = SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields})
         self._study = self._config.study
 
@@ -77,17 +79,31 @@ class Sweep:
         return 0
 
     def _plan(self, chosen: _Chosen) -> Plan:
-        variants = expand(self._study, self._scenes(chosen))
+        variants = expand(self._study, *self._scenes(chosen))
         command = shlex.join(["python", *sys.argv])
-        return make_plan(self._study, variants, lambda v: run_config(self._compose(v.settings, chosen)), command)
+        composer = Composer(self._context.config_loader, partial(self._compose, chosen=chosen), chosen.values)
+        return make_plan(self._study, variants, lambda variant: checked_run(composer.values(variant.settings)), command)
 
-    def _scenes(self, chosen: _Chosen) -> Sequence[str]:
-        if self._study.scenes != "all":
-            return self._study.scenes
-        dataset = self._compose({}, chosen).dataset
-        if dataset.get("root") is None:
-            raise UserError(f"study.scenes: found all, but dataset={dataset.name} has no dataset.root to look in")
-        return find_scenes(Path(dataset.root))
+    def _scenes(self, chosen: _Chosen) -> tuple[Sequence[str], Sequence[str]]:
+        """The study's scenes, and those of them that have no file in conf/scene."""
+        composed = self._compose({}, chosen)
+        dataset, root = composed.dataset.name, composed.dataset.get("root")
+        if self._study.scenes == "all" and root is None:
+            raise UserError(f"study.scenes: found all, but dataset={dataset} has no dataset.root to look in")
+        names = find_scenes(Path(root)) if self._study.scenes == "all" else self._study.scenes
+        files = self._context.config_loader.get_group_options("scene")
+        own = [name for name in names if name not in files]
+        for name in own:
+            if root is None or not (Path(root) / name).is_dir():
+                where = f"dataset={dataset}" if root is None else f"dataset.root ({root})"
+                raise UserError(
+                    f"study.scenes: found {name!r}, which is neither in conf/scene nor in {where}; expected "
+                    f"{', '.join(files)}, or a folder of dataset.root"
+                )
+        if own:
+            values = composed.hydra.runtime.choices.scene
+            print(f"Not in conf/scene: {', '.join(own)}; what scene.* does not set is as of scene={values}")
+        return names, own
 
     def _compose(self, settings: Mapping[str, object], chosen: _Chosen) -> DictConfig:
         try:
@@ -159,10 +175,11 @@ class Sweep:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """What the command line sets: of the study and of every run."""
+    """What the command line sets: of the study and of every run, in Hydra's grammar, and all values by their keys."""
 
     study: tuple[str, ...]
     runs: tuple[str, ...]
+    values: dict[str, Any]
 
     @classmethod
     def on_command_line(cls, arguments: Sequence[str], study: StudyConfig) -> _Chosen:
@@ -171,14 +188,16 @@ class _Chosen:
         owners |= dict.fromkeys(study.seeds, "study.seeds") | {"scene": "study.scenes"}
         of_study: list[str] = []
         of_runs: list[str] = []
+        values: dict[str, Any] = {}
         for parsed, argument in zip(OverridesParser.create().parse_overrides(list(arguments)), arguments, strict=True):
             key = parsed.key_or_group
+            values[key] = parsed.value()
             if parsed.is_sweep_override():
                 raise UserError(f"{key}: found several values ({argument}); expected one, or an axis of the study")
             if key in owners:
                 raise UserError(f"{key}: the study varies it; change {owners[key]} instead (found {argument})")
             (of_study if key.split(".")[0] in SweepConfig.model_fields else of_runs).append(argument)
-        return cls(tuple(of_study), tuple(of_runs))
+        return cls(tuple(of_study), tuple(of_runs), values)
 
     def overrides(self, settings: Mapping[str, object]) -> list[str]:
         """Hydra's overrides of a run with these settings."""
@@ -188,18 +207,16 @@ class _Chosen:
 def run_config(composed: DictConfig) -> RunConfig:
     """The run's part of a configuration composed from conf/sweep.yaml, checked. W&B groups a study's runs by its name
     unless told otherwise."""
-    values = _plain(composed)
+    return checked_run(plain_values(composed))
+
+
+def checked_run(values: Mapping[str, Any]) -> RunConfig:
+    """`run_config` of plain values."""
     config = RunConfig.parse({key: value for key, value in values.items() if key not in SweepConfig.model_fields})
     if not isinstance(config.tracker, WandbTrackerConfig) or config.tracker.group is not None:
         return config
     grouped = config.tracker.model_copy(update={"group": values["study"]["name"]})
     return config.model_copy(update={"tracker": grouped})
-
-
-def _plain(composed: DictConfig) -> dict[str, Any]:
-    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    values: Any = OmegaConf.to_container(job, resolve=True)
-    return dict(values)
 
 
 def override(key: str, value: object) -> str:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import platform
+import struct
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,17 +118,20 @@ def record_failure(run_dir: Path, error: Exception) -> None:
 
 
 def read_status(run_dir: Path) -> RunStatus:
-    """The status of the run in `run_dir`, told from its files and its lock; never raises for what it finds there."""
-    if not run_dir.is_dir() or not any(run_dir.iterdir()):
-        return RunStatus(RunState.MISSING)
+    """The status of the run in `run_dir`, told from its files and its lock; never raises for what it finds there.
+
+    It only looks, so whoever may read the folder may call it, at any moment of the run.
+    """
     try:
+        if not run_dir.is_dir() or not any(run_dir.iterdir()):
+            return RunStatus(RunState.MISSING)
         recorded = _read(run_dir)
         if _is_locked(run_dir):
             return _with_state(recorded, RunState.RUNNING)
         if (run_dir / SUMMARY_FILE).is_file():
             read_summary(run_dir)
             return _with_state(recorded, RunState.DONE)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         return RunStatus(RunState.BROKEN, error=str(error))
     return recorded if recorded.state is RunState.FAILED else _with_state(recorded, RunState.STOPPED)
 
@@ -187,7 +191,7 @@ class _Earlier:
 def _locked(run_dir: Path) -> Iterator[None]:
     with (run_dir / LOCK_FILE).open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
         except BlockingIOError:
             raise RunningElsewhereError(f"{run_dir}: another process is computing this run") from None
         except OSError as error:  # ENOLCK, ENOSYS, EOPNOTSUPP ...: unlocked, two processes could write over each other
@@ -200,17 +204,22 @@ def _locked(run_dir: Path) -> Iterator[None]:
 
 
 def _is_locked(run_dir: Path) -> bool:
+    """Asks who holds the lock without taking it, so that a run that starts at this moment is not in its way."""
     path = run_dir / LOCK_FILE
     if not path.exists():
         return False
-    with path.open("a") as file:
+    with path.open("rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_RDLCK))
         except OSError:  # where nothing can be locked, no process computes: `recording` refuses to
             return False
-    return False
+    kind: int = struct.unpack_from("h", answer)[0]
+    return kind != fcntl.F_UNLCK
+
+
+def _whole_file(kind: int) -> bytes:
+    """C's `struct flock` for Linux's locks that belong to an open file and not to its process."""
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
 
 
 def _attempts(run_dir: Path, max_attempts: int) -> int:

@@ -15,10 +15,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from launcher.study import override, run_config
+from launcher.study import run_config
 from pointrad.config import CorruptionsConfig, Operation, RunConfig
 from pointrad.study.config import SweepConfig
-from pointrad.study.plan import expand
 from sweep import ACTIONS
 from tests.runs import groups
 
@@ -192,18 +191,6 @@ def test_every_study_says_what_it_asks_and_how_to_run_it(name: str) -> None:
     assert "?\n" in header or "? " in header
     assert f"#   python sweep.py study={name}" in header
     assert f"| `{name}` | " in (ROOT / "docs" / "studies.md").read_text()
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_run_of_every_study_is_valid(name: str) -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        data = [] if name == "smoke" else ["dataset.root=DATA"]
-        study = _sweep([f"study={name}", *data])[0].study
-        assert study.name == name
-        steps = {str(variant.settings): variant.settings for variant in expand(study, ["hotdog"]) if not variant.repeat}
-        for settings in steps.values():
-            own = [override(key, value) for key, value in settings.items() if (name, key) != ("smoke", "scene")]
-            run_config(_sweep([f"study={name}", *data, *own])[1])
 
 
 def test_documented_commands_of_the_corruptions_are_valid() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -61,12 +64,63 @@ def test_where_files_cannot_be_locked_nothing_is_computed_and_what_was_is_told(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.setattr("fcntl.fcntl", refuse)
     told = r"new: its file system locks no files \(.*expected a folder on one that does"
     with pytest.raises(UserError, match=told), recording(tmp_path / "new", 9):
         pytest.fail("the block ran")
     assert read_status(tmp_path / "new").state is RunState.STOPPED  # not failed: elsewhere, it goes on
     assert read_status(tmp_path / "done").state is RunState.DONE
+
+
+LOOK_AS_ANOTHER_USER = """
+import os, sys
+from pathlib import Path
+from pointrad.status import read_status
+if os.getuid() == 0:
+    os.setuid(65534)
+print(read_status(Path(sys.argv[1])).state)
+"""
+
+
+def test_whoever_may_read_the_folder_may_look_at_its_run() -> None:
+    with tempfile.TemporaryDirectory() as base:  # pytest's own folders are closed to other users
+        run_dir = Path(base) / "run"
+        with recording(run_dir, 9):
+            for path, mode in [(Path(base), 0o755), (run_dir, 0o555), *((file, 0o444) for file in run_dir.iterdir())]:
+                path.chmod(mode)
+            done = subprocess.run(
+                [sys.executable, "-c", LOOK_AS_ANOTHER_USER, str(run_dir)],
+                cwd=REPOSITORY, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            run_dir.chmod(0o755)
+    assert (done.stdout, done.stderr) == ("running\n", "")
+
+
+def test_a_run_may_start_while_somebody_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with recording(tmp_path, 9):
+        pass
+    asked = fcntl.fcntl
+
+    def ask_and_start(file: IO[bytes], command: int, argument: bytes) -> bytes:
+        answer = asked(file, command, argument)
+        if command == fcntl.F_OFD_GETLK:
+            with recording(tmp_path, 9):
+                started.append(tmp_path)
+        return answer
+
+    started: list[Path] = []
+    monkeypatch.setattr(fcntl, "fcntl", ask_and_start)
+    read_status(tmp_path)
+    assert started == [tmp_path]
+
+
+def test_a_folder_that_cannot_be_read_is_broken_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    status = read_status(tmp_path)
+    assert (status.state, str(tmp_path) in (status.error or "")) == (RunState.BROKEN, True)
 
 
 def test_a_killed_process_leaves_a_run_that_is_stopped(tmp_path: Path) -> None:

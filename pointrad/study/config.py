@@ -89,7 +89,7 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _every_key_is_set_once(self) -> StudyConfig:
-        owners = {"scene": "scenes"}
+        owners = dict.fromkeys(("scene", "scene.name"), "scenes")
         for place, together in [("seeds", self.seeds), *((f"axes.{name}", axis) for name, axis in self.axes.items())]:
             for key in together.keys() - {LABEL}:
                 if key in owners:

@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,11 @@ def _planned(entry: Mapping[str, Any]) -> PlannedRun:
     return PlannedRun(variant, RunConfig.parse(entry["config"]), entry["identity"], entry["folder"])
 
 
-def expand(study: StudyConfig, scenes: Sequence[str]) -> list[Variant]:
-    """Every combination of scene, repeat and axis values, in this order: the first repeat is complete first."""
+def expand(study: StudyConfig, scenes: Sequence[str], own: Sequence[str] = ()) -> list[Variant]:
+    """Every combination of scene, repeat and axis values, in this order: the first repeat is complete first.
+
+    own: those of the scenes that have no file in conf/scene; they are told by name alone.
+    """
     axes = [_choices(axis) for axis in study.axes.values()]
     repeats = [settings for _, settings in _choices(study.seeds)]
     return [
@@ -124,7 +127,7 @@ def expand(study: StudyConfig, scenes: Sequence[str]) -> list[Variant]:
             scene=scene,
             labels=dict(zip(study.axes, (label for label, _ in steps), strict=True)),
             repeat=repeat,
-            settings=_merged([{"scene": scene}, *(settings for _, settings in steps), repeated]),
+            settings=_merged([_scene(scene, own), *(settings for _, settings in steps), repeated]),
         )
         for scene in scenes
         for repeat, repeated in enumerate(repeats)
@@ -135,17 +138,24 @@ def expand(study: StudyConfig, scenes: Sequence[str]) -> list[Variant]:
 def make_plan(
     study: StudyConfig, variants: Iterable[Variant], compose: Callable[[Variant], RunConfig], command: str
 ) -> Plan:
-    """Check the configuration of every variant before anything runs.
+    """Check the configuration of every variant before anything runs. Scenes go by the names that they have there.
 
     Raises UserError naming the first variant whose configuration is wrong.
     """
     runs: dict[str, PlannedRun] = {}
     planned = []
+    scenes: dict[str, str] = {}
     for variant in variants:
         try:
             config = compose(variant)
+            if scenes.setdefault(config.scene.name, variant.scene) != variant.scene:
+                raise UserError(
+                    f"scene.name: found {config.scene.name!r} for study.scenes {scenes[config.scene.name]} and "
+                    f"{variant.scene}; expected a name for each (those of study.scenes, where scene.name is left out)"
+                )
         except UserError as error:
             raise UserError(f"{study.name}, run {variant.title}: {error}") from None
+        variant = replace(variant, scene=config.scene.name)
         identity = config.identity()
         folder = runs[identity].folder if identity in runs else f"{RUNS_FOLDER}/{_folder_name(variant)}_{identity}"
         planned.append(PlannedRun(variant, config, identity, folder))
@@ -159,6 +169,10 @@ def _choices(together: Together) -> list[tuple[Value, dict[str, Value]]]:
     labels = together.get(LABEL) or next(iter(settings.values()))
     steps = zip(*settings.values(), strict=True)
     return [(label, dict(zip(settings, step, strict=True))) for label, step in zip(labels, steps, strict=True)]
+
+
+def _scene(name: str, own: Sequence[str]) -> dict[str, Value]:
+    return {"scene.name" if name in own else "scene": name}
 
 
 def _merged(parts: Iterable[Mapping[str, Value]]) -> dict[str, Value]:
