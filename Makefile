@@ -5,11 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.stamp-runtime
 DEV := $(VENV)/.stamp-dev
+WORKERS ?= 2
+# A file's tests have one worker, one thread each (tests/conftest.py); files start in the order that it gives them.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+UNIT := not slow and not bench and not cluster and not integration
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow bench bench-gpu lint clean
+.PHONY: help demo check test test-slow bench bench-gpu lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,8 +21,11 @@ help: ## list the targets
 demo: $(RUNTIME) ## train the bundled scene on default settings; results go to outputs/
 	$(BIN)/python train.py
 
-test: lint ## check style and types, then run the tests
-	$(BIN)/python -m pytest
+check: lint ## check style and types, then run the unit tests: a minute and a half
+	$(PYTEST) -m "$(UNIT)"
+
+test: lint ## check style and types, then run all tests but the slow ones
+	$(PYTEST)
 
 test-slow: $(DEV) ## run the tests that take minutes or need real scenes
 	$(BIN)/python -m pytest -m slow

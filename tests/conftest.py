@@ -8,6 +8,7 @@ from tests.device import DEVICE  # before all else: it hides GPUs from what is i
 import os
 from pathlib import Path
 
+import numba
 import pytest
 import torch
 
@@ -17,6 +18,26 @@ from tests.scenes import write_tiny_scene
 def pytest_configure() -> None:
     if DEVICE.type == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError(f"POINTRAD_DEVICE: found {DEVICE}; this machine has no CUDA device")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of a suite that workers share (`make test`), those that take longest first.
+
+    A file's tests stay together, for the sake of its fixtures; so do all tests on SLURM, which have one cluster.
+    """
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            name = "cluster" if item.get_closest_marker("cluster") else item.nodeid.split("::")[0]
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: [mark not in item.keywords for mark in ("cluster", "integration")])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Tests start on one thread, since other workers have the other cores; results do not depend on it."""
+    numba.set_num_threads(1)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

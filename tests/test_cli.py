@@ -20,6 +20,8 @@ from pointrad.training.checkpoint import FILE_NAME
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
 from tests.scenes import write_tiny_scene
 
+pytestmark = pytest.mark.integration
+
 PUBLISHED_LINES = (
     r"Training time: \d+\.\d\d s\n"
     r"Rendering quality: \d+\.\d\d dB\n"

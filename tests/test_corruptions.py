@@ -13,6 +13,8 @@ from PIL import Image
 from tests.runs import REPOSITORY
 from tests.scenes import write_tiny_scene
 
+pytestmark = pytest.mark.integration
+
 MISSED, FALSE = (213, 94, 0), (0, 114, 178)
 
 

@@ -204,7 +204,7 @@ class TestTheHull:
         views = cut(VIEWS, shifted_masks(VIEWS, 5))
         found, threads = [], numba.get_num_threads()
         try:
-            for count in (1, threads):
+            for count in (1, numba.config.NUMBA_NUM_THREADS):
                 numba.set_num_threads(count)
                 found.append(hull_of(views).counts)
         finally:

@@ -177,7 +177,7 @@ def test_the_points_do_not_depend_on_the_number_of_threads() -> None:
     views, before = sphere_views(), numba.get_num_threads()
     results = []
     try:
-        for threads in (1, before):
+        for threads in (1, numba.config.NUMBA_NUM_THREADS):
             numba.set_num_threads(threads)
             results.append(start(views, hull_config(lattice=48, jitter=0.5), seed=0))
     finally:

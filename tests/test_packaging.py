@@ -219,6 +219,6 @@ def test_links_lead_somewhere(document: str) -> None:
 def test_make_help_lists_every_documented_target() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = set(re.findall(r"^make (\S+)", done.stdout, re.MULTILINE))
-    assert listed == {"help", "demo", "test", "test-slow", "bench", "bench-gpu", "lint", "clean"}
+    assert listed == {"help", "demo", "check", "test", "test-slow", "bench", "bench-gpu", "lint", "clean"}
     mentioned = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.MULTILINE)
     assert {target for document in DOCUMENTS for target in mentioned.findall((ROOT / document).read_text())} <= listed

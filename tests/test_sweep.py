@@ -16,6 +16,8 @@ import pytest
 from tests.runs import QUICK, REPOSITORY, one_epoch_each
 from tests.scenes import write_tiny_scene
 
+pytestmark = pytest.mark.integration
+
 # The shipped study on the tiny scene: 2 levels x 2 consistencies x 2 seeds.
 TINY_SMOKE = (
     "study=smoke", *(setting for setting in QUICK if not setting.startswith(("scene.", "tracker"))),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from numba.core import event
 
 from tests.render.test_determinism import digest
 from tests.runs import REPOSITORY
+
+pytestmark = pytest.mark.integration
 
 
 def compiled() -> list[str]:

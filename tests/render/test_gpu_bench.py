@@ -15,6 +15,8 @@ from tests.runs import REPOSITORY
 pytest.importorskip("triton")
 from bench import gpu, gpu_roofline, workload
 
+pytestmark = pytest.mark.integration
+
 
 def printed(timings: list[gpu.Timing]) -> str:
     console = Console(width=140)

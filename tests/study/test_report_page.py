@@ -13,6 +13,8 @@ from pointrad.study.report import write_report
 from tests.browser import Browser, chromium, find_chromium
 from tests.study import fabricated
 
+pytestmark = pytest.mark.integration
+
 VISIBLE_ROWS = "[...document.querySelectorAll('#runs-table tbody tr')].filter((row) => !row.hidden).length"
 
 

@@ -17,6 +17,8 @@ from tests.tracking.conftest import API_KEY
 from tests.tracking.stub_server import StubServer
 from tests.tracking.wandb_runs import CONFIG, epochs, finish, started
 
+pytestmark = pytest.mark.integration
+
 OFFLINE = CONFIG.model_copy(update={"mode": "offline"})
 
 

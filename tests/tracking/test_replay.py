@@ -18,6 +18,8 @@ from tests.scenes import write_tiny_scene
 from tests.tracking.stub_server import StubServer
 from tests.tracking.wandb_runs import records, rows
 
+pytestmark = pytest.mark.integration
+
 RUN = [*(override for override in QUICK if override != "tracker=none"), *one_epoch_each("demo")]
 
 

@@ -18,6 +18,8 @@ from pointrad.tracking.wandb_files import last_steps, mend
 from tests.runs import REPOSITORY
 from tests.tracking.wandb_runs import CONFIG, epochs, exit_codes, finish, records, rows, started
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_run_is_logged_whole(tmp_path: Path, picture: Path, capfd: pytest.CaptureFixture[str]) -> None:
     tracker = started(tmp_path)
