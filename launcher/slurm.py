@@ -200,7 +200,7 @@ def array_ids(jobs: Iterable[Job]) -> list[str]:
 
 
 def _is_left(plan: Plan, run: PlannedRun) -> bool:
-    return read_status(plan.run_dir(run)).state.is_left
+    return plan.status(run).state.is_left
 
 
 def _executor(study_dir: Path, parameters: Mapping[str, Any]) -> submitit.SlurmExecutor:

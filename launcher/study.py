@@ -19,13 +19,17 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from launcher.composition import Composer, plain_values
-from pointrad.config import RunConfig, WandbTrackerConfig
+from pointrad.config import DatasetConfig, RunConfig, WandbTrackerConfig
 from pointrad.errors import UserError
+from pointrad.progress import announce
 from pointrad.scene.blender import find_scenes
-from pointrad.status import RunState, read_status
+from pointrad.scene.content import FileDigests, scene_content
+from pointrad.scene.loading import scene_folder
+from pointrad.scene.types import SceneContent, Split
+from pointrad.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date, report, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
-from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, expand, make_plan
+from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, Variant, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
 
@@ -82,7 +86,14 @@ class Sweep:
         variants = expand(self._study, *self._scenes(chosen))
         command = shlex.join(["python", *sys.argv])
         composer = Composer(self._context.config_loader, partial(self._compose, chosen=chosen), chosen.values)
-        return make_plan(self._study, variants, lambda variant: checked_run(composer.values(variant.settings)), command)
+        kept_in = self._composed.cache.dir
+        digests = FileDigests(Path(kept_in) if kept_in else None)
+        content = partial(content_if_here if self._config.dry_run else scene_content, digests=digests)
+
+        def compose(variant: Variant) -> RunConfig:
+            return checked_run(composer.values(variant.settings))
+
+        return make_plan(self._study, variants, compose, content, command)
 
     def _scenes(self, chosen: _Chosen) -> tuple[Sequence[str], Sequence[str]]:
         """The study's scenes, and those of them that have no file in conf/scene."""
@@ -169,7 +180,7 @@ class Sweep:
                 print(f"Table: {table(plan)}")
             case "report":
                 print(f"Report: {report(plan)}")
-        states = {read_status(plan.run_dir(run)).state for run in plan.distinct()}
+        states = {plan.status(run).state for run in plan.distinct()}
         return 1 if lost_runs(plan, jobs) or not states.isdisjoint(_FAILED) else 0
 
 
@@ -202,6 +213,15 @@ class _Chosen:
     def overrides(self, settings: Mapping[str, object]) -> list[str]:
         """Hydra's overrides of a run with these settings."""
         return [*self.study, *(override(key, value) for key, value in settings.items()), *self.runs]
+
+
+def content_if_here(dataset: DatasetConfig, scene: str, split: Split, digests: FileDigests) -> SceneContent:
+    """What a plan to be shown needs; that can be done where the data is not."""
+    folder = scene_folder(dataset, scene)
+    if folder.is_dir():
+        return scene_content(dataset, scene, split, digests)
+    announce(f"{folder}: no such folder; which runs are done already is unknown without their data")
+    return SceneContent("unknown", "unknown")
 
 
 def run_config(composed: DictConfig) -> RunConfig:
@@ -245,7 +265,7 @@ def _to_launch(plan: Plan, retry_failed: bool) -> list[PlannedRun]:
     """The distinct runs that are neither done nor being computed; failed and unreadable ones only on request."""
     runs = []
     for run in plan.distinct():
-        state = read_status(plan.run_dir(run)).state
+        state = plan.status(run).state
         if state.is_left or (retry_failed and state in _FAILED):
             runs.append(run)
             if state is RunState.BROKEN:

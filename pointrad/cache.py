@@ -1,7 +1,7 @@
 """Preparation that runs share, kept on disk: loaded images and the votes of corrupted masks.
 
-An entry's name is a hash of all that decides it, the files' sizes and times of change included, so an entry is never
-out of date. The folder may be deleted at any time.
+An entry's name is a hash of all that decides it, the content of the data included, so an entry is never out of date.
+The folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pointrad.config import CorruptionConfig, DatasetConfig, HullConfig, digest
+from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.hull import Lattice, Votes, votes_needed
+from pointrad.method import METHOD_VERSION
 from pointrad.scene.blender import BACKGROUNDS
+from pointrad.scene.content import FileDigests, scene_content
 from pointrad.scene.loading import load_scene, scene_folder
-from pointrad.scene.types import Camera, Scene, Split, View
+from pointrad.scene.types import Camera, Scene, SceneContent, Split, View
 
 
 class Cache:
@@ -30,25 +33,40 @@ class Cache:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._digests = FileDigests(folder)
 
-    def scene(self, dataset: DatasetConfig, name: str, split: Split) -> Scene:
-        """`load_scene`, from memory-mapped arrays where they are kept."""
+    def content(self, dataset: DatasetConfig, name: str, split: Split) -> SceneContent:
+        """What the files contain that `scene` would load."""
+        return scene_content(dataset, name, split, self._digests)
+
+    def scene(self, dataset: DatasetConfig, name: str, split: Split, content: SceneContent) -> Scene:
+        """`load_scene` of files of this content, from memory-mapped arrays where they are kept.
+
+        Raises UserError if the files change while they are read.
+        """
         if self._folder is None:
-            return load_scene(dataset, name, split)
-        key = _scene_key(dataset, name)
-        entries = {part: self._folder / "views" / f"{key}-{part}" for part in (Split.TRAIN, split)}
-        views = {part: _read_views(entry) for part, entry in entries.items()}
-        if None in views.values():
-            scene = load_scene(dataset, name, split)
+            return self._loaded(dataset, name, split, content)
+        keys = {Split.TRAIN: _views_key(dataset, content.train), split: _views_key(dataset, content.evaluation)}
+        entries = {part: self._folder / "views" / f"{key}-{part}" for part, key in keys.items()}
+        views = {part: _read_views(entry) or () for part, entry in entries.items()}
+        sizes = {view.mask.shape for part in views.values() for view in part}
+        if () in views.values() or len(sizes) > 1:  # of two sizes, loading says what is wrong
+            scene = self._loaded(dataset, name, split, content)
             _write_views(entries[split], scene.evaluation)
             _write_views(entries[Split.TRAIN], scene.train)
             return scene
-        return Scene(name, views[Split.TRAIN] or (), views[split] or (), BACKGROUNDS[dataset.background])
+        return Scene(name, views[Split.TRAIN], views[split], BACKGROUNDS[dataset.background])
+
+    def _loaded(self, dataset: DatasetConfig, name: str, split: Split, content: SceneContent) -> Scene:
+        scene = load_scene(dataset, name, split)
+        if self.content(dataset, name, split) != content:
+            raise UserError(f"{scene_folder(dataset, name)}: found files that changed while they were read")
+        return scene
 
     def votes(
         self,
         dataset: DatasetConfig,
-        name: str,
+        content: SceneContent,
         corruption: CorruptionConfig,
         init: HullConfig,
         views: Sequence[View],
@@ -58,7 +76,7 @@ class Cache:
         if self._folder is None:
             return count(views, init)
         lattice = Lattice(init.lattice, init.bounds)
-        entry = self._folder / "votes" / _votes_key(_scene_key(dataset, name), corruption, init)
+        entry = self._folder / "votes" / _votes_key(_views_key(dataset, content.train), corruption, init)
         kept = _read_votes(entry, lattice, len(views), votes_needed(len(views), init.consistency))
         if kept is None or not kept.counts.any():  # of an empty hull, counting says why
             kept = count(views, init)
@@ -66,15 +84,12 @@ class Cache:
         return kept
 
 
-def _scene_key(dataset: DatasetConfig, name: str) -> str:
-    folder = scene_folder(dataset, name)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    stamps = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return digest([str(folder.resolve()), dataset.downscale, dataset.background, stamps])
+def _views_key(dataset: DatasetConfig, content: str) -> str:
+    return digest([content, dataset.model_dump(mode="json", exclude={"root"}), METHOD_VERSION])
 
 
-def _votes_key(scene: str, corruption: CorruptionConfig, init: HullConfig) -> str:
-    return digest([scene, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
+def _votes_key(views: str, corruption: CorruptionConfig, init: HullConfig) -> str:
+    return digest([views, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
 
 
 def _write_views(entry: Path, views: Sequence[View]) -> None:

@@ -24,7 +24,8 @@ from pydantic import (
 )
 
 from pointrad.errors import UserError
-from pointrad.scene.types import Split
+from pointrad.method import METHOD_VERSION
+from pointrad.scene.types import SceneContent, Split
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -480,17 +481,18 @@ class RunConfig(Config):
     seed: Annotated[int, Field(ge=0)]
     threads: Annotated[int, Field(ge=0)]
 
-    def identity(self) -> str:
+    def identity(self, content: SceneContent) -> str:
         """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
-        same. Studies compute each identity once."""
-        return digest(self._trained() | {"eval": self.eval.model_dump(mode="json")})
+        same, and the data of both. Studies compute each identity once."""
+        evaluation = {"eval": self.eval.model_dump(mode="json"), "evaluated": content.evaluation}
+        return digest(self._trained(content) | evaluation)
 
-    def training_identity(self) -> str:
+    def training_identity(self, content: SceneContent) -> str:
         """16 hex digits that name the trained cloud, whatever it is evaluated on; a checkpoint belongs to one."""
-        return digest(self._trained())
+        return digest(self._trained(content))
 
-    def _trained(self) -> dict[str, Any]:
-        """What decides the trained cloud, as plain values.
+    def _trained(self, content: SceneContent) -> dict[str, Any]:
+        """What decides the trained cloud, as plain values: configuration, data and method.
 
         Left out: device, CUDA graphs, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which
         act through `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
@@ -506,7 +508,7 @@ class RunConfig(Config):
         ]
         del values["schedule"]["name"]
         values["corruption"] = self.corruption.decisive() | {"targets": self.corruption.targets}
-        return values
+        return values | {"content": content.train, "method": METHOD_VERSION}
 
 
 class CorruptionsConfig(Config):

@@ -51,6 +51,15 @@ def append_line(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
+def user_cache_folder() -> Path | None:
+    """Where what can be had again is kept for a user, by the XDG rule; None for a user without a home."""
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "pointrad"
+    except RuntimeError:
+        return None
+
+
 def _flush_to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

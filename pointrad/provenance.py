@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -10,19 +11,29 @@ from pathlib import Path
 import torch
 
 from pointrad.evaluation import device_name
+from pointrad.scene.types import SceneContent
 
+PROVENANCE_FILE = "provenance.json"
 _PACKAGES = ("pointrad", "torch", "triton", "pytorch3d", "numba", "numpy", "hydra-core", "omegaconf", "wandb")
 _OTHER_NAMES = {"pytorch3d": "easypytorch3d"}  # of distributions that provide the same package
 
 
 def provenance(device: torch.device | None = None) -> dict[str, object]:
-    """Plain values for summary.json and the tracker; None for a package that is absent and outside a git checkout."""
+    """Plain values for `PROVENANCE_FILE`; None for a package that is absent and outside a git checkout."""
     return {
         "versions": {"python": platform.python_version()} | {package: _version(package) for package in _PACKAGES},
         "git": _git_state(),
         "platform": f"{platform.system()}-{platform.release()}-{platform.machine()}",
         "device": device_name(device or torch.device("cpu")),
     }
+
+
+def recorded_content(run_dir: Path) -> SceneContent | None:
+    """The data of the run in this folder; None where that is not recorded."""
+    try:
+        return SceneContent(**json.loads((run_dir / PROVENANCE_FILE).read_text(encoding="utf-8"))["content"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _version(package: str) -> str | None:

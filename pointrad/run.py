@@ -24,14 +24,15 @@ from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measu
 from pointrad.evidence import agreeing_votes, gather_evidence, without_unknown
 from pointrad.files import replacing, write_json
 from pointrad.hull import Votes, hull_votes, initialise
+from pointrad.method import METHOD_VERSION
 from pointrad.placement import check_placement
 from pointrad.preemption import Preempted, raise_if_told
 from pointrad.progress import TrainingBar, announce
-from pointrad.provenance import provenance
+from pointrad.provenance import PROVENANCE_FILE, provenance, recorded_content
 from pointrad.render import Renderer, SplatSettings, build_renderer
 from pointrad.render.cpu import set_threads
 from pointrad.scene.frame import SceneFrame
-from pointrad.scene.types import Camera, Float32Array, Scene, Split, View
+from pointrad.scene.types import Camera, Float32Array, Scene, SceneContent, View
 from pointrad.status import SUMMARY_FILE, OtherRunError, read_summary, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.training.checkpoint import Checkpoint
@@ -91,10 +92,11 @@ def run(config: RunConfig, run_dir: Path) -> RunResult:
 
 def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResult:
     set_threads(config.threads)
-    _check_results_are_of_this_split(config.eval.split, run_dir)
-    state = Checkpoint.load(run_dir, config.training_identity())
     cache = Cache(config.cache.dir)
-    scene = cache.scene(config.dataset, config.scene.name, config.eval.split)
+    content = cache.content(config.dataset, config.scene.name, config.eval.split)
+    state = Checkpoint.load(run_dir, config.training_identity(content))
+    _check_results_are_of(config, content, run_dir)
+    scene = cache.scene(config.dataset, config.scene.name, config.eval.split, content)
     _check_picture_views(config, scene)
     settings = SplatSettings(
         config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
@@ -105,17 +107,18 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResu
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
     frame = SceneFrame.of(config.init.bounds)
     if state is None or _start_decides_targets(config):  # else a resumed run has all that a start decides
-        start = _start(config, scene, cache)
-        state = state or _prepare(config, scene, start, frame, run_dir)
+        start = _start(config, scene, content, cache)
+        state = state or _prepare(config, scene, content, start, frame, run_dir)
         scene = replace(scene, train=start.targets)
     scene = frame.scene(scene)
-    _write_provenance(config, renderer, run_dir)
+    identity = config.identity(content)
+    _write_provenance(config, identity, content, renderer, run_dir)
     metrics = MetricsFile(run_dir)
     metrics.truncate_after(state.progress.epoch)
-    tracker = build_tracker(config, run_dir)
+    tracker = build_tracker(config, identity, run_dir)
     exit_code, preempted = 1, False
     try:
-        result = _train_and_evaluate(config, scene, frame, renderer, state, run_dir, metrics, tracker)
+        result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker)
         exit_code = 0
     except Preempted:
         preempted = True
@@ -142,13 +145,13 @@ def _start_decides_targets(config: RunConfig) -> bool:
     return config.corruption.targets == "masked" or isinstance(config.init, AdaptiveConfig)
 
 
-def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
+def _start(config: RunConfig, scene: Scene, content: SceneContent, cache: Cache) -> _Start:
     """What a run starts from: the masks alone, or all that the views show."""
     corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
     if isinstance(config.init, HullConfig):
-        votes = partial(cache.votes, config.dataset, scene.name, config.corruption, config.init, corrupted, hull_votes)
+        votes = partial(cache.votes, config.dataset, content, config.corruption, config.init, corrupted, hull_votes)
         return _Start(corrupted, corrupted, votes, targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init)
@@ -157,7 +160,9 @@ def _start(config: RunConfig, scene: Scene, cache: Cache) -> _Start:
     return _Start(corrupted, seen, votes, targets, evidence.unknown_share)
 
 
-def _prepare(config: RunConfig, scene: Scene, start: _Start, frame: SceneFrame, run_dir: Path) -> Checkpoint:
+def _prepare(
+    config: RunConfig, scene: Scene, content: SceneContent, start: _Start, frame: SceneFrame, run_dir: Path
+) -> Checkpoint:
     """The initial cloud, kept as the first checkpoint."""
     votes = start.count_votes()
     check_placement(votes, scene.train)
@@ -173,13 +178,14 @@ def _prepare(config: RunConfig, scene: Scene, start: _Start, frame: SceneFrame, 
         "needed": points.needed,
         "unknown_share": start.unknown_share,
     }
-    state = initial_state(cloud, config.training_identity(), facts)
+    state = initial_state(cloud, config.training_identity(content), facts)
     state.save(run_dir)
     return state
 
 
 def _train_and_evaluate(
     config: RunConfig,
+    identity: str,
     scene: Scene,
     frame: SceneFrame,
     renderer: Renderer,
@@ -199,7 +205,7 @@ def _train_and_evaluate(
     evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
     write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
     _write_artifacts(config, scene, frame, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
-    result = _summarise(config, scene, renderer, cloud, evaluation, state)
+    result = _summarise(config, identity, scene, renderer, cloud, evaluation, state)
     write_json(run_dir / SUMMARY_FILE, asdict(result))
     tracker.summarise(asdict(result))
     return result
@@ -271,7 +277,13 @@ def _write_artifacts(
 
 
 def _summarise(
-    config: RunConfig, scene: Scene, renderer: Renderer, cloud: Cloud, evaluation: Evaluation, state: Checkpoint
+    config: RunConfig,
+    identity: str,
+    scene: Scene,
+    renderer: Renderer,
+    cloud: Cloud,
+    evaluation: Evaluation,
+    state: Checkpoint,
 ) -> RunResult:
     return RunResult(
         scene=scene.name,
@@ -300,7 +312,7 @@ def _summarise(
         peak_memory_mb=peak_memory_mb(renderer.device),
         renderer=renderer.name,
         device=device_name(renderer.device),
-        identity=config.identity(),
+        identity=identity,
         status="done",
     )
 
@@ -312,23 +324,32 @@ def _consistency(config: RunConfig, scene: Scene, state: Checkpoint) -> float:
     return (state.facts["needed"] - 1) / max(len(scene.train) - 1, 1)
 
 
-def _write_provenance(config: RunConfig, renderer: Renderer, run_dir: Path) -> None:
+def _write_provenance(
+    config: RunConfig, identity: str, content: SceneContent, renderer: Renderer, run_dir: Path
+) -> None:
     with replacing(run_dir / "config.yaml") as path:
         path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    write_json(run_dir / "provenance.json", provenance(renderer.device))
+    what = {"identity": identity, "content": asdict(content), "method": METHOD_VERSION}
+    write_json(run_dir / PROVENANCE_FILE, what | provenance(renderer.device))
 
 
-def _check_results_are_of_this_split(split: Split, run_dir: Path) -> None:
-    if not (run_dir / SUMMARY_FILE).is_file():
-        return
+def _check_results_are_of(config: RunConfig, content: SceneContent, run_dir: Path) -> None:
+    """Results on another split, or on other data of this one, must not be lost."""
+    split = config.eval.split
     try:
         found = read_summary(run_dir).get("split")
-    except ValueError:
-        return  # a damaged summary is written anew
+    except (OSError, ValueError):
+        return  # no results, or damaged ones, which are written anew
     if found not in (None, split.value):
         raise OtherRunError(
             f"eval.split: found {split}, but {run_dir} holds results on {found}, which would be lost; "
             f"expected {found}, or another hydra.run.dir"
+        )
+    recorded = recorded_content(run_dir)
+    if recorded is not None and recorded.evaluation != content.evaluation:
+        raise OtherRunError(
+            f"eval.split: found a {split} split with other data than {run_dir} holds results on, which would be lost; "
+            "expected the same data, or another hydra.run.dir"
         )
 
 

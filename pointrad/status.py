@@ -117,10 +117,11 @@ def record_failure(run_dir: Path, error: Exception) -> None:
             _write_failure(run_dir, RunStatus(RunState.FAILED), error)
 
 
-def read_status(run_dir: Path) -> RunStatus:
+def read_status(run_dir: Path, identity: str | None = None) -> RunStatus:
     """The status of the run in `run_dir`, told from its files and its lock; never raises for what it finds there.
 
-    It only looks, so whoever may read the folder may call it, at any moment of the run.
+    It only looks, so whoever may read the folder may call it, at any moment of the run. identity: of the run that is
+    expected there; the result of another one is BROKEN.
     """
     try:
         if not run_dir.is_dir() or not any(run_dir.iterdir()):
@@ -129,7 +130,12 @@ def read_status(run_dir: Path) -> RunStatus:
         if _is_locked(run_dir):
             return _with_state(recorded, RunState.RUNNING)
         if (run_dir / SUMMARY_FILE).is_file():
-            read_summary(run_dir)
+            found = read_summary(run_dir)["identity"]
+            if identity not in (None, found):
+                raise ValueError(
+                    f"{run_dir / SUMMARY_FILE}: found the result of another run (identity {found}, expected {identity}"
+                    "); if the data changed after the study was launched, launch it again"
+                )
             return _with_state(recorded, RunState.DONE)
     except (OSError, ValueError) as error:
         return RunStatus(RunState.BROKEN, error=str(error))

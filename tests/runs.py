@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
+from pointrad.scene.types import SceneContent
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -24,6 +25,9 @@ def groups() -> list[str]:
     names = [name for entry in defaults if isinstance(entry, dict) for name in entry]
     return sorted(name for name in names if (REPOSITORY / "conf" / name).is_dir())
 
+
+# Of data that no test reads.
+CONTENT = SceneContent("train", "evaluation")
 
 # A run of the tiny scene that ends in a moment, whatever the schedule.
 QUICK = (

@@ -11,7 +11,8 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from pointrad.config import CosineConfig, RunConfig, StageConfig
 from pointrad.errors import UserError
-from tests.runs import REPOSITORY, composed, config, groups
+from pointrad.scene.types import SceneContent
+from tests.runs import CONTENT, REPOSITORY, composed, config, groups
 from tests.scenes import cube
 
 
@@ -24,7 +25,7 @@ GROUPS = groups()
 
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
 def test_every_option_of_every_group_composes_and_validates(group: str, option: str) -> None:
-    assert config(f"{group}={option}", *(["dataset.root=x"] if option == "blender" else [])).identity()
+    assert config(f"{group}={option}", *(["dataset.root=x"] if option == "blender" else [])).identity(CONTENT)
 
 
 PHOTOMETRIC = {"name": "photometric", "gradient_weight": 0.03, "shifts": (1, 2, 3)}
@@ -293,16 +294,30 @@ class TestIdentity:
         ],
     )  # fmt: skip
     def test_what_does_not_change_the_result_does_not_change_it(self, override: str) -> None:
-        assert config(*self.BLENDER, *override.split()).identity() == config(*self.BLENDER).identity()
+        assert config(*self.BLENDER, *override.split()).identity(CONTENT) == config(*self.BLENDER).identity(CONTENT)
 
     @pytest.mark.parametrize("override", ["eval.split=val", "eval.lpips=false"])
     def test_evaluation_changes_it_but_not_the_trainings(self, override: str) -> None:
-        assert config(override).identity() != config().identity()
-        assert config(override).training_identity() == config().training_identity()
+        assert config(override).identity(CONTENT) != config().identity(CONTENT)
+        assert config(override).training_identity(CONTENT) == config().training_identity(CONTENT)
+
+    def test_other_training_data_changes_both_and_other_data_to_evaluate_on_the_results_alone(self) -> None:
+        found = config()
+        trained, scored = SceneContent("other", CONTENT.evaluation), SceneContent(CONTENT.train, "other")
+        assert found.training_identity(trained) != found.training_identity(CONTENT)
+        assert found.identity(trained) != found.identity(CONTENT)
+        assert found.training_identity(scored) == found.training_identity(CONTENT)
+        assert found.identity(scored) != found.identity(CONTENT)
+
+    def test_another_version_of_the_method_changes_both(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = config().identity(CONTENT), config().training_identity(CONTENT)
+        monkeypatch.setattr("pointrad.config.METHOD_VERSION", -1)
+        assert config().identity(CONTENT) != before[0]
+        assert config().training_identity(CONTENT) != before[1]
 
     def test_a_stage_that_is_not_enabled_does_not_change_it(self) -> None:
         stages = ("schedule.stages.position_pretraining.enabled=false", "schedule.stages.colour_only.enabled=false")
-        assert config("schedule=report", *stages).identity() == config("schedule=paper").identity()
+        assert config("schedule=report", *stages).identity(CONTENT) == config("schedule=paper").identity(CONTENT)
 
     @pytest.mark.parametrize(
         "override",
@@ -316,24 +331,24 @@ class TestIdentity:
     def test_what_changes_training_changes_it(self, override: str) -> None:
         base = (*self.BLENDER, self.LEVEL)
         changed = (*self.BLENDER, override) if override == "corruption=none" else (*base, override)
-        assert config(*changed).training_identity() != config(*base).training_identity()
+        assert config(*changed).training_identity(CONTENT) != config(*base).training_identity(CONTENT)
 
     def test_right_masks_cut_images_too(self) -> None:
         cut = config(*self.BLENDER, "corruption=none", "corruption.targets=masked")
-        assert cut.training_identity() != config(*self.BLENDER, "corruption=none").training_identity()
+        assert cut.training_identity(CONTENT) != config(*self.BLENDER, "corruption=none").training_identity(CONTENT)
 
     def test_the_order_of_the_parts_of_a_mix_changes_it_and_their_names_do_not(self) -> None:
         values = composed("corruption=mixed", self.LEVEL)
-        identity = RunConfig.parse(values).identity()
+        identity = RunConfig.parse(values).identity(CONTENT)
         parts = values["corruption"]["parts"]
         values["corruption"]["parts"] = dict(zip("abcd", parts.values(), strict=True))
-        assert RunConfig.parse(values).identity() == identity
+        assert RunConfig.parse(values).identity(CONTENT) == identity
         values["corruption"]["parts"] = dict(reversed(parts.items()))
-        assert RunConfig.parse(values).identity() != identity
+        assert RunConfig.parse(values).identity(CONTENT) != identity
 
     def test_the_order_of_the_keys_does_not_change_it(self) -> None:
         values = config().model_dump(mode="json")
-        assert RunConfig.parse(dict(reversed(values.items()))).identity() == config().identity()
+        assert RunConfig.parse(dict(reversed(values.items()))).identity(CONTENT) == config().identity(CONTENT)
 
 
 def test_the_recorded_configuration_is_the_configuration(tmp_path: Path) -> None:

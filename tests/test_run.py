@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -159,6 +160,15 @@ def test_a_finished_run_run_again_says_the_same(root: Path, tmp_path: Path) -> N
     assert len(lines(tmp_path)) == 3
 
 
+def test_a_finished_run_whose_data_moved_says_the_same_of_the_same_identity(
+    tiny_scene_root: Path, tmp_path: Path
+) -> None:
+    first = quick_run(tiny_scene_root, tmp_path / "run")
+    tiny_scene_root.rename(tmp_path / "moved")
+    again = quick_run(tmp_path / "moved", tmp_path / "run")
+    assert (again.identity, again.psnr_db) == (first.identity, first.psnr_db)
+
+
 def test_wrong_masks_lower_the_iou_and_the_hull(root: Path, tmp_path: Path) -> None:
     clean = quick_run(root, tmp_path / "clean")
     wrong = quick_run(root, tmp_path / "wrong", "corruption.level=0.12", "init=hull", "init.consistency=0.6")
@@ -213,6 +223,26 @@ class TestBadInput:
 
     def test_a_downscale_that_does_not_divide_the_pictures(self, root: Path, tmp_path: Path) -> None:
         assert "dataset.downscale: found 5" in self.refused(root, tmp_path / "run", "dataset.downscale=5")
+
+    def test_a_folder_with_results_on_other_data_of_the_split_is_left_as_it_is(
+        self, tiny_scene_root: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "run"
+        quick_run(tiny_scene_root, folder)
+        before = results(folder)
+        shutil.copy(*(tiny_scene_root / "tiny" / "test" / name for name in ("r_0.png", "r_1.png")))
+        with pytest.raises(UserError, match=r"a test split with other data than .* holds results on"):
+            quick_run(tiny_scene_root, folder)
+        assert results(folder) == before
+
+    def test_a_folder_whose_training_data_changed_is_left_as_it_is(self, tiny_scene_root: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "run"
+        quick_run(tiny_scene_root, folder)
+        before = results(folder)
+        write_tiny_scene(tiny_scene_root, width=40, height=30)
+        with pytest.raises(UserError, match="belongs to another configuration, other data"):
+            quick_run(tiny_scene_root, folder)
+        assert results(folder) == before
 
     def test_the_checkpoint_of_another_configuration_is_left_as_it_is(self, root: Path, tmp_path: Path) -> None:
         quick_run(root, tmp_path)

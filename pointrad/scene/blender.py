@@ -81,8 +81,6 @@ def load_folder(folder: Path, scene_name: str, split: Split, downscale: int, bac
     """`load_blender` for a scene whose folder is not called as the scene is."""
     if downscale < 1:
         raise UserError(f"dataset.downscale: found {downscale}; expected a whole number of at least 1")
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected the scene {scene_name!r} in NeRF-synthetic layout there")
     train = _load_split(folder, Split.TRAIN, downscale, background)
     for view in train:
         _check_mask(folder, view)
@@ -91,17 +89,36 @@ def load_folder(folder: Path, scene_name: str, split: Split, downscale: int, bac
     return Scene(scene_name, train, evaluation, BACKGROUNDS[background])
 
 
+def split_files(folder: Path, split: Split) -> tuple[Path, ...]:
+    """All files that loading this split of the scene in `folder` reads, the JSON first; a result is known by what they
+    contain. Raises UserError if one is missing, or if the JSON does not say which they are.
+    """
+    path = _transforms_path(folder, split)
+    return path, *(_picture_path(folder, frame.file_path) for frame in _frames(path, _read_transforms(path), split))
+
+
+def _transforms_path(folder: Path, split: Split) -> Path:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected the scene {folder.name!r} in NeRF-synthetic layout there")
+    return folder / f"transforms_{Split.VAL if split == Split.PAPER else split}.json"
+
+
+def _frames(path: Path, transforms: _Transforms, split: Split) -> list[_Frame]:
+    """The frames of `split` in the file at `path`."""
+    if split != Split.PAPER:
+        return transforms.frames
+    if len(transforms.frames) < _PAPER_FRAMES.stop:
+        raise UserError(
+            f"{path}: found {len(transforms.frames)} frames; expected at least {_PAPER_FRAMES.stop} for "
+            f"eval.split=paper, which is val[{_PAPER_FRAMES.start}:{_PAPER_FRAMES.stop}]"
+        )
+    return transforms.frames[_PAPER_FRAMES]
+
+
 def _load_split(folder: Path, split: Split, downscale: int, background: Background) -> tuple[View, ...]:
-    path = folder / f"transforms_{Split.VAL if split == Split.PAPER else split}.json"
+    path = _transforms_path(folder, split)
     transforms = _read_transforms(path)
-    frames = transforms.frames
-    if split == Split.PAPER:
-        if len(frames) < _PAPER_FRAMES.stop:
-            raise UserError(
-                f"{path}: found {len(frames)} frames; expected at least {_PAPER_FRAMES.stop} for eval.split=paper, "
-                f"which is val[{_PAPER_FRAMES.start}:{_PAPER_FRAMES.stop}]"
-            )
-        frames = frames[_PAPER_FRAMES]
+    frames = _frames(path, transforms, split)
 
     def load(frame: _Frame) -> View:
         pose = _check_pose(path, frame)
@@ -174,15 +191,20 @@ def _read_image(
     folder: Path, file_path: str, downscale: int, background: Background
 ) -> tuple[Float32Array, Float32Array]:
     """The image [H, W, 3] on its background and the mask [H, W] of one file, float32 in [0, 1]."""
+    path = _picture_path(folder, file_path)
+    pixels = _area_average(path, _read_pixels(path), downscale)
+    alpha = pixels[..., 3:]
+    image = pixels[..., :3] if background == "black" else pixels[..., :3] * alpha + (1 - alpha)
+    return np.ascontiguousarray(image), np.ascontiguousarray(alpha[..., 0])
+
+
+def _picture_path(folder: Path, file_path: str) -> Path:
     path = folder / file_path
     if not path.is_file():
         path = path.with_name(f"{path.name}.png")
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected the RGBA image of frame {file_path!r}")
-    pixels = _area_average(path, _read_pixels(path), downscale)
-    alpha = pixels[..., 3:]
-    image = pixels[..., :3] if background == "black" else pixels[..., :3] * alpha + (1 - alpha)
-    return np.ascontiguousarray(image), np.ascontiguousarray(alpha[..., 0])
+    return path
 
 
 def _read_pixels(path: Path) -> NDArray[np.uint8]:

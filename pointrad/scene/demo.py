@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pointrad.bundled import DEMO_FOLDER
 from pointrad.errors import UserError
 from pointrad.scene.blender import Background, load_folder
@@ -13,6 +15,11 @@ def load_demo(scene_name: str, split: Split, downscale: int, background: Backgro
 
     Raises UserError if another scene is asked for, or as `load_blender` does.
     """
+    return load_folder(demo_folder(scene_name), scene_name, split, downscale, background)
+
+
+def demo_folder(scene_name: str) -> Path:
+    """The folder of the bundled scene. Raises UserError if another scene is asked for."""
     if scene_name != "demo":
         raise UserError(f"scene.name: found {scene_name!r}; dataset=demo holds only 'demo' (others: dataset=blender)")
-    return load_folder(DEMO_FOLDER, scene_name, split, downscale, background)
+    return DEMO_FOLDER

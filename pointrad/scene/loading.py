@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pointrad.bundled import DEMO_FOLDER
 from pointrad.config import BlenderDatasetConfig, DatasetConfig, DemoDatasetConfig
 from pointrad.scene.blender import load_blender
-from pointrad.scene.demo import load_demo
+from pointrad.scene.demo import demo_folder, load_demo
 from pointrad.scene.types import Scene, Split
 
 
@@ -24,9 +23,9 @@ def load_scene(dataset: DatasetConfig, scene_name: str, split: Split) -> Scene:
 
 
 def scene_folder(dataset: DatasetConfig, scene_name: str) -> Path:
-    """The folder that holds the scene's files."""
+    """The folder that holds the scene's files. Raises UserError if the dataset has no such scene."""
     match dataset:
         case DemoDatasetConfig():
-            return DEMO_FOLDER
+            return demo_folder(scene_name)
         case BlenderDatasetConfig():
             return dataset.root / scene_name

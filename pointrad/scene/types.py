@@ -84,3 +84,12 @@ class Scene:
     train: tuple[View, ...]
     evaluation: tuple[View, ...]
     background: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SceneContent:
+    """What the files contain that a scene's training views and its views for evaluation are loaded from, as digests;
+    where the files lie is not part of it."""
+
+    train: str
+    evaluation: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pointrad.status import STATUS_FILE, SUMMARY_FILE, RunState, read_status
+from pointrad.status import STATUS_FILE, SUMMARY_FILE, RunState
 from pointrad.study.plan import PAGE_FILE, PLAN_FILE, REPORT_FOLDER, Plan
 
 
@@ -13,7 +13,7 @@ def bring_report_up_to_date(plan: Plan) -> Path | None:
     page = plan.study.dir / REPORT_FOLDER / PAGE_FILE
     if _is_current(page, plan):
         return page
-    done = any(read_status(plan.run_dir(run)).state is RunState.DONE for run in plan.distinct())
+    done = any(plan.status(run).state is RunState.DONE for run in plan.distinct())
     return report(plan) if done else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -10,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pointrad.config import RunConfig
+from pointrad.config import DatasetConfig, RunConfig
 from pointrad.errors import UserError
 from pointrad.files import write_json
+from pointrad.scene.types import SceneContent, Split
+from pointrad.status import RunStatus, read_status
 from pointrad.study.config import LABEL, StudyConfig, Together, Value
 
 # What a study's folder holds.
@@ -66,6 +69,10 @@ class Plan:
 
     def run_dir(self, run: PlannedRun) -> Path:
         return self.study.dir / run.folder
+
+    def status(self, run: PlannedRun) -> RunStatus:
+        """What has become of `run`."""
+        return read_status(self.run_dir(run), run.identity)
 
     def write(self) -> None:
         """Keep the plan in the study's folder, with every run's resolved configuration."""
@@ -136,12 +143,18 @@ def expand(study: StudyConfig, scenes: Sequence[str], own: Sequence[str] = ()) -
 
 
 def make_plan(
-    study: StudyConfig, variants: Iterable[Variant], compose: Callable[[Variant], RunConfig], command: str
+    study: StudyConfig,
+    variants: Iterable[Variant],
+    compose: Callable[[Variant], RunConfig],
+    content: Callable[[DatasetConfig, str, Split], SceneContent],
+    command: str,
 ) -> Plan:
     """Check the configuration of every variant before anything runs. Scenes go by the names that they have there.
 
-    Raises UserError naming the first variant whose configuration is wrong.
+    content: of the files of a scene and its split; asked for once each. Raises UserError naming the first variant whose
+    configuration is wrong, or whose data is.
     """
+    content = functools.cache(content)
     runs: dict[str, PlannedRun] = {}
     planned = []
     scenes: dict[str, str] = {}
@@ -153,10 +166,10 @@ def make_plan(
                     f"scene.name: found {config.scene.name!r} for study.scenes {scenes[config.scene.name]} and "
                     f"{variant.scene}; expected a name for each (those of study.scenes, where scene.name is left out)"
                 )
+            identity = config.identity(content(config.dataset, config.scene.name, config.eval.split))
         except UserError as error:
             raise UserError(f"{study.name}, run {variant.title}: {error}") from None
         variant = replace(variant, scene=config.scene.name)
-        identity = config.identity()
         folder = runs[identity].folder if identity in runs else f"{RUNS_FOLDER}/{_folder_name(variant)}_{identity}"
         planned.append(PlannedRun(variant, config, identity, folder))
         runs.setdefault(identity, planned[-1])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from pointrad.status import RunState, read_status, read_summary
+from pointrad.status import RunState, read_summary
 from pointrad.study.config import StudyConfig
 from pointrad.study.plan import Plan, PlannedRun
 
@@ -34,7 +34,7 @@ def collect(plan: Plan) -> StudyResults:
 
 def _row(plan: Plan, run: PlannedRun) -> dict[str, Any]:
     run_dir = plan.run_dir(run)
-    status = read_status(run_dir)
+    status = plan.status(run)
     row: dict[str, Any] = {"scene": run.variant.scene, **run.variant.labels, "repeat": run.variant.repeat}
     row |= {"state": status.state.value, "error": status.error, "attempts": status.attempts}
     row |= {"folder": run.folder, "identity": run.identity}

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pointrad.status import LOCK_FILE, STATUS_FILE, SUMMARY_FILE, RunState, read_status, read_summary
+from pointrad.status import LOCK_FILE, STATUS_FILE, SUMMARY_FILE, RunState, read_summary
 from pointrad.study.plan import Plan
 
 _WITHIN = ("pictures", "wandb", "report")  # folders of runs and studies that hold no runs
@@ -21,7 +21,7 @@ def take_over(plan: Plan, folders: Sequence[Path]) -> list[Path]:
     the run was computed. Returns the folders taken over, as the study now has them.
     """
     wanted = {run.identity: plan.run_dir(run) for run in plan.distinct()}
-    states = {identity: read_status(path).state for identity, path in wanted.items()}
+    states = {run.identity: plan.status(run).state for run in plan.distinct()}
     wanted = {key: path for key, path in wanted.items() if states[key].is_left or states[key] is RunState.FAILED}
     taken = []
     for folder in folders:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pointrad.status import TRACEBACK_FILE, RunState, RunStatus, read_status, read_summary
+from pointrad.status import TRACEBACK_FILE, RunState, RunStatus, read_summary
 from pointrad.study.plan import Plan, PlannedRun
 from pointrad.terminal import printable
 
@@ -76,7 +76,7 @@ class StudyBar:
             self._look()
 
     def _look(self) -> None:
-        states = {run.identity: read_status(self._plan.run_dir(run)) for run in self._runs}
+        states = {run.identity: self._plan.status(run) for run in self._runs}
         for run in self._runs:
             status = states[run.identity]
             if status.state in _ENDED and run.identity not in self._reported:
@@ -114,7 +114,7 @@ def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> None:
     states: dict[str, RunState] = {}
     for run in plan.runs:
         run_dir = plan.run_dir(run)
-        status = read_status(run_dir)
+        status = plan.status(run)
         states[run.identity] = status.state
         job = jobs.get(run.folder)
         state = _described(status, job)

@@ -14,8 +14,11 @@ from pointrad.training.record import EpochRecord
 __all__ = ["MetricsFile", "NullTracker", "Tracker", "build_tracker"]
 
 
-def build_tracker(config: RunConfig, run_dir: Path, history: Sequence[EpochRecord] | None = None) -> Tracker:
-    """The tracker that `config.tracker` names, going on from `history`: if None, the metrics file of `run_dir`."""
+def build_tracker(
+    config: RunConfig, identity: str, run_dir: Path, history: Sequence[EpochRecord] | None = None
+) -> Tracker:
+    """The tracker that `config.tracker` names, for the run with this identity, going on from `history`: if None, the
+    metrics file of `run_dir`."""
     if isinstance(config.tracker, NoTrackerConfig):
         return NullTracker()
     try:
@@ -25,7 +28,7 @@ def build_tracker(config: RunConfig, run_dir: Path, history: Sequence[EpochRecor
     corruption = config.corruption
     return WandbTracker(
         config.tracker,
-        run_config={**config.model_dump(mode="json"), "identity": config.identity()},
+        run_config={**config.model_dump(mode="json"), "identity": identity},
         run_dir=run_dir,
         name=f"{config.scene.name} {corruption.name} {corruption.level:g} seed {config.seed}",
         tags=(config.scene.name, corruption.name, f"level {corruption.level:g}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pointrad.bundled import CONFIG_FOLDER
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
+from pointrad.provenance import PROVENANCE_FILE
 from pointrad.status import SUMMARY_FILE, RunState, read_status, read_summary
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.tracking.jsonl import FILE_NAME
@@ -38,13 +40,23 @@ def replay(run_dir: Path, overrides: Sequence[str]) -> None:
     if status.state is RunState.RUNNING:
         raise UserError(f"{run_dir}: a process is computing this run, and logs it itself")
     records = MetricsFile(run_dir).read()
-    tracker = build_tracker(_config(run_dir, overrides), run_dir, history=())
+    tracker = build_tracker(_config(run_dir, overrides), _identity(run_dir), run_dir, history=())
     exit_code = 1
     try:
         _log(tracker, run_dir, records)
         exit_code = 0 if status.state is RunState.DONE else 1
     finally:
         tracker.finish(exit_code)
+
+
+def _identity(run_dir: Path) -> str:
+    """As the run had it; its data may be elsewhere by now."""
+    for name in (PROVENANCE_FILE, SUMMARY_FILE):  # in the former only since it covers data
+        try:
+            return str(json.loads((run_dir / name).read_text(encoding="utf-8"))["identity"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return "unknown"
 
 
 def _log(tracker: Tracker, run_dir: Path, records: Sequence[EpochRecord]) -> None:

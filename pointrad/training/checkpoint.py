@@ -58,8 +58,8 @@ class Checkpoint:
 
     @classmethod
     def load(cls, run_dir: Path, identity: str) -> Checkpoint | None:
-        """The checkpoint in `run_dir`, if any. Raises OtherRunError if it is of another configuration, and
-        UserError if it is unreadable."""
+        """The checkpoint in `run_dir`, if any. Raises OtherRunError if it is of another training, and UserError if it
+        is unreadable."""
         path = run_dir / FILE_NAME
         if not path.exists():
             return None
@@ -76,7 +76,8 @@ class Checkpoint:
             ) from None
         if checkpoint.identity != identity:
             raise OtherRunError(
-                f"{path}: belongs to another configuration (found {checkpoint.identity}, expected {identity}); "
-                "give another hydra.run.dir, or the configuration in config.yaml beside it"
+                f"{path}: belongs to another configuration, other data or another version of the method (found "
+                f"{checkpoint.identity}, expected {identity}); give another hydra.run.dir, or the configuration in "
+                "config.yaml and the data that provenance.json beside it tells of"
             )
         return checkpoint

@@ -6,9 +6,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from pointrad.scene.types import SceneContent
 from pointrad.study.config import SweepConfig
 from pointrad.study.plan import Plan, Variant, expand, make_plan
-from tests.runs import QUICK, config, one_epoch_each
+from tests.runs import CONTENT, QUICK, config, one_epoch_each
 
 STUDY: dict[str, Any] = {
     "name": "tiny",
@@ -29,12 +30,12 @@ def sweep(**changes: Any) -> SweepConfig:
     return SweepConfig.parse({**SWEEP, "study": deepcopy(STUDY) | changes})
 
 
-def plan(study_dir: Path, root: Path, **changes: Any) -> Plan:
-    """The plan of the study above on the tiny scene."""
+def plan(study_dir: Path, root: Path, content: SceneContent = CONTENT, **changes: Any) -> Plan:
+    """The plan of the study above on the tiny scene with this content."""
 
     def compose(variant: Variant) -> Any:
         settings = [f"{key}={value}" for key, value in variant.settings.items() if key != "scene"]
         return config(*QUICK, *one_epoch_each("demo"), f"dataset.root={root}", *settings)
 
     study = sweep(dir=str(study_dir), **changes).study
-    return make_plan(study, expand(study, ["tiny"]), compose, "python sweep.py study=tiny")
+    return make_plan(study, expand(study, ["tiny"]), compose, lambda *_: content, "python sweep.py study=tiny")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from pointrad.config import RunConfig
+from pointrad.config import DatasetConfig, RunConfig
 from pointrad.errors import UserError
+from pointrad.scene.types import SceneContent, Split
+from pointrad.status import RunState
 from pointrad.study.plan import PLAN_FILE, Plan, Variant, expand, make_plan
-from tests.runs import config
+from tests.runs import CONTENT, config
 from tests.study.studies import plan, sweep
 
 
@@ -46,7 +49,11 @@ def test_the_first_repeat_comes_first_as_a_whole() -> None:
 def test_runs_that_compute_the_same_share_a_folder() -> None:
     axes = {"model": {"corruption": ["affine", "none"]}}
     study = sweep(axes=axes, seeds={"seed": [0]}).study
-    found = make_plan(study, expand(study, ["demo"]), lambda v: config(f"corruption={v.settings['corruption']}"), "")
+
+    def compose(variant: Variant) -> RunConfig:
+        return config(f"corruption={variant.settings['corruption']}")
+
+    found = make_plan(study, expand(study, ["demo"]), compose, lambda *_: CONTENT, "")
     assert len(found.runs) == 2
     assert len(found.distinct()) == len({run.folder for run in found.runs}) == 1
 
@@ -64,7 +71,7 @@ def test_a_wrong_value_is_named_with_its_run_before_anything_runs() -> None:
 
     study = sweep(axes={"level": {"corruption.level": [0, 2]}}).study
     with pytest.raises(UserError, match=r"tiny, run demo level=2 #0: corruption\.level: found 2"):
-        make_plan(study, expand(study, ["demo"]), compose, "")
+        make_plan(study, expand(study, ["demo"]), compose, lambda *_: CONTENT, "")
 
 
 def test_a_plan_that_is_read_back_is_the_plan(tmp_path: Path) -> None:
@@ -89,3 +96,43 @@ def test_a_plan_that_cannot_be_read_is_named(content: str, tmp_path: Path) -> No
     (tmp_path / PLAN_FILE).write_text(content)
     with pytest.raises(UserError, match=r"plan\.json: unreadable plan"):
         Plan.read(tmp_path)
+
+
+def test_other_data_under_the_same_names_makes_other_runs(tmp_path: Path) -> None:
+    first = plan(tmp_path, tmp_path)
+    second = plan(tmp_path, tmp_path, content=SceneContent("train made anew", "evaluation"))
+    third = plan(tmp_path, tmp_path, content=SceneContent("train", "evaluation made anew"))
+    assert len({run.folder for found in (first, second, third) for run in found.runs}) == 3 * len(first.runs)
+
+
+def test_each_scenes_data_is_looked_at_once(tmp_path: Path) -> None:
+    asked = []
+
+    def content(dataset: DatasetConfig, scene: str, split: Split) -> SceneContent:
+        asked.append((scene, split))
+        return CONTENT
+
+    study = sweep(seeds={"seed": list(range(20))}).study
+    compose = {scene: config(f"scene={scene}", "dataset=blender", "dataset.root=x") for scene in ("lego", "mic")}
+    make_plan(study, expand(study, ["lego", "mic"]), lambda variant: compose[variant.scene], content, "")
+    assert asked == [("lego", "test"), ("mic", "test")]
+
+
+def test_wrong_data_is_named_with_its_run(tmp_path: Path) -> None:
+    def content(dataset: DatasetConfig, scene: str, split: Split) -> SceneContent:
+        raise UserError("folder: no such folder")
+
+    study = sweep().study
+    with pytest.raises(UserError, match=r"tiny, run demo level=0 #0: folder: no such folder"):
+        make_plan(study, expand(study, ["demo"]), lambda variant: config(), content, "")
+
+
+def test_a_folder_that_holds_the_result_of_other_data_is_broken(tmp_path: Path) -> None:
+    """Its data changed after the study was launched and before the run began."""
+    found = plan(tmp_path, tmp_path)
+    run = found.runs[0]
+    found.run_dir(run).mkdir(parents=True)
+    for identity, state in ((run.identity, RunState.DONE), ("0" * 16, RunState.BROKEN)):
+        (found.run_dir(run) / "summary.json").write_text(json.dumps({"identity": identity}))
+        assert found.status(run).state is state
+    assert "launch it again" in (found.status(run).error or "")

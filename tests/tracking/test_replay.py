@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -85,6 +86,17 @@ def test_a_replayed_run_is_what_training_would_have_logged(run_dir: Path, tmp_pa
         assert [artifact.type for artifact in of_kind(folder, "artifact")] == ["cloud"]
         assert len(list(folder.glob("wandb/offline-run-*/files/media/images/render_*.png"))) == 4
         assert [record.exit_code for record in of_kind(folder, "exit")] == [0]
+
+
+def test_an_unfinished_run_keeps_its_identity_where_its_data_is_not(run_dir: Path) -> None:
+    identity = json.loads((run_dir / "summary.json").read_text())["identity"]
+    (run_dir / "summary.json").unlink()
+    chosen = yaml.safe_load((run_dir / "config.yaml").read_text())
+    chosen["dataset"]["root"] = "/nowhere"
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(chosen))
+    assert replayed(run_dir) == 0
+    (logged,) = of_kind(run_dir, "run")
+    assert {item.key: yaml.safe_load(item.value_json) for item in logged.config.update}["identity"] == identity
 
 
 def test_replaying_again_adds_nothing(run_dir: Path) -> None:

@@ -13,6 +13,7 @@ from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.preemption import Preempted
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
+from tests.runs import CONTENT
 from tests.training.test_trainer import Heard, go_on, start, training_config, whole
 
 EVERY_EPOCH = training_config()
@@ -95,8 +96,10 @@ def test_where_there_is_no_checkpoint_there_is_nothing_to_resume(tmp_path: Path)
 
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     start(EVERY_EPOCH, tmp_path)
-    with pytest.raises(UserError, match=r"checkpoint\.pt: belongs to another configuration \(found \w{16}, expected"):
-        Checkpoint.load(tmp_path, training_config("seed=1").training_identity())
+    with pytest.raises(
+        UserError, match=r"checkpoint\.pt: belongs to another configuration, other data .*\(found \w{16}, expected"
+    ):
+        Checkpoint.load(tmp_path, training_config("seed=1").training_identity(CONTENT))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.95])
@@ -106,18 +109,18 @@ def test_a_truncated_checkpoint_is_refused(share: float, tmp_path: Path) -> None
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match=r"checkpoint\.pt: not a readable checkpoint .*delete it to start anew"):
-        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity(CONTENT))
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"identity": "x"}, {"progress": {"stage": 1, "surprise": 2}}, 3.5])
 def test_a_file_that_holds_something_else_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / FILE_NAME)
     with pytest.raises(UserError, match=r"checkpoint\.pt: not a readable checkpoint"):
-        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity(CONTENT))
 
 
 def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_load_it(tmp_path: Path) -> None:
     torch.save({"identity": Path("code")}, tmp_path / FILE_NAME)
     with pytest.raises(UserError, match="delete it to start anew") as refused:
-        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity())
+        Checkpoint.load(tmp_path, EVERY_EPOCH.training_identity(CONTENT))
     assert not re.search("weights_only|safe_globals|trust", str(refused.value))

@@ -20,7 +20,7 @@ from pointrad.training import memory
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
-from tests.runs import QUICK, config, copy, random_cloud
+from tests.runs import CONTENT, QUICK, config, copy, random_cloud
 from tests.scenes import sphere_views
 
 VIEWS = sphere_views(4, 16, 12)
@@ -61,7 +61,7 @@ class Heard:
 
 def start(run_config: RunConfig, folder: Path, cloud: Cloud | None = None) -> Checkpoint:
     state = initial_state(
-        copy(cloud or random_cloud()), run_config.training_identity(), {"mask_iou": 1.0, "hull_points": 60}
+        copy(cloud or random_cloud()), run_config.training_identity(CONTENT), {"mask_iou": 1.0, "hull_points": 60}
     )
     state.save(folder)
     return state
@@ -69,7 +69,7 @@ def start(run_config: RunConfig, folder: Path, cloud: Cloud | None = None) -> Ch
 
 def go_on(run_config: RunConfig, folder: Path, listener: Heard) -> Cloud:
     """Train from the checkpoint in `folder`, as a run does."""
-    state = Checkpoint.load(folder, run_config.training_identity())
+    state = Checkpoint.load(folder, run_config.training_identity(CONTENT))
     assert state is not None
     model = run_config.model
     splats = SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, (0.0, 0.0, 0.0))
@@ -108,7 +108,7 @@ def test_seconds_never_go_back(tmp_path: Path) -> None:
 def test_the_final_checkpoint_holds_the_returned_cloud_and_the_points_of_each_stage(tmp_path: Path) -> None:
     run_config = training_config()
     cloud, heard = whole(run_config, tmp_path)
-    state = Checkpoint.load(tmp_path, run_config.training_identity())
+    state = Checkpoint.load(tmp_path, run_config.training_identity(CONTENT))
     assert state is not None
     assert torch.equal(state.parameters, cloud.parameters)
     assert state.progress.points == {"init": 60, **{stage: points for stage, points, _ in heard.stages}}
@@ -179,7 +179,7 @@ def test_short_of_memory_it_trains_on_images_of_8_bits_says_so_and_keeps_it_for_
     assert "Stage base: short of memory" in capsys.readouterr().err
     bits = []
     for folder in ("exact", "rounded"):
-        state = Checkpoint.load(tmp_path / folder, run_config.training_identity())
+        state = Checkpoint.load(tmp_path / folder, run_config.training_identity(CONTENT))
         assert state is not None
         bits.append(state.facts["target_bits"])
     assert bits == [32, 8]
