@@ -1,6 +1,16 @@
-"""The one exception that is the user's to fix."""
+"""The exceptions that are the user's to fix, and those that are the machine's."""
+
+from __future__ import annotations
+
+import errno
 
 from pointrad.terminal import printable
+
+_OF_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EREMOTEIO, errno.ENXIO, errno.ENODEV,
+    errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN, errno.ECONNRESET, errno.ENOMEM, errno.EMFILE,
+    errno.ENFILE,
+}  # fmt: skip
 
 
 class UserError(Exception):
@@ -11,3 +21,18 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))  # it quotes what others wrote
+
+
+class MachineError(UserError):
+    """Trouble of the machine, such as a full disk: nothing is wrong with a run that meets it, and the same call resumes
+    it."""
+
+
+def is_of_machine(error: BaseException | None) -> bool:
+    """Whether `error` is trouble of the machine, or was raised over such: its disks, its memory, its network."""
+    if error is None:
+        return False
+    of_memory = isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)  # torch has no class for it
+    of_system = isinstance(error, OSError) and error.errno in _OF_MACHINE
+    is_trouble = isinstance(error, MachineError) or of_memory or of_system
+    return is_trouble or is_of_machine(error.__cause__ or error.__context__)

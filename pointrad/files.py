@@ -5,34 +5,42 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pointrad.errors import UserError
+from pointrad.errors import MachineError, is_of_machine
 
-_FULL_BELOW = 64 * 1024  # bytes free
+_PROBE = 64 * 1024  # bytes
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path` (same suffix) that takes its place if the block succeeds.
 
-    The file is on disk before it takes the name; a block that raises leaves `path` as it was. A full disk is a
-    UserError that names `path`.
+    The file is on disk before it takes the name; a block that raises leaves `path` as it was. Trouble of the disk, such
+    as that it is full, is a MachineError that names `path`. For files that one process at a time writes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f".{path.stem}.????????{path.suffix}"):  # of a process killed while writing
         leftover.unlink(missing_ok=True)
+    with replacing_beside_others(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def replacing_beside_others(path: Path) -> Iterator[Path]:
+    """`replacing`, for files that several processes may write at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        with _full_disk_is_users(path):
+        with _naming_trouble(path):
             yield temporary
-            _flush_to_disk(temporary)
+            flush_to_disk(temporary)
             temporary.replace(path)
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -46,7 +54,7 @@ def write_json(path: Path, values: object) -> None:
 def append_line(path: Path, line: str) -> None:
     """Append `line` (without its newline) and return once it is on disk; a kill can leave half of the last line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _full_disk_is_users(path), path.open("ab", buffering=0) as file:
+    with _naming_trouble(path), path.open("ab", buffering=0) as file:
         file.write(line.encode() + b"\n")
         os.fsync(file.fileno())
 
@@ -60,7 +68,8 @@ def user_cache_folder() -> Path | None:
         return None
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Return once this file, or this folder's list of files, is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -69,12 +78,28 @@ def _flush_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def _full_disk_is_users(path: Path) -> Iterator[None]:
+def _naming_trouble(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         # torch.save and ffmpeg report a full disk as an error of their own, without the system's number.
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if full or shutil.disk_usage(path.parent).free < _FULL_BELOW:
-            raise UserError(f"{path}: no space left on its disk; free some, then run the same command again") from error
-        raise
+        trouble = error if is_of_machine(error) else _trouble_of_disk(path.parent)
+        if trouble is None:
+            raise
+        if getattr(trouble, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise MachineError(
+                f"{path}: no space left on its disk; free some, then run the same command again"
+            ) from error
+        raise MachineError(f"{path}: cannot be written ({trouble}); run the same command again") from error
+
+
+def _trouble_of_disk(folder: Path) -> OSError | None:
+    """What the system says to a small file there, if it is trouble."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error if is_of_machine(error) else None
+    return None

@@ -13,14 +13,14 @@ import platform
 import struct
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pointrad.errors import UserError
+from pointrad.errors import MachineError, UserError, is_of_machine
 from pointrad.files import replacing, write_json
 
 STATUS_FILE, TRACEBACK_FILE, LOCK_FILE, SUMMARY_FILE = "status.json", "traceback.txt", "run.lock", "summary.json"
@@ -28,8 +28,9 @@ _OWN_FILES = {STATUS_FILE, TRACEBACK_FILE, LOCK_FILE}
 
 
 class RunState(StrEnum):
-    """missing: nothing there. running: a process computes it now. stopped: interrupted or killed; the same call goes
-    on. failed: an exception ended it. done: `summary.json` is there. broken: its files cannot be read."""
+    """missing: nothing there. running: a process computes it now. stopped: interrupted, killed or ended by trouble of
+    the machine; the same call goes on. failed: an exception ended it. done: `summary.json` is there. broken: its files
+    cannot be read, or are of another run."""
 
     MISSING = "missing"
     RUNNING = "running"
@@ -71,8 +72,9 @@ def recording(run_dir: Path, max_attempts: int) -> Iterator[Callable[[], None]]:
 
     Yields what the block calls once it has all that it needs and begins to work, or goes on. A UserError before that
     refuses the call: a run that was begun earlier is as stopped, or as done, as it was. Whatever else the block raises
-    is recorded, and all is raised again. Raises RunningElsewhereError if the lock is taken; beginning raises UserError,
-    recorded too, if `max_attempts` processes have worked on the run and the last was interrupted.
+    is recorded, and all is raised again. Exceptions are failures; trouble of the machine stops a run, and is raised as
+    a MachineError. Raises RunningElsewhereError if the lock is taken; beginning raises UserError, recorded too, if
+    `max_attempts` processes have worked on the run and the last was interrupted.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with _locked(run_dir):
@@ -97,12 +99,15 @@ def recording(run_dir: Path, max_attempts: int) -> Iterator[Callable[[], None]]:
         try:
             yield begin
         except BaseException as error:
-            if not begun and earlier.outlasts(error):
-                earlier.restore(run_dir)
-            elif isinstance(error, Exception):
-                _write_failure(run_dir, running, error)
-            else:
-                _write(run_dir, running, state=RunState.STOPPED, ended=_now(), error=_one_line(error))
+            with suppress(MachineError):  # of a full disk, say; a status of old and a free lock mean stopped, too
+                if not begun and earlier.outlasts(error):
+                    earlier.restore(run_dir)
+                elif isinstance(error, Exception) and not is_of_machine(error):
+                    _write_failure(run_dir, running, error)
+                else:
+                    _write(run_dir, running, state=RunState.STOPPED, ended=_now(), error=_one_line(error))
+            if is_of_machine(error) and not isinstance(error, UserError):
+                raise MachineError(f"{_one_line(error)}; run the same command again") from error
             raise
         (run_dir / TRACEBACK_FILE).unlink(missing_ok=True)
         _write(run_dir, running, state=RunState.DONE, ended=_now())

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pointrad.errors import UserError
-from pointrad.files import append_line, replacing, write_json
+from pointrad.errors import MachineError
+from pointrad.files import append_line, replacing, replacing_beside_others, write_json
 
 
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -33,20 +33,28 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "cloud.ply"
-    with pytest.raises(UserError, match=r"cloud\.ply: no space left"), replacing(path):
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_trouble_of_the_machine_that_names_the_file(number: int, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"cloud\.ply: no space left"), replacing(tmp_path / "cloud.ply"):
+        raise OSError(number, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_recognised_behind_the_error_of_a_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EROFS])
+def test_so_is_a_disk_that_fails(number: int, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"cloud\.ply: cannot be written \("), replacing(tmp_path / "cloud.ply"):
+        raise OSError(number, "it says")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_it_is_recognised_behind_the_error_of_a_library(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Full:
-        free = 0
+    def fail(descriptor: int) -> None:
+        raise OSError(number, "it says")
 
-    monkeypatch.setattr("pointrad.files.shutil.disk_usage", lambda _: Full)
-    with pytest.raises(UserError, match="no space left"), replacing(tmp_path / "checkpoint.pt"):
+    monkeypatch.setattr("pointrad.files.os.fsync", fail)
+    with pytest.raises(MachineError, match=r"checkpoint\.pt: "), replacing(tmp_path / "checkpoint.pt"):
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
 
@@ -77,3 +85,12 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> Non
     with replacing(tmp_path / "checkpoint.pt") as temporary:
         temporary.write_bytes(b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_several_processes_may_write_one_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "digests.json"
+    with replacing_beside_others(path) as first, replacing_beside_others(path) as second:
+        first.write_text("1")
+        second.write_text("2")
+    assert path.read_text() == "1"
+    assert list(tmp_path.iterdir()) == [path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import pytest
 import torch
 
 from pointrad.artifacts.ply import read_ply
-from pointrad.errors import UserError
+from pointrad.errors import MachineError, UserError
+from pointrad.files import replacing
 from pointrad.preemption import Preempted
 from pointrad.run import RunResult, run
 from pointrad.status import RunState, read_status
@@ -167,6 +169,26 @@ def test_a_finished_run_whose_data_moved_says_the_same_of_the_same_identity(
     tiny_scene_root.rename(tmp_path / "moved")
     again = quick_run(tmp_path / "moved", tmp_path / "run")
     assert (again.identity, again.psnr_db) == (first.identity, first.psnr_db)
+
+
+@pytest.mark.parametrize("writer", ["write_ply", "write_curves", "MetricsFile.append", "Checkpoint.save"])
+def test_a_full_disk_stops_a_run_which_then_goes_on_to_the_same_result(
+    writer: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = quick_run(root, tmp_path / "whole")
+    folder = tmp_path / "run"
+
+    def full(*_: object) -> None:
+        with replacing(folder / "some file"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"pointrad.run.{writer}", full)
+        with pytest.raises(MachineError, match="no space left"):
+            quick_run(root, folder)
+    assert read_status(folder).state is RunState.STOPPED
+    assert quick_run(root, folder).psnr_db == whole.psnr_db
+    assert read_status(folder).attempts == 2
 
 
 def test_wrong_masks_lower_the_iou_and_the_hull(root: Path, tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from pointrad.errors import UserError
+from pointrad.errors import MachineError, UserError
 from pointrad.status import (
     OtherRunError,
     RunningElsewhereError,
@@ -147,6 +148,70 @@ def test_a_users_error_is_told_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(UserError), recording(tmp_path, 9):
         raise UserError("init.lattice: too much\nand more")
     assert read_status(tmp_path).error == "init.lattice: too much"
+
+
+def over(trouble: Exception) -> UserError:
+    """A sentence said over trouble."""
+    error = UserError("picture.png: cannot be read")
+    error.__context__ = trouble
+    return error
+
+
+TROUBLES = [
+    *(OSError(number, "it says") for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOMEM)),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory"),
+    MachineError("cloud.ply: no space left on its disk"),
+    over(OSError(errno.EIO, "it says")),
+]
+
+
+def meet(error: Exception, run_dir: Path, most: int = 9) -> None:
+    """Begin to compute a run, and meet this error."""
+    with recording(run_dir, most) as begin:
+        begin()
+        raise error
+
+
+class TestTroubleOfTheMachine:
+    FULL = OSError(errno.ENOSPC, "No space left on device")
+
+    @pytest.mark.parametrize("trouble", TROUBLES, ids=repr)
+    def test_leaves_a_run_that_is_stopped_and_tells_what_it_was(self, trouble: Exception, tmp_path: Path) -> None:
+        with pytest.raises(UserError):
+            meet(trouble, tmp_path)
+        status = read_status(tmp_path)
+        assert status.state is RunState.STOPPED
+        assert (str(trouble) or "MemoryError") in (status.error or "")
+        assert not (tmp_path / "traceback.txt").exists()
+
+    def test_that_keeps_its_status_from_being_written_leaves_one_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fsyncs = count()
+
+        def full(descriptor: int) -> None:
+            if next(fsyncs) >= 2:  # of the status "running" and its folder
+                raise self.FULL
+
+        monkeypatch.setattr("pointrad.files.os.fsync", full)
+        with pytest.raises(MachineError, match="No space left"):
+            meet(self.FULL, tmp_path)
+        assert read_status(tmp_path).state is RunState.STOPPED
+
+    def test_that_keeps_coming_fails_the_run_in_the_end(self, tmp_path: Path) -> None:
+        for _ in range(3):
+            with pytest.raises(MachineError):
+                meet(self.FULL, tmp_path, most=3)
+        with pytest.raises(UserError, match=r"checkpoint.max_attempts: found 3"):
+            meet(self.FULL, tmp_path, most=3)
+        assert read_status(tmp_path).state is RunState.FAILED
+
+    @pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied"), FileNotFoundError("gone")])
+    def test_is_not_what_a_person_must_mend(self, error: OSError, tmp_path: Path) -> None:
+        with pytest.raises(type(error)):
+            meet(error, tmp_path)
+        assert read_status(tmp_path).state is RunState.FAILED
 
 
 def test_ctrl_c_leaves_a_run_that_is_stopped(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pointrad.config import DatasetConfig, digest
 from pointrad.errors import UserError
-from pointrad.files import user_cache_folder, write_json
+from pointrad.files import replacing_beside_others, user_cache_folder
 from pointrad.scene.blender import split_files
 from pointrad.scene.loading import scene_folder
 from pointrad.scene.types import SceneContent, Split
@@ -75,7 +75,8 @@ class FileDigests:
         if self._folder is None:
             return
         try:
-            write_json(_kept_in(self._folder, scene), {"files": files, "checksum": digest(files)})
+            with replacing_beside_others(_kept_in(self._folder, scene)) as path:
+                path.write_text(json.dumps({"files": files, "checksum": digest(files)}), encoding="utf-8")
         except (OSError, UserError) as error:
             _log.warning("the digests of the scene's files cannot be kept; every run takes them anew (%s)", error)
             self._folder = None

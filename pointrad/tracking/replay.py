@@ -93,13 +93,17 @@ def _config(run_dir: Path, overrides: Sequence[str]) -> RunConfig:
     path = run_dir / "config.yaml"
     if not path.exists():
         raise UserError(f"{path}: not found; expected the configuration of a run")
-    values: dict[str, Any] = yaml.safe_load(path.read_text())
-    tracker = OmegaConf.load(_TRACKER_FILE)
-    if values["tracker"]["name"] == "wandb":
-        tracker = OmegaConf.merge(tracker, values["tracker"])
     try:
-        merged = OmegaConf.merge({"tracker": tracker}, OmegaConf.from_dotlist(list(overrides)))
-        chosen: Any = OmegaConf.to_container(merged, resolve=True)
+        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: found no YAML ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(values, dict) or not isinstance(values.get("tracker"), dict):
+        raise UserError(f"{path}: found no `tracker`; expected the configuration of a run")
+    try:
+        ours: Any = OmegaConf.to_container(OmegaConf.load(_TRACKER_FILE), resolve=True)
+        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)), resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"{' '.join(overrides)}: {error}") from None
-    return RunConfig.parse({**values, **chosen})
+    # What the folder says is taken as it is: interpolated, a stranger's file could name any variable of ours.
+    theirs = values["tracker"] if values["tracker"].get("name") == "wandb" else {}
+    return RunConfig.parse({**values, "tracker": {**ours, **theirs, **given.get("tracker", {})}})

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor
 
-from pointrad.errors import UserError
+from pointrad.errors import MachineError, UserError, is_of_machine
 from pointrad.files import replacing
 from pointrad.status import OtherRunError
 
@@ -69,6 +69,8 @@ class Checkpoint:
         except PermissionError:
             raise UserError(f"{path}: may not be read by this account; expected a checkpoint of its own") from None
         except (*_UNREADABLE, pickle.UnpicklingError) as error:
+            if is_of_machine(error):
+                raise MachineError(f"{path}: cannot be read ({error}); run the same command again") from error
             # Without torch's own words, which advise to load whatever is there, code included.
             raise UserError(
                 f"{path}: not a readable checkpoint ({type(error).__name__}): damaged, or of another program; delete "

@@ -99,6 +99,29 @@ def test_an_unfinished_run_keeps_its_identity_where_its_data_is_not(run_dir: Pat
     assert {item.key: yaml.safe_load(item.value_json) for item in logged.config.update}["identity"] == identity
 
 
+def test_nothing_in_a_strangers_folder_is_interpolated(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that their files name stays at home."""
+    monkeypatch.setenv("SECRET_OF_OURS", secret := "0d1e2f3a4b5c")
+    lure = "${oc.env:SECRET_OF_OURS}"
+    chosen = yaml.safe_load((run_dir / "config.yaml").read_text())
+    chosen["tracker"] = {"name": "wandb", "project": "p", "group": lure, "job_type": lure, "tags": [lure]}
+    chosen["scene"]["name"] = chosen["schedule"]["name"] = chosen["renderer"]["device"] = lure
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(chosen))
+    for name in ("summary.json", "provenance.json"):
+        values = json.loads((run_dir / name).read_text())
+        (run_dir / name).write_text(json.dumps(values | {"scene": lure, "device": lure, "identity": lure}))
+    assert replayed(run_dir) == 0
+    (logged,) = of_kind(run_dir, "run")
+    assert (logged.run_group, logged.job_type) == (lure, lure)
+    assert not [path for path in run_dir.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+def test_ones_own_command_may_name_a_variable(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_GROUP", "mine")
+    assert replayed(run_dir, "tracker.group=${oc.env:MY_GROUP}") == 0
+    assert [logged.run_group for logged in of_kind(run_dir, "run")] == ["mine"]
+
+
 def test_replaying_again_adds_nothing(run_dir: Path) -> None:
     assert replayed(run_dir) == 0
     once = contents(run_dir)
