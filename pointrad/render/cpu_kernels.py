@@ -109,7 +109,7 @@ _Y2_ZZ, _Y2_XX_YY = np.float32(Y2_ZZ), np.float32(Y2_XX_YY)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _chunk(index, chunks, count):
+def chunk_of(index, chunks, count):
     """[start, stop) of chunk `index` of `chunks` of `count` items."""
     return index * count // chunks, (index + 1) * count // chunks
 
@@ -176,7 +176,7 @@ def count_pairs(parameters, world_to_image, focal, width, height, radius, places
     int64 out, how many tiles they touch in all."""
     columns = -(-width // TILE_WIDTH)
     for chunk in prange(len(starts)):
-        chunk_start, chunk_stop = _chunk(chunk, len(starts), parameters.shape[1])
+        chunk_start, chunk_stop = chunk_of(chunk, len(starts), parameters.shape[1])
         counts = places[chunk]
         counts[:] = 0
         found, boxes = np.empty((3, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
@@ -298,7 +298,7 @@ def bin_splats(parameters, world_to_image, focal, eye, width, height, radius, ha
     chunks, columns, values = len(starts), -(-width // TILE_WIDTH), binned.shape[1]
     slot_start[:1] = 0
     for chunk in prange(chunks):
-        chunk_start, chunk_stop = _chunk(chunk, chunks, parameters.shape[1])
+        chunk_start, chunk_stop = chunk_of(chunk, chunks, parameters.shape[1])
         place_in, slot = places[chunk], np.uint64(starts[chunk])
         found, boxes = np.zeros((values, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
         splats = np.empty((BLOCK, values), np.float32)
@@ -325,7 +325,7 @@ def bin_splats(parameters, world_to_image, focal, eye, width, height, radius, ha
 
 
 @njit(cache=True, error_model="numpy")
-def _sort_by_depth(depth_bits, keys, spare):
+def sort_by_depth(depth_bits, keys, spare):
     """The places of a tile's splats, nearest first and by place among equals: the low halves of what is returned.
 
     depth_bits: uint32, the bits of their depths: positive floats order as their bits do. keys, spare: uint64, room for
@@ -362,7 +362,7 @@ def _sort_by_depth(depth_bits, keys, spare):
 
 @njit(cache=True, inline="always")
 def _place(key):
-    """The place in a key of `_sort_by_depth`."""
+    """The place in a key of `sort_by_depth`."""
     return key & np.uint64(0xFFFFFFFF)
 
 
@@ -511,7 +511,7 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
             left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
             room = np.empty((2, pairs.stop - pairs.start), np.uint64)
             tile_binned = binned[pairs]
-            keys = _sort_by_depth(depths[pairs], room[0], room[1])
+            keys = sort_by_depth(depths[pairs], room[0], room[1])
             reach = np.empty((TILE_ROWS + TILE_COLUMNS, (keys.size + WORD - 1) // WORD), np.uint64)
             known, end = 0, np.uint64(0)
             for cell in range(CELLS):

@@ -1,8 +1,21 @@
-"""Gaussians on the CPU: the passes of `gaussian_kernels` over a view, and room for them."""
+"""Gaussians on the CPU: the passes of `gaussian_kernels` over a view, room for them, and their place in autograd."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pointrad.render import gaussian_kernels as kernels
+from pointrad.render.gaussians import MARGIN, MOST_DEGREE, intrinsics, rows
 from pointrad.scene.types import Camera, Float32Array
+
+Adam = tuple[float, float, float, float]
 
 
 class GaussianSplatting:
@@ -14,25 +27,25 @@ class GaussianSplatting:
     """
 
     def __init__(self, background: tuple[float, float, float]) -> None:
-        raise NotImplementedError
+        self._background = np.asarray(background, np.float32)
+        self._size = 0, 0, 0, 0  # what `allocate` takes first
 
-    def forward(
-        self, parameters: Float32Array, camera: Camera, degree: int, differentiable: bool = True
-    ) -> Float32Array:
-        """Composite `parameters` [D, N] over the background; returns the image [3, H', W'], not clamped.
-
-        Only after a differentiable one can `backward` follow.
-        """
-        raise NotImplementedError
+    def forward(self, parameters: Float32Array, camera: Camera, degree: int) -> Float32Array:
+        """Composite `parameters` [D, N] over the background; returns the image [3, H', W'], not clamped."""
+        self._splat(kernels.forward, parameters, camera, degree)
+        return self.buffers.image[:3]
 
     @property
     def opacity(self) -> Float32Array:
         """[H', W'], of the image that `forward` returned: 1 minus the transmittance."""
-        raise NotImplementedError
+        return 1 - self.buffers.image[3]
 
     def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
         """[D, N] gradient, given the gradient [3, H', W'] with respect to the image that `forward` returned."""
-        raise NotImplementedError
+        kernels.differentiate(gradient, self.buffers)
+        gathered = np.empty_like(parameters)
+        kernels.gather(parameters, self._view, self._degree, self.buffers, gathered)
+        return gathered
 
     def step(
         self,
@@ -41,7 +54,7 @@ class GaussianSplatting:
         exp_avg: Float32Array,
         exp_avg_sq: Float32Array,
         rates: Float32Array,
-        adam: tuple[float, float, float, float],
+        adam: Adam,
         screen_gradient: Float32Array,
     ) -> None:
         """`backward` and Adam in one, in place, without a gradient in memory: for losses without a kernel.
@@ -51,7 +64,11 @@ class GaussianSplatting:
         pixel takes in this view stays as it is, its moments, too. screen_gradient: [N] float32, to which is added how
         long the gradient with respect to each one's centre is, the centre in units of half the image's width.
         """
-        raise NotImplementedError
+        kernels.differentiate(gradient, self.buffers)
+        kernels.adam(
+            parameters, self._view, self._degree, self.buffers, exp_avg, exp_avg_sq, rates, *map(np.float32, adam),
+            screen_gradient,
+        )  # fmt: skip
 
     def train(
         self,
@@ -61,11 +78,11 @@ class GaussianSplatting:
         target: Float32Array,
         unknown_share: float,
         gradient_weight: float,
-        shifts: Float32Array,
+        shifts: NDArray[np.int64],
         exp_avg: Float32Array,
         exp_avg_sq: Float32Array,
         rates: Float32Array,
-        adam: tuple[float, float, float, float],
+        adam: Adam,
         screen_gradient: Float32Array,
     ) -> tuple[float, float]:
         """`forward`, the photometric loss and `step` in one call; returns the loss and its MSE part.
@@ -73,4 +90,75 @@ class GaussianSplatting:
         target [3, H, W], unknown_share, gradient_weight and shifts: as `cpu_kernels.photometric` takes them; the rest
         as `step` does.
         """
-        raise NotImplementedError
+        losses = np.empty(2)
+        self._splat(
+            kernels.train, parameters, camera, degree, target, unknown_share, gradient_weight, shifts, exp_avg,
+            exp_avg_sq, rates, *map(np.float32, adam), screen_gradient, losses,
+        )  # fmt: skip
+        return float(losses[0]), float(losses[1])
+
+    def _splat(
+        self, kernel: Callable[..., int], parameters: Float32Array, camera: Camera, degree: int, *more: Any
+    ) -> None:
+        """Call a kernel that begins as `kernels.forward` does, again with more room if it lacked some."""
+        if len(parameters) < rows(degree) or degree > MOST_DEGREE:
+            raise ValueError(f"degree {degree}: a cloud of {len(parameters)} rows has fewer harmonics")
+        self._view, self._degree = _view(camera), degree
+        count, threads = parameters.shape[1], numba.get_num_threads()
+        size = count, camera.width, camera.height, threads
+        if size != self._size:
+            self._allocate(size, 2 * count // threads + 256)
+        arguments = parameters, self._view, degree, self._background
+        needed = kernel(*arguments, self.buffers, *more)
+        if needed * threads >= 2**31:
+            raise OverflowError(
+                f"Gaussians and tiles meet {needed * threads} times; the CPU renderer can hold {2**31 - 1}: use "
+                "fewer or smaller Gaussians"
+            )
+        if needed > len(self.buffers.cells) // threads:
+            self._allocate(size, needed + needed // 4)
+            kernel(*arguments, self.buffers, *more)
+
+    def _allocate(self, size: tuple[int, int, int, int], pairs: int) -> None:
+        self._size, self.buffers = size, kernels.allocate(*size, pairs)
+
+
+def _view(camera: Camera) -> kernels.View:
+    fx, fy, cx, cy = intrinsics(camera)
+    across, down = MARGIN * camera.width, MARGIN * camera.height
+    limits = (
+        (-across - cx) / fx,
+        (camera.width + across - cx) / fx,
+        (-down - cy) / fy,
+        (camera.height + down - cy) / fy,
+    )
+    return kernels.View(
+        pose=camera.world_to_image.astype(np.float32),
+        lens=np.array([fx, fy, cx, cy], np.float32),
+        limits=np.array(limits, np.float32),
+        eye=camera.position.astype(np.float32),
+        width=camera.width,
+        height=camera.height,
+    )
+
+
+class _Splat(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, parameters: Tensor, splatting: GaussianSplatting, camera: Camera, degree: int) -> Tensor:
+        ctx.values, ctx.splatting = parameters.detach().contiguous().numpy(), splatting
+        image = splatting.forward(ctx.values, camera, degree)
+        ctx.padded = image.shape
+        return torch.from_numpy(image[:, : camera.height, : camera.width].copy()).permute(1, 2, 0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        height, width, _ = gradients[0].shape
+        padded = np.zeros(ctx.padded, np.float32)
+        padded[:, :height, :width] = gradients[0].permute(2, 0, 1).numpy()
+        return torch.from_numpy(ctx.splatting.backward(ctx.values, padded)), None, None, None
+
+
+def render(parameters: Tensor, camera: Camera, background: tuple[float, float, float], degree: int) -> Tensor:
+    """[H, W, 3] float32 in [0, 1], differentiable with respect to `parameters` [D, N] float32."""
+    image: Tensor = _Splat.apply(parameters, GaussianSplatting(background), camera, degree)  # type: ignore[no-untyped-call]
+    return image.clamp(0, 1)

@@ -14,6 +14,7 @@ Numba's cache does not see that this file has changed: delete the __pycache__ of
 # mypy: ignore-errors
 from __future__ import annotations
 
+import math
 import operator
 import platform
 
@@ -529,3 +530,152 @@ def _extreme(comparison, name):
 
 # The greater and the less of each two; of the second argument where either is NaN.
 maximum, minimum = _extreme(">", "maximum"), _extreme("<", "minimum")
+
+
+# Coefficients of 2^f for f in [-1/2, 1/2], from that of f on; with 1 before them the relative error is at most 1e-7.
+_EXP2 = (0.6931469775972964, 0.24022242084119166, 0.055507337459344934, 0.009671512697263412, 0.001326472639037229)
+_ROUND = 1.5 * 2**23  # added, it leaves a float of less than 2^22 rounded to a whole number in its lowest bits
+_WHOLE = ir.VectorType(ir.IntType(32), LANES)
+
+
+def _same(number):
+    return ir.Constant(_FLOATS, [float(number)] * LANES)
+
+
+def _same_whole(number):
+    return ir.Constant(_WHOLE, [number] * LANES)
+
+
+@intrinsic
+def exp2(typing_context, value):
+    """2 to the power of each lane, to 1e-7 of it, for -126 <= value <= 126; elsewhere it is any number."""
+
+    def generate(context, builder, signature, values):
+        (value,) = values
+        moved = builder.fadd(value, _same(_ROUND))
+        rest = builder.fsub(value, builder.fsub(moved, _same(_ROUND)))
+        power = _same(_EXP2[-1])
+        for coefficient in (*reversed(_EXP2[:-1]), 1.0):
+            power = _call(builder, "fma", [power, rest, _same(coefficient)])
+        exponent = builder.shl(builder.bitcast(moved, _WHOLE), _same_whole(23))
+        return builder.bitcast(builder.add(builder.bitcast(power, _WHOLE), exponent), _FLOATS)
+
+    return lanes_type(lanes_type), generate
+
+
+@intrinsic
+def log2(typing_context, value):
+    """The logarithm of each lane to base 2, to 1e-7 of it or of 1, for positive numbers that are not denormal."""
+
+    def generate(context, builder, signature, values):
+        # value = 2^e m, m between the roots of 1/2 and 2; log m = 2 artanh((m - 1) / (m + 1)).
+        whole = builder.bitcast(values[0], _WHOLE)
+        root_half = 0x3F3504F3
+        e = builder.ashr(builder.sub(whole, _same_whole(root_half)), _same_whole(23))
+        m = builder.bitcast(builder.sub(whole, builder.shl(e, _same_whole(23))), _FLOATS)
+        s = builder.fdiv(builder.fsub(m, _same(1)), builder.fadd(m, _same(1)))
+        square = builder.fmul(s, s)
+        series = _same(1 / 9)
+        for odd in (7, 5, 3, 1):
+            series = _call(builder, "fma", [series, square, _same(1 / odd)])
+        scaled = builder.fmul(s, _same(2 / math.log(2)))
+        return _call(builder, "fma", [scaled, series, builder.sitofp(e, _FLOATS)])
+
+    return lanes_type(lanes_type), generate
+
+
+# Halves of a tile's edges: see `cells_between`.
+sides = _constant("sides", "1 in the first eight lanes, -1 in the others.", lambda lane: 1 if lane < GROUP else -1)
+lines = _constant("lines", "0, 1, ..., 7 in either half.", lambda lane: lane % GROUP)
+
+
+@intrinsic
+def cells_between(typing_context, edges, first):
+    """Bits of the cells of 8 rows of 8: in row n those from `edges[8 + n]` to before `edges[n]`, counted from `first`.
+
+    edges: whole numbers. The lowest bit is the first cell of the first row, the eighth its last.
+    """
+
+    def generate(context, builder, signature, values):
+        edges, first = values
+        counted = builder.fsub(edges, _repeat(builder, first))
+        counted = builder.select(builder.fcmp_ordered(">", counted, _same(0)), counted, _same(0))
+        counted = builder.select(builder.fcmp_ordered("<", counted, _same(GROUP)), counted, _same(GROUP))
+        stop, start = _halves(builder, builder.fptosi(counted, _WHOLE))
+        one = ir.Constant(stop.type, [1] * GROUP)
+        span = builder.sub(builder.shl(one, stop), builder.shl(one, start))
+        span = builder.select(builder.icmp_signed(">", stop, start), span, ir.Constant(stop.type, [0] * GROUP))
+        return builder.bitcast(builder.trunc(span, ir.VectorType(ir.IntType(8), GROUP)), ir.IntType(64))
+
+    return types.uint64(lanes_type, types.float32), generate
+
+
+def _quarters(*lanes):
+    """Of two vectors, these lanes of each of their four quarters: 0 to 3 of the first's, 4 to 7 of the second's."""
+    return [4 * quarter + lane % 4 + LANES * (lane // 4) for quarter in range(4) for lane in lanes]
+
+
+# Neighbours are added, then neighbours of those, within quarters; then halves, and neighbours among the quarters left.
+_SUMS = [
+    (_quarters(0, 4, 1, 5), _quarters(2, 6, 3, 7)),
+    (_quarters(0, 1, 4, 5), _quarters(2, 3, 6, 7)),
+    ([*range(8), *range(16, 24)], [*range(8, 16), *range(24, 32)]),
+    (
+        [*range(4), *range(8, 12), *range(16, 20), *range(24, 28)],
+        [*range(4, 8), *range(12, 16), *range(20, 24), *range(28, 32)],
+    ),
+]
+
+
+@intrinsic
+def totals(typing_context, values):
+    """The sum of all lanes of each of a tuple of up to sixteen Lanes, in a lane each; 0 in the others."""
+    count = len(values)
+
+    def generate(context, builder, signature, arguments):
+        vectors = [builder.extract_value(arguments[0], n) for n in range(count)]
+        vectors += [None] * (LANES - count)
+        for low, high in _SUMS:
+            vectors = [
+                _add_shuffled(builder, a, b, low, high) for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
+        return vectors[0]
+
+    return lanes_type(values), generate
+
+
+def _add_shuffled(builder, a, b, low, high):
+    """The sum of both choices of the lanes of `a` and `b`; None stands for zeros."""
+    if a is None:
+        return None
+    b = _same(0) if b is None else b
+    return builder.fadd(_shuffle(builder, a, b, low), _shuffle(builder, a, b, high))
+
+
+@intrinsic
+def transpose_square(typing_context, source, index, line, target, to, length):
+    """Write sixteen rows of sixteen numbers as the columns they are, between contiguous float32 arrays.
+
+    index, line: where the first row begins, and how far the rows lie apart; to, length: the same of those written.
+    """
+    _require_contiguous(source)
+    _require_contiguous(target)
+
+    def generate(context, builder, signature, values):
+        source, index, line, target, to, length = values
+        rows = [
+            _load(builder, at) for at in _addresses(context, builder, signature.args[0], source, index, line, LANES)
+        ]
+        # Shuffling each with the row half of all rows further on, as often as halves can be taken, is a transposition.
+        low = [lane // 2 + LANES * (lane % 2) for lane in range(LANES)]
+        high = [LANES // 2 + lane for lane in low]
+        for _ in range(LANES.bit_length() - 1):
+            pairs = list(zip(rows[: LANES // 2], rows[LANES // 2 :], strict=True))
+            rows = [_shuffle(builder, *pair, lanes) for pair in pairs for lanes in (low, high)]
+        targets = _addresses(context, builder, signature.args[3], target, to, length, LANES)
+        for row, address in zip(rows, targets, strict=True):
+            _store(builder, row, address)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(source, whole, whole, target, whole, whole), generate

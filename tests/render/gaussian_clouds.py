@@ -16,8 +16,10 @@ from tests.render.clouds import front_camera
 from tests.scenes import look_at
 
 BLACK, WHITE, GREY = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.1, 0.5, 0.9)
-# How near to a border, relative to it, float32 cannot tell on which side an alpha or a transmittance lies.
+# How near to a border, relative to it, float32 cannot tell on which side an alpha lies, and a transmittance: behind an
+# alpha of 0.99 the error of that alpha is a hundred times as large in what is left.
 BORDER = 1e-4
+BORDER_OF_TRANSMITTANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -73,21 +75,25 @@ def cases(draw: st.DrawFn, most_gaussians: int = 80, largest_side: int = 48) -> 
 
 
 def clear_of_borders(case: Case) -> Case:
-    """Without the Gaussians that have a colour or an alpha, or leave a transmittance, on which rounding decides."""
+    """Without the Gaussians that have an alpha, or leave a transmittance, on which rounding decides."""
     splats = oracle.project(case.parameters.double(), case.camera, case.degree)
     y, x = torch.meshgrid(torch.arange(case.camera.height), torch.arange(case.camera.width), indexing="ij")
     pixels = torch.stack([x, y], dim=2) + 0.5
     transmittance = torch.ones(x.shape, dtype=torch.float64)
     kept = []
     for i in torch.argsort(splats.depth.float(), stable=True).tolist():
-        d = pixels - splats.centre[i]
-        q = torch.einsum("hwi,ij,hwj->hw", d, torch.linalg.inv(splats.covariance[i]), d)
-        alpha = splats.opacity[i] * torch.exp(-q / 2)
-        counted = torch.where(alpha >= gaussians.LEAST_ALPHA, alpha.clamp(max=gaussians.MOST_ALPHA), 0)
-        left = transmittance * (1 - counted)
-        borders = (alpha, gaussians.LEAST_ALPHA), (alpha, gaussians.MOST_ALPHA), (left, gaussians.OPAQUE)
-        unclear = any(bool(((values / border - 1).abs() < BORDER).any()) for values, border in borders)
-        if not unclear and float(splats.colour[i].min()) != 0 and abs(float(splats.depth[i]) - gaussians.NEAR) > BORDER:
-            kept.append(i)
+        if abs(float(splats.depth[i]) - gaussians.NEAR) < BORDER:
+            continue
+        if splats.depth[i] > gaussians.NEAR:
+            d = pixels - splats.centre[i]
+            q = torch.einsum("hwi,ij,hwj->hw", d, torch.linalg.inv(splats.covariance[i]), d)
+            alpha = splats.opacity[i] * torch.exp(-q / 2)
+            counted = torch.where(alpha >= gaussians.LEAST_ALPHA, alpha.clamp(max=gaussians.MOST_ALPHA), 0)
+            left = transmittance * (1 - counted)
+            alphas = (alpha, gaussians.LEAST_ALPHA, BORDER), (alpha, gaussians.MOST_ALPHA, BORDER)
+            borders = *alphas, (left, gaussians.OPAQUE, BORDER_OF_TRANSMITTANCE)
+            if any(bool(((values / border - 1).abs() < width).any()) for values, border, width in borders):
+                continue
             transmittance = torch.where(transmittance >= gaussians.OPAQUE, left, transmittance)
+        kept.append(i)
     return replace(case, parameters=case.parameters[:, sorted(kept)].contiguous())

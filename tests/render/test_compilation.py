@@ -8,10 +8,15 @@ import sys
 import pytest
 from numba.core import event
 
-from tests.render.test_determinism import digest
+from tests.render import test_determinism, test_gaussian_kernels
 from tests.runs import REPOSITORY
 
 pytestmark = pytest.mark.integration
+
+
+def digest() -> None:
+    test_determinism.digest()
+    test_gaussian_kernels.digest()
 
 
 def compiled() -> list[str]:
