@@ -33,7 +33,8 @@ class GaussianSplatting:
     def forward(self, parameters: Float32Array, camera: Camera, degree: int) -> Float32Array:
         """Composite `parameters` [D, N] over the background; returns the image [3, H', W'], not clamped."""
         self._splat(kernels.forward, parameters, camera, degree)
-        return self.buffers.image[:3]
+        image: Float32Array = self.buffers.image[:3]
+        return image
 
     @property
     def opacity(self) -> Float32Array:
