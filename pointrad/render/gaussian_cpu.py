@@ -39,7 +39,8 @@ class GaussianSplatting:
     @property
     def opacity(self) -> Float32Array:
         """[H', W'], of the image that `forward` returned: 1 minus the transmittance."""
-        return 1 - self.buffers.image[3]
+        opacity: Float32Array = 1 - self.buffers.image[3]
+        return opacity
 
     def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
         """[D, N] gradient, given the gradient [3, H', W'] with respect to the image that `forward` returned."""
