@@ -1,31 +1,35 @@
 """Preparation that runs share, kept on disk: loaded images and the votes of corrupted masks.
 
-An entry's name is a hash of all that decides it, the content of the data included, so an entry is never out of date.
-The folder may be deleted at any time.
+An entry's name is a hash of all that decides it, the content of the data included, so an entry is never out of date. It
+is a folder of arrays with checksums, which reading verifies. Whatever is wrong with an entry, or with the whole folder,
+is told once and costs time, never the run. The folder may be deleted at any time.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import math
-import shutil
-import uuid
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import TypeVar
 
 import numpy as np
 
+from pointrad.cache_entry import read_entry, write_entry
 from pointrad.config import CorruptionConfig, DatasetConfig, HullConfig, digest
 from pointrad.errors import UserError
-from pointrad.files import replacing
 from pointrad.hull import Lattice, Votes, votes_needed
 from pointrad.method import METHOD_VERSION
 from pointrad.scene.blender import BACKGROUNDS
 from pointrad.scene.content import FileDigests, scene_content
 from pointrad.scene.loading import load_scene, scene_folder
 from pointrad.scene.types import Camera, Scene, SceneContent, Split, View
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class Cache:
@@ -34,6 +38,7 @@ class Cache:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._digests = FileDigests(folder)
+        self._warned = False
 
     def content(self, dataset: DatasetConfig, name: str, split: Split) -> SceneContent:
         """What the files contain that `scene` would load."""
@@ -48,12 +53,12 @@ class Cache:
             return self._loaded(dataset, name, split, content)
         keys = {Split.TRAIN: _views_key(dataset, content.train), split: _views_key(dataset, content.evaluation)}
         entries = {part: self._folder / "views" / f"{key}-{part}" for part, key in keys.items()}
-        views = {part: _read_views(entry) or () for part, entry in entries.items()}
+        views = {part: self._read(entry, _read_views) or () for part, entry in entries.items()}
         sizes = {view.mask.shape for part in views.values() for view in part}
         if () in views.values() or len(sizes) > 1:  # of two sizes, loading says what is wrong
             scene = self._loaded(dataset, name, split, content)
-            _write_views(entries[split], scene.evaluation)
-            _write_views(entries[Split.TRAIN], scene.train)
+            self._write(entries[split], partial(_write_views, scene.evaluation))
+            self._write(entries[Split.TRAIN], partial(_write_views, scene.train))
             return scene
         return Scene(name, views[Split.TRAIN], views[split], BACKGROUNDS[dataset.background])
 
@@ -75,13 +80,34 @@ class Cache:
         """The votes of the corrupted training `views`, as `count` has them, at least from the number needed on."""
         if self._folder is None:
             return count(views, init)
-        lattice = Lattice(init.lattice, init.bounds)
         entry = self._folder / "votes" / _votes_key(_views_key(dataset, content.train), corruption, init)
-        kept = _read_votes(entry, lattice, len(views), votes_needed(len(views), init.consistency))
-        if kept is None or not kept.counts.any():  # of an empty hull, counting says why
-            kept = count(views, init)
-            _write_votes(entry, kept)
-        return kept
+        needed = votes_needed(len(views), init.consistency)
+        for floor in range(needed, -1, -1):  # of the entries, those that were counted from fewer votes on will do
+            kept = self._read(entry.with_name(f"{entry.name}-{floor}"), partial(_read_votes, init, len(views), needed))
+            if kept is not None and kept.counts.any():  # of an empty hull, counting says why
+                return kept
+        counted = count(views, init)
+        self._write(entry.with_name(f"{entry.name}-{counted.floor}"), partial(_write_votes, counted))
+        return counted
+
+    def _read(self, entry: Path, read: Callable[[Path], T]) -> T | None:
+        try:
+            return read(entry) if os.path.lexists(entry) else None
+        except Exception as error:  # whatever a damaged file makes of being read
+            self._warn(f"{entry}: cannot be read ({error}); what it holds is made anew")
+            return None
+
+    def _write(self, entry: Path, write: Callable[[Path], None]) -> None:
+        try:
+            write(entry)
+        except (OSError, MemoryError) as error:
+            self._warn(f"{entry}: cannot be kept ({error}); other runs make what it holds anew")
+
+    def _warn(self, message: str) -> None:
+        """Once: what is wrong with one entry is often wrong with all."""
+        if not self._warned:
+            _log.warning("cache: %s", message)
+        self._warned = True
 
 
 def _views_key(dataset: DatasetConfig, content: str) -> str:
@@ -92,19 +118,9 @@ def _votes_key(views: str, corruption: CorruptionConfig, init: HullConfig) -> st
     return digest([views, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
 
 
-def _write_views(entry: Path, views: Sequence[View]) -> None:
-    temporary = entry.with_name(f".{entry.name}.{uuid.uuid4().hex[:8]}")
-    temporary.mkdir(parents=True)
-    try:
-        np.save(temporary / "images.npy", np.stack([view.image for view in views]))
-        np.save(temporary / "masks.npy", np.stack([view.mask for view in views]))
-        (temporary / "views.json").write_text(json.dumps([_described(view) for view in views]), encoding="utf-8")
-        shutil.rmtree(entry, ignore_errors=True)  # could not be read, or another process was as quick
-        temporary.rename(entry)
-    except OSError:  # a full disk: the run goes on without the entry
-        pass
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _write_views(views: Sequence[View], entry: Path) -> None:
+    arrays = {"images": np.stack([view.image for view in views]), "masks": np.stack([view.mask for view in views])}
+    write_entry(entry, arrays, [_described(view) for view in views])
 
 
 def _described(view: View) -> dict[str, object]:
@@ -112,17 +128,11 @@ def _described(view: View) -> dict[str, object]:
     return {"name": view.name, "split": view.split.value, "camera": camera}
 
 
-def _read_views(entry: Path) -> tuple[View, ...] | None:
-    try:
-        described = json.loads((entry / "views.json").read_text(encoding="utf-8"))
-        # Copy on write: runs side by side share the pages, and torch wants arrays that look writable.
-        images = np.load(entry / "images.npy", mmap_mode="c")
-        masks = np.load(entry / "masks.npy", mmap_mode="c")
-    except (OSError, ValueError, EOFError):
-        return None
+def _read_views(entry: Path) -> tuple[View, ...]:
+    arrays, described = read_entry(entry)
     return tuple(
         View(one["name"], Split(one["split"]), _camera(**one["camera"]), image, mask)
-        for one, image, mask in zip(described, images, masks, strict=True)
+        for one, image, mask in zip(described, arrays["images"], arrays["masks"], strict=True)
     )
 
 
@@ -130,24 +140,16 @@ def _camera(camera_to_world: list[list[float]], focal: float, width: int, height
     return Camera(np.array(camera_to_world, np.float64), focal, width, height)
 
 
-def _write_votes(entry: Path, votes: Votes) -> None:
+def _write_votes(votes: Votes, entry: Path) -> None:
     """Points with votes only; a hull is a small part of its lattice."""
     points = np.flatnonzero(votes.counts)
-    with replacing(entry.with_name(f"{entry.name}-{votes.floor}.npz")) as path:
-        np.savez(path, points=points.astype(np.uint32), counts=votes.counts.ravel()[points])
+    write_entry(entry, {"points": points.astype(np.uint32), "counts": votes.counts.ravel()[points]}, None)
 
 
-def _read_votes(entry: Path, lattice: Lattice, views: int, needed: int) -> Votes | None:
-    """Of an entry whose floor is at most `needed`, with counts below `needed` set to 0."""
-    for path in sorted(entry.parent.glob(f"{entry.name}-*.npz")):
-        floor = int(path.stem.rsplit("-", 1)[1])
-        if floor <= needed:
-            try:
-                with np.load(path) as kept:
-                    points, found = kept["points"], kept["counts"]
-            except (OSError, ValueError, KeyError, BadZipFile):
-                continue
-            counts = np.zeros(math.prod(lattice.shape), np.uint16)
-            counts[points] = np.where(found >= needed, found, 0)
-            return Votes(lattice, counts.reshape(lattice.shape), views, needed)
-    return None
+def _read_votes(init: HullConfig, views: int, needed: int, entry: Path) -> Votes:
+    """With counts below `needed` set to 0."""
+    arrays, _ = read_entry(entry)
+    lattice = Lattice(init.lattice, init.bounds)
+    counts = np.zeros(math.prod(lattice.shape), np.uint16)
+    counts[arrays["points"]] = np.where(arrays["counts"] >= needed, arrays["counts"], 0)
+    return Votes(lattice, counts.reshape(lattice.shape), views, needed)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pointrad.cache import Cache
+from pointrad.cache_entry import read_entry, write_entry
 from pointrad.config import HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views
 from pointrad.errors import UserError
@@ -93,12 +96,115 @@ def test_views_of_two_sizes_are_refused_from_the_cache_too(tmp_path: Path) -> No
         from_cache(quick(tmp_path / "small"), tmp_path / "cache")
 
 
-def test_a_spoilt_entry_is_passed_over(tiny_scene_root: Path, tmp_path: Path) -> None:
+def zeros(entry: Path) -> None:
+    """Of the right shape: as a machine that lost its power can leave a file."""
+    images = np.load(entry / "images.npy")
+    np.save(entry / "images.npy", np.zeros_like(images))
+
+
+def other_masks(entry: Path) -> None:
+    masks = np.load(entry / "masks.npy")
+    np.save(entry / "masks.npy", 1 - masks)
+
+
+def another_camera(entry: Path) -> None:
+    path = entry / "entry.json"
+    path.write_text(path.read_text().replace('"width": 32', '"width": 33'))
+
+
+def no_file(name: str, make: Callable[[Path], None] | None) -> Callable[[Path], None]:
+    def damage(entry: Path) -> None:
+        (entry / name).unlink()
+        if make:
+            make(entry / name)
+
+    return damage
+
+
+def file_for_folder(entry: Path) -> None:
+    shutil.rmtree(entry)
+    entry.write_text("a file where a folder should be")
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "zeros": zeros,
+    "other values of the right shape": other_masks,
+    "another description": another_camera,
+    "odd content": lambda entry: (entry / "entry.json").write_text("[1, 2]") and None,
+    "no JSON": lambda entry: (entry / "entry.json").write_bytes(b"\xff\x00{"),
+    "empty": lambda entry: (entry / "images.npy").write_bytes(b""),
+    "cut off": lambda entry: os.truncate(entry / "images.npy", 1000),
+    "another shape": lambda entry: np.save(entry / "images.npy", np.ones((2, 2))),
+    "missing array": no_file("masks.npy", None),
+    "missing description": no_file("entry.json", None),
+    "folder for a file": no_file("masks.npy", Path.mkdir),
+    "pipe for a file": no_file("masks.npy", os.mkfifo),
+    "dangling link": no_file("entry.json", lambda path: path.symlink_to("nowhere")),
+    "file for a folder": file_for_folder,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_entry_costs_one_warning_and_is_made_anew(
+    damage: Callable[[Path], None], tiny_scene_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     chosen = quick(tiny_scene_root)
     loaded = from_cache(chosen, tmp_path / "cache")
-    for path in (tmp_path / "cache").rglob("*.npy"):
-        path.write_bytes(b"")
+    for entry in (tmp_path / "cache" / "views").iterdir():
+        damage(entry)
     assert same(from_cache(chosen, tmp_path / "cache"), loaded)
+    assert caplog.text.count("cache: ") == 1
+    caplog.clear()
+    assert same(from_cache(chosen, tmp_path / "cache"), loaded)
+    assert caplog.text == ""
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+FAULTS = {"full at once": "pointrad.cache_entry.np.save", "full at the end": "pointrad.cache_entry.flush_to_disk",
+          "not renamed": "pathlib.Path.rename", "no folder": "pathlib.Path.mkdir"}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_cache_that_cannot_be_written_costs_one_warning(
+    fault: str, tiny_scene_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = quick(tiny_scene_root)
+    loaded = load_scene(chosen.dataset, "tiny", chosen.eval.split)
+    with monkeypatch.context() as patched:
+        patched.setattr(fault, full)
+        assert same(from_cache(chosen, tmp_path / "cache"), loaded)
+    assert caplog.text.count("cannot be kept (") == 1
+    assert not list((tmp_path / "cache").glob("views/*"))
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "dangling/below", "locked/below"])
+def test_so_does_one_whose_place_is_none(
+    place: str, tiny_scene_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("a file where a folder should be")
+    (tmp_path / "dangling").symlink_to("/proc/nowhere")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    chosen = quick(tiny_scene_root)
+    loaded = load_scene(chosen.dataset, "tiny", chosen.eval.split)
+    assert same(from_cache(chosen, tmp_path / place), loaded)
+    assert caplog.text.count("cannot be kept (") == (0 if place.startswith("locked") and os.geteuid() == 0 else 1)
+
+
+def test_an_entry_that_another_process_wrote_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    write_entry(tmp_path / "entry", {"a": np.arange(3)}, "first")
+    write_entry(tmp_path / "entry", {"a": np.arange(4)}, "second")
+    assert read_entry(tmp_path / "entry")[1] == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["entry"]
+
+
+def test_arrays_stay_on_disk_until_they_are_used(tiny_scene_root: Path, tmp_path: Path) -> None:
+    chosen = quick(tiny_scene_root)
+    for _ in range(2):
+        scene = from_cache(chosen, tmp_path / "cache")
+    assert all(isinstance(view.image.base, np.memmap) for view in (*scene.train, *scene.evaluation))
 
 
 class TestVotes:
@@ -136,11 +242,27 @@ class TestVotes:
         self.counted(tiny_scene_root, tmp_path / "cache", *base)
         assert self.counted(tiny_scene_root, tmp_path / "cache", *base, changed)[1] == 1
 
-    def test_a_spoilt_entry_is_counted_anew(self, tiny_scene_root: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["counts.npy", "points.npy"])
+    def test_a_damaged_entry_is_counted_anew(self, name: str, tiny_scene_root: Path, tmp_path: Path) -> None:
         self.counted(tiny_scene_root, tmp_path / "cache")
-        for path in (tmp_path / "cache" / "votes").iterdir():
-            path.write_bytes(b"spoilt")
+        (entry,) = (tmp_path / "cache" / "votes").iterdir()
+        np.save(entry / name, np.load(entry / name) // 2)
         assert self.counted(tiny_scene_root, tmp_path / "cache")[1] == 1
+        assert self.counted(tiny_scene_root, tmp_path / "cache")[1] == 0
+
+    def test_what_else_lies_there_is_passed_over(self, tiny_scene_root: Path, tmp_path: Path) -> None:
+        self.counted(tiny_scene_root, tmp_path / "cache")
+        (entry,) = (tmp_path / "cache" / "votes").iterdir()
+        (entry.parent / f"{entry.name}-odd").mkdir()
+        (entry.parent / "notes.txt").write_text("odd")
+        assert self.counted(tiny_scene_root, tmp_path / "cache")[1] == 0
+
+    def test_votes_that_cannot_be_kept_are_counted_all_the_same(
+        self, tiny_scene_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "cache").write_text("a file where a folder should be")
+        assert self.counted(tiny_scene_root, tmp_path / "cache")[1] == 1
+        assert caplog.text.count("cannot be kept (") == 1
 
     def test_a_hull_that_is_empty_is_an_error_with_votes_at_hand_too(
         self, tiny_scene_root: Path, tmp_path: Path

@@ -65,7 +65,8 @@ class FileDigests:
         if self._folder is None:
             return {}
         try:
-            values = json.loads(_kept_in(self._folder, scene).read_text(encoding="utf-8"))
+            path = _kept_in(self._folder, scene)
+            values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             whole = values["checksum"] == digest(values["files"])
             return {name: (tuple(stamp), found) for name, (stamp, found) in values["files"].items()} if whole else {}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
