@@ -455,12 +455,19 @@ class NoTrackerConfig(Config):
 
 class WandbTrackerConfig(Config):
     name: Literal["wandb"]
-    project: str
+    project: Annotated[str, Field(min_length=1, max_length=128)]
     entity: str | None
     group: str | None
     job_type: str | None
-    tags: tuple[str, ...]
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...]
     mode: Literal["auto", "online", "offline"]
+
+    @field_validator("project", "entity")
+    @classmethod
+    def _is_part_of_an_address(cls, name: str | None) -> str | None:
+        if found := sorted({*(name or "")} & {*"/\\#?%:"}):
+            raise ValueError(f"found {name!r}; expected a name without {' '.join(found)}, which W&B does not take")
+        return name or None  # an entity that the environment leaves empty
 
 
 class RunConfig(Config):

@@ -34,7 +34,8 @@ from pointrad.render.cpu import set_threads
 from pointrad.scene.frame import SceneFrame
 from pointrad.scene.types import Camera, Float32Array, Scene, SceneContent, View
 from pointrad.status import SUMMARY_FILE, OtherRunError, read_summary, recording
-from pointrad.tracking import MetricsFile, Tracker, build_tracker
+from pointrad.tracking import MetricsFile, Tracker, build_tracker, check_tracker
+from pointrad.tracking.history import INIT, picture_path
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
@@ -92,6 +93,7 @@ def run(config: RunConfig, run_dir: Path) -> RunResult:
 
 def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResult:
     set_threads(config.threads)
+    check_tracker(config)
     cache = Cache(config.cache.dir)
     content = cache.content(config.dataset, config.scene.name, config.eval.split)
     state = Checkpoint.load(run_dir, config.training_identity(content))
@@ -199,7 +201,7 @@ def _train_and_evaluate(
     with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
         reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
         if state.progress.epoch == 0:
-            reporter.draw("init", Cloud(state.parameters.to(renderer.device)), 0)
+            reporter.draw(INIT, Cloud(state.parameters.to(renderer.device)), 0)
         unknown_share = state.facts.get("unknown_share", 0.0)  # absent where an earlier version prepared the run
         cloud = train(state, scene.train, config, renderer, run_dir, reporter, unknown_share)
     evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
@@ -235,9 +237,8 @@ class _Reporter:
         if not self.config.artifacts.views:
             return
         views = [self.scene.evaluation[index] for index in self.config.artifacts.views]
-        number = 0 if stage == "init" else 1 + list(self.config.schedule.enabled_stages).index(stage)
-        path = self.run_dir / "pictures" / f"{number}_{stage}.png"
-        harmonics = stage != "init" and self.config.schedule.stages[stage].harmonics
+        path = picture_path(self.run_dir, self.config.schedule, stage)
+        harmonics = stage != INIT and self.config.schedule.stages[stage].harmonics
         write_comparison(path, _render_function(self.renderer, cloud, harmonics), views, stage)
         self.tracker.log_image("render", path, epoch)
 

@@ -12,6 +12,8 @@ from pointrad.errors import UserError
 from pointrad.terminal import printable
 from tests.runs import REPOSITORY
 
+pytestmark = pytest.mark.integration
+
 CHATTER = (
     "from pointrad.terminal import end_with_reader; end_with_reader()\nfor n in range({lines}): print(n, flush={flush})"
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from pointrad.provenance import PROVENANCE_FILE
 from pointrad.status import SUMMARY_FILE, RunState, read_status, read_summary
 from pointrad.tracking import MetricsFile, Tracker, build_tracker
 from pointrad.tracking.jsonl import FILE_NAME
-from pointrad.training.record import EpochRecord
 
 _TRACKER_FILE = CONFIG_FOLDER / "tracker" / "wandb.yaml"
 
@@ -39,11 +38,10 @@ def replay(run_dir: Path, overrides: Sequence[str]) -> None:
     status = read_status(run_dir)
     if status.state is RunState.RUNNING:
         raise UserError(f"{run_dir}: a process is computing this run, and logs it itself")
-    records = MetricsFile(run_dir).read()
-    tracker = build_tracker(_config(run_dir, overrides), _identity(run_dir), run_dir, history=())
+    tracker = build_tracker(_config(run_dir, overrides), _identity(run_dir), run_dir)
     exit_code = 1
     try:
-        _log(tracker, run_dir, records)
+        _log_results(tracker, run_dir)
         exit_code = 0 if status.state is RunState.DONE else 1
     finally:
         tracker.finish(exit_code)
@@ -59,33 +57,15 @@ def _identity(run_dir: Path) -> str:
     return "unknown"
 
 
-def _log(tracker: Tracker, run_dir: Path, records: Sequence[EpochRecord]) -> None:
-    """In the order of epochs: W&B's history only grows."""
-    pictures = _pictures(run_dir, records)
-    _log_pictures(tracker, pictures, 0)
-    for record in records:
-        tracker.log_epoch(record)
-        _log_pictures(tracker, pictures, record.epoch)
+def _log_results(tracker: Tracker, run_dir: Path) -> None:
     if (run_dir / SUMMARY_FILE).exists():
+        records = MetricsFile(run_dir).read()
         last = records[-1].epoch if records else 0
         tracker.log_image("masks", run_dir / "pictures" / "masks.png", last)
         if (run_dir / "turntable.mp4").exists():
             tracker.log_video("turntable", run_dir / "turntable.mp4", last)
         tracker.log_file("cloud", run_dir / "cloud.ply")
         tracker.summarise(read_summary(run_dir))
-
-
-def _pictures(run_dir: Path, records: Sequence[EpochRecord]) -> dict[Path, int]:
-    """The picture of each stage, NUMBER_STAGE.png, and the epoch at whose end it was drawn."""
-    last_epochs = {"init": 0} | {record.stage: record.epoch for record in records}
-    stages = {path: path.stem.partition("_")[2] for path in sorted((run_dir / "pictures").glob("[0-9]*_*.png"))}
-    return {path: last_epochs[stage] for path, stage in stages.items() if stage in last_epochs}
-
-
-def _log_pictures(tracker: Tracker, pictures: Mapping[Path, int], epoch: int) -> None:
-    for path, drawn in pictures.items():
-        if drawn == epoch:
-            tracker.log_image("render", path, epoch)
 
 
 def _config(run_dir: Path, overrides: Sequence[str]) -> RunConfig:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import wandb
+from pydantic import ValidationError
 
 from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.progress import announce
-from pointrad.tracking.wandb_files import last_steps, mend, set_aside_offline
+from pointrad.terminal import printable
+from pointrad.tracking.logged import EPOCH, Logged
+from pointrad.tracking.wandb_files import logged_in_files, mend, set_aside_offline
+from pointrad.tracking.wandb_server import logged_by_summary, logged_on_server
 from pointrad.training.record import EpochRecord
 
 ID_FILE = "wandb_id"
@@ -43,10 +47,11 @@ _log = logging.getLogger(__name__)
 
 
 class WandbTracker:
-    """Logs to the W&B run whose id is kept in the run folder; the step is the epoch.
+    """Logs to the W&B run whose id is kept in the run folder, each epoch and each picture once.
 
-    Training metrics are `train/loss`, `train/psnr_db`, ...; the bare names are the evaluated ones of the summary. What
-    W&B raises is reported once, as a warning, and training goes on. It never asks for a login.
+    Training metrics are `train/loss`, `train/psnr_db`, ...; the bare names are the evaluated ones of the summary. Rows
+    are numbered by epochs, as far as nothing had to be logged late. What W&B raises, from its settings on, is reported
+    once, as a warning, and training goes on. It never asks for a login.
     """
 
     def __init__(
@@ -56,24 +61,23 @@ class WandbTracker:
         run_dir: Path,
         name: str,
         tags: Sequence[str],
-        history: Sequence[EpochRecord],
     ) -> None:
-        """`run_config`, with the run's identity, is shown nested; `history` holds the epochs trained so far, logged
-        now where W&B lacks them.
+        """`run_config`, with the run's identity, is shown nested.
 
         Raises UserError if the mode is online and there are no credentials.
         """
         self._warned = False
+        self._run: wandb.Run | None = None
         self._run_id = _stable_id(run_dir, run_config["identity"])
-        base = Path(os.environ.get("WANDB_DIR") or run_dir)
+        base = self._choose_folder(run_dir)
         self._folder = base / "wandb"
-        wandb.setup(settings=wandb.Settings(silent=True))
-        mend(self._folder, self._run_id)
-        self._steps_before = last_steps(self._folder, self._run_id)
-        self._first_step = 1 + max(self._steps_before.values(), default=-1)
+        self._logged = Logged()
+        with self._warning():
+            mend(self._folder, self._run_id)
+            self._logged = logged_in_files(self._folder, self._run_id)
         _wait_for_own_folder(self._folder, self._run_id)
-        self._run = self._init(
-            _mode(config.mode),
+        self._init(
+            self._choose_mode(config.mode),
             entity=config.entity,
             project=config.project,
             group=config.group,
@@ -84,13 +88,12 @@ class WandbTracker:
             dir=str(base),
         )
         self._attempt(self._prepare)
-        for record in history:
-            self.log_epoch(record)
+        self._row, self._row_epoch = self._logged.rows, cast(int | None, None)
 
     def log_epoch(self, record: EpochRecord) -> None:
-        if record.epoch > self._steps_before.get("train/loss", -1):
+        if record.epoch not in self._logged.epochs:
             values = {f"train/{key}": value for key, value in asdict(record).items() if key != "epoch"}
-            self._attempt(lambda run: run.log({"epoch": record.epoch, **values}, step=record.epoch))
+            self._attempt(lambda run: self._log(run, record.epoch, values))
 
     def log_image(self, name: str, path: Path, epoch: int) -> None:
         self._log_media(name, lambda: wandb.Image(str(path)), epoch)
@@ -116,35 +119,64 @@ class WandbTracker:
             self._attempt(lambda run: run.mark_preempting())
         self._attempt(lambda run: run.finish(exit_code=exit_code))
         if self._run is not None and self._run.offline:
-            fragments = f"{shlex.quote(str(self._folder))}/offline-run-*-{self._run_id}"
+            folder = Path(self._run.settings.sync_dir).parent  # where they are, whatever W&B was told
+            fragments = f"{shlex.quote(str(folder))}/offline-run-*-{self._run_id}"
             announce(f"W&B is offline; to upload this run: wandb sync {fragments}")
         self._run = None
 
     def _log_media(self, name: str, media: Callable[[], object], epoch: int) -> None:
-        if epoch > self._steps_before.get(name, -1):
-            # A history only grows: what belongs to an epoch that an earlier process closed goes into the next row.
-            step = max(epoch, self._first_step)
-            self._attempt(lambda run: run.log({"epoch": epoch, name: media()}, step=step))
+        if (name, epoch) not in self._logged.media:
+            self._attempt(lambda run: self._log(run, epoch, {name: media()}))
 
-    def _init(self, mode: Mode, **arguments: Any) -> wandb.Run | None:
-        settings = wandb.Settings(
-            silent=True, console="off", init_timeout=_INIT_SECONDS, finish_timeout=_FINISH_SECONDS
-        )
+    def _log(self, run: wandb.Run, epoch: int, values: Mapping[str, object]) -> None:
+        """A row holds what belongs to one epoch, whose number it has unless an earlier process has closed that row: a
+        history only grows, and W&B drops what is logged to a row before the last."""
+        is_new = self._row_epoch not in (None, epoch)
+        self._row, self._row_epoch = max(self._row + is_new, epoch), epoch
+        run.log({EPOCH: epoch, **values}, step=self._row)
+
+    def _choose_folder(self, run_dir: Path) -> Path:
+        """Where W&B's own folder goes: WANDB_DIR, else the run folder; elsewhere in it if `wandb` is something else."""
+        named = os.environ.get("WANDB_DIR")
+        if named and not _can_hold_files(Path(named).expanduser()):
+            _log.warning("WANDB_DIR: found %s, where W&B's files cannot be written; they go to %s", named, run_dir)
+        elif named:
+            return Path(named).expanduser()
+        return run_dir if _can_hold_files(run_dir) else run_dir / "tracking"
+
+    def _choose_mode(self, configured: str) -> Mode:
+        try:
+            return _mode(configured)
+        except _SettingsError as error:
+            self._warn(error)
+            return "offline"
+
+    def _init(self, mode: Mode, **arguments: Any) -> None:
+        """Start the W&B run, offline if it cannot be as asked for, and if need be without W&B's own settings."""
         for attempt in dict.fromkeys((mode, "offline")):
             try:
-                return wandb.init(
-                    id=self._run_id, resume="allow", reinit="create_new", mode=attempt, settings=settings, **arguments
-                )
+                self._run = self._started(attempt, **arguments)
+                return
             except Exception as error:
                 self._warn(error)
-                wandb.teardown()  # else W&B holds the id as in use
-        return None
+                with suppress(Exception):
+                    wandb.teardown()  # else W&B holds the id as in use
+        with self._warning(), _without_settings(self._folder):
+            self._run = self._started("offline", **arguments)
+
+    def _started(self, mode: Mode, **arguments: Any) -> wandb.Run:
+        settings = wandb.Settings(
+            silent=True, console="off", init_timeout=_INIT_SECONDS, finish_timeout=_FINISH_SECONDS, use_dot_wandb=False
+        )
+        return wandb.init(
+            id=self._run_id, resume="allow", reinit="create_new", mode=mode, settings=settings, **arguments
+        )
 
     def _prepare(self, run: wandb.Run) -> None:
-        run.define_metric("epoch")
-        run.define_metric("*", step_metric="epoch")
+        run.define_metric(EPOCH)
+        run.define_metric("*", step_metric=EPOCH)
         for metric, best in _BETTER.items():
-            run.define_metric(metric, step_metric="epoch", summary=best)
+            run.define_metric(metric, step_metric=EPOCH, summary=best)
         if not (run.offline or run.disabled):
             self._go_on_from_server(run)
             announce(f"W&B: {run.url}")
@@ -152,22 +184,30 @@ class WandbTracker:
     def _go_on_from_server(self, run: wandb.Run) -> None:
         """The server knows best what has reached it; what only offline files hold is logged to it anew."""
         set_aside_offline(self._folder, self._run_id)
-        self._first_step = run.starting_step
-        self._steps_before = {"train/loss": run.starting_step - 1, **_media_steps(run.summary)}
+        self._logged = Logged()
+        if run.starting_step > 0:
+            try:
+                self._logged = logged_on_server(run)
+            except Exception as error:
+                _log.info("W&B does not tell what it has of this run (%s); its summary does", _in_a_line(error))
+                self._logged = logged_by_summary(run)
+
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        """W&B's troubles are not the training's; interrupts and exits (no `Exception`s) pass."""
+        try:
+            yield
+        except Exception as error:
+            self._warn(error)
 
     def _attempt(self, action: Callable[[wandb.Run], object]) -> None:
-        """W&B's troubles are not the training's; interrupts and exits (no `Exception`s) pass."""
         if self._run is not None:
-            try:
+            with self._warning():
                 action(self._run)
-            except Exception as error:
-                self._warn(error)
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
-            _log.warning(
-                "W&B failed and may lack part of this run (%s: %s); training goes on", type(error).__name__, error
-            )
+            _log.warning("W&B failed and may lack part of this run (%s); training goes on", _in_a_line(error))
         self._warned = True
 
 
@@ -186,27 +226,71 @@ def _wait_for_own_folder(folder: Path, run_id: str) -> None:
         time.sleep(0.05)
 
 
-def _media_steps(summary: Any) -> dict[str, int]:
-    """The step of each key's last file in a resumed run's summary, which names files render_STEP_HASH.png."""
-    steps = {}
-    for key in summary.keys():  # noqa: SIM118 (W&B's class iterates through nothing else)
-        file = getattr(summary[key], "get", lambda _: None)("path")
-        named = re.search(r"_(\d+)_\w+\.\w+$", str(file))
-        if named:
-            steps[key] = int(named[1])
-    return steps
+def _can_hold_files(folder: Path) -> bool:
+    """Whether W&B's own folder is, or can be made, in this one."""
+    try:
+        (folder / "wandb").mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.R_OK | os.W_OK) and os.access(folder / "wandb", os.R_OK | os.W_OK)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _without_settings(folder: Path) -> Iterator[None]:
+    """W&B as if nobody had set anything: neither in the environment nor in its files."""
+    named = {name: value for name, value in os.environ.items() if name.startswith("WANDB_")}
+    for name in named:
+        del os.environ[name]
+    os.environ["WANDB_CONFIG_DIR"] = str(folder)  # which holds no settings
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_CONFIG_DIR"]
+        os.environ.update(named)
+
+
+def _in_a_line(error: Exception) -> str:
+    """What W&B complains of, without the credentials that it may quote."""
+    if isinstance(error, _SettingsError):
+        told = str(error)
+    elif isinstance(error, ValidationError):
+        told = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+    else:
+        told = f"{type(error).__name__}: {error}"
+    key = os.environ.get("WANDB_API_KEY", "").strip()
+    return printable(" ".join((told.replace(key, "...") if key else told).split()))
+
+
+def check_settings(config: WandbTrackerConfig) -> None:
+    """Raises UserError, before there is any work to lose, where the run is to be online and W&B cannot be."""
+    with suppress(_SettingsError):
+        _mode(config.mode)
+
+
+class _SettingsError(Exception):
+    """W&B's settings or credentials are such that it raises before a run is started."""
 
 
 def _mode(configured: str) -> Mode:
     """What `wandb.init` is told: the configured mode, else WANDB_MODE, else online exactly if that needs no login."""
-    mode = os.environ.get("WANDB_MODE", "auto") if configured == "auto" else configured
-    if mode not in ("auto", "online"):
-        return cast(Mode, mode)  # wandb.init checks what WANDB_MODE says
-    if wandb.login(prompt=False, verify=False):
-        return "online"
+    try:
+        wandb.setup(settings=wandb.Settings(silent=True))
+        mode = os.environ.get("WANDB_MODE", "auto") if configured == "auto" else configured
+        if mode not in ("auto", "online"):
+            return cast(Mode, mode)  # W&B has checked what WANDB_MODE says
+        if wandb.login(prompt=False, verify=False):
+            return "online"
+    except Exception as error:
+        if configured == "online":
+            raise UserError(
+                f"tracker.mode: found online, but W&B raises {_in_a_line(error)}; mend its settings, or give "
+                "tracker.mode=offline"
+            ) from None
+        raise _SettingsError(f"its settings: {_in_a_line(error)}") from None
     if mode == "auto":
         return "offline"
+    key = "tracker.mode" if configured == "online" else "WANDB_MODE"
     raise UserError(
-        "tracker.mode: found online, but no W&B credentials; run `wandb login`, set WANDB_API_KEY, or give "
+        f"{key}: found online, but no W&B credentials; run `wandb login`, set WANDB_API_KEY, or give "
         "tracker.mode=offline"
     )

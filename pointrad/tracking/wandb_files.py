@@ -6,13 +6,19 @@ lose its last ten seconds), so only the files tell what still has to be logged.
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from google.protobuf.message import DecodeError
 from wandb.proto.wandb_internal_pb2 import Record
+
+from pointrad.tracking.logged import Logged
 
 # LevelDB's log format after a header of 7 bytes: chunks that never cross a block's end, of checksum, size and kind.
 _FILE_HEADER, _BLOCK = 7, 32768
@@ -20,15 +26,29 @@ _CHUNK_HEADER = struct.Struct("<IHB")
 _FULL, _FIRST, _LAST = 1, 2, 4
 
 
-def last_steps(folder: Path, run_id: str) -> dict[str, int]:
-    """The last step at which each key was logged by any process; `folder` is the one named wandb."""
-    steps: dict[str, int] = {}
+def logged_in_files(folder: Path, run_id: str) -> Logged:
+    """What the processes of the run have logged so far; `folder` is the one named wandb."""
+    rows, files, count = list[dict[str, Any]](), set[str](), 0
     for path in _transaction_files(folder, run_id):
+        kept = path.parent / "files"
+        files |= {str(file.relative_to(kept)) for file in kept.glob("media/**/*") if file.is_file()}
         for record in read_records(path):
-            for item in record.history.item:
-                key = item.key or item.nested_key[0]
-                steps[key] = max(record.history.step.num, steps.get(key, -1))
-    return steps
+            if record.HasField("history"):
+                rows.append(_row(record))
+                count = max(count, record.history.step.num + 1)
+    return Logged.of_rows(rows, frozenset(files), count)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    """A row of the history by column; a picture's column holds what W&B says of its file."""
+    row: dict[str, Any] = {}
+    for item in record.history.item:
+        *outer, last = item.nested_key or [item.key]
+        column = row
+        for key in outer:
+            column = column.setdefault(key, {})
+        column[last] = json.loads(item.value_json)
+    return row
 
 
 def mend(folder: Path, run_id: str) -> None:
@@ -58,7 +78,9 @@ def set_aside_offline(folder: Path, run_id: str) -> None:
 
 def read_records(path: Path) -> Iterator[Record]:
     """The records up to the end of the file or to where a kill cut it off."""
-    return (Record.FromString(record) for record, _ in _read_log(path.read_bytes()))
+    with suppress(DecodeError):
+        for record, _ in _read_log(path.read_bytes()):
+            yield Record.FromString(record)
 
 
 def _transaction_files(folder: Path, run_id: str) -> list[Path]:

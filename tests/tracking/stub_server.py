@@ -9,6 +9,7 @@ import gzip
 import json
 import re
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,7 +41,7 @@ class StubRun:
     history: list[dict[str, Any]] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)  # group, job type, tags, name: as GraphQL calls them
     system_metrics: int = 0
-    files: set[str] = field(default_factory=set)
+    files: dict[str, int] = field(default_factory=dict)  # sizes by name, 0 of those announced and not uploaded
 
     def bucket(self) -> dict[str, Any]:
         """The run as GraphQL's answers show it."""
@@ -107,6 +108,8 @@ class StubServer:
 
     def _graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         run_id, project = variables.get("name"), variables.get("project") or "none"
+        if "sampledHistory" in query:
+            return {"project": {"run": self._logged(self.runs[str(run_id)], map(json.loads, variables["specs"]))}}
         if "RunResumeStatus" in query:
             run = self.runs.get(str(run_id))
             bucket = run.bucket() if run else None
@@ -123,6 +126,8 @@ class StubServer:
             return self._artifact(query, variables.get("input") or variables)
         if "createRunFiles" in query:
             files = [{"name": f, "uploadUrl": f"{self.url}/{variables['run']}/{f}"} for f in variables["files"]]
+            announced = dict.fromkeys(variables["files"], 0)
+            self.runs[variables["run"]].files = announced | self.runs[variables["run"]].files
             return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
         if "viewer" in query.lower() or "serverInfo" in query:
             teams = {"edges": [{"node": {"name": "me"}}]}
@@ -131,6 +136,15 @@ class StubServer:
             return {"viewer": viewer, "serverInfo": {"cliVersionInfo": versions, "features": []}}
         types = re.findall(r"(\w+)\s*:\s*__type", query)
         return {name: {"name": name, "fields": [], "inputFields": [], "args": []} for name in types}
+
+    def _logged(self, run: StubRun, specs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+        """For each spec the rows that have all its keys, these alone; and the files that have arrived."""
+        sampled = [
+            [{key: row[key] for key in spec["keys"]} for row in run.history if row.keys() >= set(spec["keys"])]
+            for spec in specs
+        ]
+        files = [{"node": {"name": name, "sizeBytes": size}} for name, size in run.files.items()]
+        return {"sampledHistory": sampled, "files": {"edges": files}}
 
     def _artifact(self, query: str, given: dict[str, Any]) -> dict[str, Any]:
         if "createArtifact(" in query:
@@ -191,7 +205,7 @@ class StubServer:
                 _, owner, name = self.path.split("/", 2)
                 with server._lock:
                     if owner != "artifacts":
-                        server.runs[owner].files.add(name)
+                        server.runs[owner].files[name] = len(body)
                     elif (artifact := server.artifacts.get(name.split("/")[0])) is not None:
                         artifact.files[name.split("/", 1)[1]] = body
                 self._reply({})

@@ -13,11 +13,15 @@ import wandb
 import yaml
 
 from pointrad.run import run
+from pointrad.tracking import MetricsFile, NullTracker
 from pointrad.tracking.__main__ import main
+from pointrad.tracking.history import log_history
+from pointrad.training.record import EpochRecord
 from tests.runs import QUICK, config, one_epoch_each
 from tests.scenes import write_tiny_scene
+from tests.tracking.conftest import API_KEY
 from tests.tracking.stub_server import StubServer
-from tests.tracking.wandb_runs import records, rows
+from tests.tracking.wandb_runs import finish, records, rows, started
 
 pytestmark = pytest.mark.integration
 
@@ -139,6 +143,84 @@ def test_what_a_kill_took_is_replayed_beside_an_unreadable_file(run_dir: Path) -
     assert contents(run_dir) == whole
 
 
+def drawn_at(history: list[dict[str, Any]]) -> list[int]:
+    """The epochs of the renders in a history, sorted."""
+    return sorted(row["epoch"] for row in history if any(key.startswith("render") for key in row))
+
+
+def test_pictures_that_a_kill_took_are_replayed_though_later_ones_are_there(run_dir: Path) -> None:
+    """The first process lost the tail of its file; the second, which resumed it, drew the last stage alone."""
+    tracker = started(run_dir)
+    tracker.log_image("render", run_dir / "pictures" / "3_refine.png", 3)
+    finish(tracker, 1)
+    assert drawn_at(rows(run_dir)) == [3]
+    assert replayed(run_dir) == 0
+    assert drawn_at(rows(run_dir)) == [0, 1, 2, 3]
+    assert sorted(row["epoch"] for row in rows(run_dir) if "train/loss" in row) == [1, 2, 3]
+    assert replayed(run_dir) == 0
+    assert drawn_at(rows(run_dir)) == [0, 1, 2, 3]
+
+
+def test_pictures_whose_files_are_gone_are_replayed(run_dir: Path) -> None:
+    assert replayed(run_dir) == 0
+    (gone,) = run_dir.glob("wandb/offline-run-*/files/media/images/render_2_*.png")
+    gone.unlink()
+    assert replayed(run_dir) == 0
+    assert drawn_at(rows(run_dir)) == [0, 1, 2, 2, 3]
+    kept = [path.read_bytes() for path in run_dir.glob("wandb/offline-run-*/files/media/images/render_*.png")]
+    assert sorted(kept) == sorted(path.read_bytes() for path in (run_dir / "pictures").glob("[0-9]_*.png"))
+
+
+def test_pictures_that_never_reached_the_server_are_replayed_once(run_dir: Path, server: StubServer) -> None:
+    assert replayed(run_dir, "tracker.mode=online") == 0
+    (logged,) = server.runs.values()
+    lost, cut_off = (row["render"]["path"] for row in logged.history[:2])
+    logged.history[0].pop("render")  # the row that a killed process did not send
+    logged.files[cut_off] = 0  # the file whose upload it did not end
+    for _ in range(2):
+        assert replayed(run_dir, "tracker.mode=online") == 0
+        assert drawn_at(logged.history) == [0, 1, 1, 2, 3]
+        assert [row["epoch"] for row in logged.history if "train/loss" in row] == [1, 2, 3]
+    renders = [row for row in logged.history if "render" in row]
+    assert sum(logged.files[row["render"]["path"]] > 0 for row in renders) == 4
+    assert lost in logged.files
+
+
+def test_where_the_server_does_not_tell_what_it_has_nothing_is_logged_twice(
+    run_dir: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert replayed(run_dir, "tracker.mode=online") == 0
+    monkeypatch.delattr(StubServer, "_logged")
+    assert replayed(run_dir, "tracker.mode=online") == 0
+    (logged,) = server.runs.values()
+    assert [row["_step"] for row in logged.history] == [0, 1, 2, 3]
+
+
+def test_what_only_superseded_files_held_is_logged_online(run_dir: Path, server: StubServer) -> None:
+    assert replayed(run_dir, "tracker.mode=offline") == 0
+    assert replayed(run_dir, "tracker.mode=online") == 0
+    (logged,) = server.runs.values()
+    assert drawn_at(logged.history) == [0, 1, 2, 3]
+    assert list(run_dir.glob("wandb/superseded-offline-run-*"))
+
+
+def test_a_resumed_run_tells_of_the_stages_it_has_behind_it_and_of_no_others(run_dir: Path) -> None:
+    class Told(NullTracker):
+        def __init__(self) -> None:
+            self.what: list[str | int] = []
+
+        def log_epoch(self, record: EpochRecord) -> None:
+            self.what.append(record.epoch)
+
+        def log_image(self, name: str, path: Path, epoch: int) -> None:
+            self.what.append(f"{path.stem}@{epoch}")
+
+    told, schedule = Told(), config(*RUN, "dataset.root=x").schedule
+    # Its checkpoint is of epoch 2: what a killed process drew after that will be drawn again.
+    log_history(told, run_dir, schedule, MetricsFile(run_dir).read()[:2])
+    assert told.what == ["0_init@0", 1, "1_base@1", 2, "2_full@2"]
+
+
 def test_a_sweep_is_replayed_online_once_however_often_it_is_asked_for(
     run_dir: Path, server: StubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +239,24 @@ def test_a_run_without_a_result_is_shown_as_failed(run_dir: Path) -> None:
     assert replayed(run_dir) == 0
     assert [record.exit_code for record in of_kind(run_dir, "exit")] == [1]
     assert [row["step"] for row in rows(run_dir)] == [0, 1, 2, 3]
+
+
+def test_nothing_in_a_run_folder_is_interpolated(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", API_KEY)
+    chosen = yaml.safe_load((run_dir / "config.yaml").read_text())
+    hostile = {"name": "wandb", "group": "${oc.env:WANDB_API_KEY}", "tags": ["${oc.env:WANDB_API_KEY}"]}
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(chosen | {"tracker": hostile}))
+    assert replayed(run_dir, "tracker.mode=offline") == 0
+    (logged,) = of_kind(run_dir, "run")
+    assert logged.run_group == "${oc.env:WANDB_API_KEY}"
+    assert not any(API_KEY.encode() in path.read_bytes() for path in run_dir.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("content", ["[", "3", "a: &a [*a]", "\x00", "scene: {name: x}"])
+def test_a_configuration_that_is_none_is_named(content: str, run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run_dir / "config.yaml").write_text(content)
+    assert replayed(run_dir) == 1
+    assert f"Error: {run_dir / 'config.yaml'}: found no " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from wandb.sdk.mailbox.mailbox_handle import HandleAbandonedError
 
 from pointrad.errors import UserError
-from pointrad.tracking.wandb_files import last_steps, mend
+from pointrad.tracking.wandb_files import logged_in_files, mend
 from tests.runs import REPOSITORY
 from tests.tracking.wandb_runs import CONFIG, epochs, exit_codes, finish, records, rows, started
 
@@ -64,9 +64,10 @@ def test_a_run_is_logged_whole(tmp_path: Path, picture: Path, capfd: pytest.Capt
 
 def test_a_resumed_run_keeps_its_id_and_repeats_no_step(tmp_path: Path, picture: Path) -> None:
     first = started(tmp_path)
-    for record in epochs(1, 4):
+    for record in epochs(1, 3):
         first.log_epoch(record)
     first.log_image("render", picture, 3)
+    first.log_epoch(epochs(4, 4)[0])
     finish(first, 1)
 
     second = started(tmp_path, history=epochs(1, 2))  # its checkpoint is older than what was logged
@@ -110,7 +111,7 @@ def test_files_are_mended_so_that_they_can_be_synced(tmp_path: Path) -> None:
     mend(tmp_path / "wandb", run_id)
     assert whole.startswith(path.read_bytes())
     assert exit_codes(tmp_path) == []
-    assert last_steps(tmp_path / "wandb", run_id)["train/loss"] == 1
+    assert logged_in_files(tmp_path / "wandb", run_id).epochs == {1}
 
     os.truncate(path, 7)  # what a process leaves that is killed in its first seconds
     mend(tmp_path / "wandb", run_id)

@@ -24,7 +24,10 @@ def epochs(first: int, last: int) -> list[EpochRecord]:
 
 def started(run_dir: Path, history: Sequence[EpochRecord] = (), config: WandbTrackerConfig = CONFIG) -> WandbTracker:
     tracked = {"scene": {"name": "demo"}, "identity": "0123"}
-    return WandbTracker(config, tracked, run_dir, "demo none 0 seed 0", ("demo", "none", "level 0"), history)
+    tracker = WandbTracker(config, tracked, run_dir, "demo none 0 seed 0", ("demo", "none", "level 0"))
+    for record in history:
+        tracker.log_epoch(record)
+    return tracker
 
 
 def finish(tracker: WandbTracker, exit_code: int) -> None:

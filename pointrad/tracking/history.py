@@ -1,0 +1,36 @@
+"""What a run folder holds of a training so far, told to a tracker that may lack some of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+from pointrad.config import ScheduleConfig
+from pointrad.tracking.base import Tracker
+from pointrad.training.record import EpochRecord
+
+INIT = "init"  # what is drawn before the first stage
+
+
+def picture_path(run_dir: Path, schedule: ScheduleConfig, stage: str) -> Path:
+    """Where the renders at the end of `stage`, or of INIT, are drawn."""
+    return run_dir / "pictures" / f"{[INIT, *schedule.enabled_stages].index(stage)}_{stage}.png"
+
+
+def log_history(tracker: Tracker, run_dir: Path, schedule: ScheduleConfig, records: Sequence[EpochRecord]) -> None:
+    """Log `records`, the epochs trained so far, and the pictures of the stages that end with one of them, in order."""
+    drawn = {epoch: path for epoch, path in _pictures(run_dir, schedule).items() if path.exists()}
+    if 0 in drawn:
+        tracker.log_image("render", drawn[0], 0)
+    for record in records:
+        tracker.log_epoch(record)
+        if record.epoch in drawn:
+            tracker.log_image("render", drawn[record.epoch], record.epoch)
+
+
+def _pictures(run_dir: Path, schedule: ScheduleConfig) -> dict[int, Path]:
+    """By the epoch at whose end they are drawn."""
+    stages = schedule.enabled_stages
+    ends = accumulate((stage.epochs for stage in stages.values()), initial=0)
+    return {epoch: picture_path(run_dir, schedule, stage) for epoch, stage in zip(ends, [INIT, *stages], strict=True)}
