@@ -15,7 +15,7 @@ from pointrad.config import CorruptionsConfig
 from pointrad.corruption import corrupted_at, mask_iou, matching_level
 from pointrad.errors import UserError
 from pointrad.progress import announce
-from pointrad.scene.loading import load_scene
+from pointrad.scene.loading import load_scene, prepare
 from pointrad.scene.types import Split, View
 from pointrad.terminal import end_with_reader
 
@@ -24,7 +24,8 @@ from pointrad.terminal import end_with_reader
 def main(composed: DictConfig) -> None:
     try:
         config = CorruptionsConfig.parse(OmegaConf.to_container(composed, resolve=True))
-        views = load_scene(config.dataset, config.scene.name, Split.TRAIN).train
+        scene = load_scene(config.dataset, config.scene.name, Split.TRAIN)
+        views = prepare(scene, config.dataset, config.masks).train
         if config.matched_iou is None:
             _draw(config, views)
         else:

@@ -29,6 +29,7 @@ def main(schedule: str = "paper", *overrides: str) -> None:
     folder = ROOT / "outputs" / "bench" / f"hotdog_{schedule}_{datetime.now():%Y-%m-%d_%H-%M-%S}"
     command = [
         sys.executable, "train.py", "dataset=blender", "scene=hotdog", "corruption=none", "init=hull",
+        "dataset.background=published",
         f"schedule={schedule}", "eval.split=paper", "eval.lpips=false", "tracker=none", "artifacts.views=[]",
         "artifacts.turntable.frames=0", f"hydra.run.dir={folder}", *overrides,
     ]  # fmt: skip

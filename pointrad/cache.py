@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from pointrad.cache_entry import read_entry, write_entry
-from pointrad.config import CorruptionConfig, DatasetConfig, HullConfig, digest
+from pointrad.config import CorruptionConfig, DatasetConfig, HullConfig, MasksConfig, digest
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, votes_needed
 from pointrad.method import METHOD_VERSION
@@ -72,6 +72,7 @@ class Cache:
         self,
         dataset: DatasetConfig,
         content: SceneContent,
+        masks: MasksConfig,
         corruption: CorruptionConfig,
         init: HullConfig,
         views: Sequence[View],
@@ -80,7 +81,9 @@ class Cache:
         """The votes of the corrupted training `views`, as `count` has them, at least from the number needed on."""
         if self._folder is None:
             return count(views, init)
-        entry = self._folder / "votes" / _votes_key(_views_key(dataset, content.train), corruption, init)
+        threshold = masks.threshold_on(dataset.background)
+        key = _votes_key(_views_key(dataset, content.train), threshold, corruption, init)
+        entry = self._folder / "votes" / key
         needed = votes_needed(len(views), init.consistency)
         for floor in range(needed, -1, -1):  # of the entries, those that were counted from fewer votes on will do
             kept = self._read(entry.with_name(f"{entry.name}-{floor}"), partial(_read_votes, init, len(views), needed))
@@ -114,8 +117,8 @@ def _views_key(dataset: DatasetConfig, content: str) -> str:
     return digest([content, dataset.model_dump(mode="json", exclude={"root"}), METHOD_VERSION])
 
 
-def _votes_key(views: str, corruption: CorruptionConfig, init: HullConfig) -> str:
-    return digest([views, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
+def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
+    return digest([views, threshold, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
 
 
 def _write_views(views: Sequence[View], entry: Path) -> None:

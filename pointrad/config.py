@@ -34,6 +34,7 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Interval = tuple[float, float]
 Bounds = tuple[Interval, Interval, Interval]  # of x, y and z, world units
+Background = Literal["black", "white", "published"]  # published: RGB as it is stored, whatever its alpha
 
 
 class Config(BaseModel):
@@ -58,7 +59,7 @@ class DemoDatasetConfig(Config):
 
     name: Literal["demo"]
     downscale: Count
-    background: Literal["black", "white"]
+    background: Background
 
 
 class BlenderDatasetConfig(Config):
@@ -67,7 +68,7 @@ class BlenderDatasetConfig(Config):
     name: Literal["blender"]
     root: Path
     downscale: Count
-    background: Literal["black", "white"]
+    background: Background
 
     @field_validator("root", mode="before")
     @classmethod
@@ -80,6 +81,19 @@ class BlenderDatasetConfig(Config):
 
 
 DatasetConfig = DemoDatasetConfig | BlenderDatasetConfig
+
+
+class MasksConfig(Config):
+    """The object masks that views come with; "alpha" are the alpha channels of their pictures."""
+
+    name: Literal["alpha"]
+    threshold: Annotated[float, Field(ge=0, lt=1)] | None
+
+    def threshold_on(self, background: Background) -> float:
+        """The share of alpha above which a pixel is the object's; published results take all that is not 0."""
+        if self.threshold is not None:
+            return self.threshold
+        return 0.0 if background == "published" else 0.5
 
 
 class SceneConfig(Config):
@@ -430,9 +444,9 @@ class TurntableConfig(Config):
 
 
 class ArtifactsConfig(Config):
-    """Which evaluation views are drawn after initialisation and after each stage, and the turntable."""
+    """Which evaluation views are drawn after initialisation and after each stage (None: a few), and the turntable."""
 
-    views: tuple[Annotated[int, Field(ge=0)], ...]
+    views: tuple[Annotated[int, Field(ge=0)], ...] | None
     turntable: TurntableConfig
 
 
@@ -475,6 +489,7 @@ class RunConfig(Config):
 
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
+    masks: MasksConfig
     corruption: AnyCorruptionConfig
     init: Annotated[HullConfig | AdaptiveConfig, Field(discriminator="name")]
     model: ModelConfig
@@ -508,6 +523,7 @@ class RunConfig(Config):
         values = self.model_dump(mode="json", exclude=excluded)
         values["scene"] = self.scene.name
         values["dataset"].pop("root", None)
+        values["masks"]["threshold"] = self.masks.threshold_on(self.dataset.background)
         del values["renderer"]["device"], values["renderer"]["graphs"]
         values["schedule"]["stages"] = [
             [name, stage.model_dump(mode="json", exclude={"enabled"})]
@@ -523,6 +539,7 @@ class CorruptionsConfig(Config):
 
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
+    masks: MasksConfig
     models: Annotated[dict[str, AnyCorruptionConfig], Field(min_length=1)]
     levels: Annotated[tuple[Share, ...], Field(min_length=1)]
     view: Annotated[int, Field(ge=0)]

@@ -22,6 +22,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, maximum_fi
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes, described
+from pointrad.scene.poses import look_away
 from pointrad.scene.types import Camera, Float32Array, Float64Array, View
 
 Pixels = NDArray[np.bool_]
@@ -217,10 +218,9 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     else:
         votes = _Counts.of(evidence, lattice, config.outside_margin).meeting(evidence.demands)
     if not votes.counts.any():
-        raise UserError(
-            f"init.adaptive: found no lattice point that the views see as the object; expected init.bounds "
-            f"{described(config.bounds)} to hold it, and masks or pictures that show it"
-        )
+        expected = f"expected init.bounds {described(config.bounds)} to hold it, and masks or pictures that show it"
+        cause = look_away([view.camera for view in evidence.views]) or expected
+        raise UserError(f"init.adaptive: found no lattice point that the views see as the object; {cause}")
     return votes
 
 

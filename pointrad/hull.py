@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from pointrad.config import Bounds, HullConfig, InitConfig
 from pointrad.errors import UserError
+from pointrad.scene.poses import look_away
 from pointrad.scene.types import Float32Array, Float64Array, View
 
 _LEAF = 8  # lattice points along an edge of the smallest block; its points are tested one by one
@@ -176,6 +177,8 @@ def _empty_hull(views: Sequence[View], config: HullConfig, needed: int) -> UserE
         f"init.consistency: the hull is empty: no lattice point got the {needed} votes of {len(views)} that "
         f"{config.consistency:g} needs; the highest vote was {most}"
     )
+    if away := look_away([view.camera for view in views]):
+        return UserError(f"{message}; {away}")
     if most == 0:
         return UserError(
             f"{message}; expected init.bounds {described(config.bounds)} to hold the object the masks show"

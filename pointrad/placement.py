@@ -15,6 +15,7 @@ from pointrad.config import Bounds
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes, described
 from pointrad.progress import warn
+from pointrad.scene.poses import nearest_to_axes
 from pointrad.scene.types import Float64Array, View
 
 _FULL = 0.95  # of the lattice's points: a hull that fills it shows where the bounds end, not the object
@@ -80,15 +81,12 @@ def _on_faces(hull: np.ndarray) -> int:
 
 
 def _focus(views: Sequence[View]) -> Float64Array | None:
-    """[3] the point nearest to all optical axes (least squares), None if it is behind most cameras or undetermined."""
-    positions = np.stack([view.camera.position for view in views])
-    forward = -np.stack([view.camera.camera_to_world[:3, 2] for view in views])
-    across = np.eye(3) - forward[:, :, None] * forward[:, None, :]  # projections onto the planes across the axes
-    matrix = across.sum(axis=0)
-    if np.linalg.cond(matrix) > 1e6:
+    """[3] the point nearest to all optical axes; None if it is behind most cameras or undetermined."""
+    poses = np.stack([view.camera.camera_to_world for view in views])
+    focus = nearest_to_axes(poses)
+    if focus is None:
         return None
-    focus: Float64Array = np.linalg.solve(matrix, np.einsum("vij,vj->i", across, positions))
-    ahead = ((focus - positions) * forward).sum(axis=1) > 0
+    ahead = ((poses[:, :3, 3] - focus) * poses[:, :3, 2]).sum(axis=1) > 0
     return focus if ahead.mean() > 0.5 else None
 
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from pointrad.artifacts.curves import write_curves
-from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
+from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
 from pointrad.artifacts.ply import write_ply
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
@@ -32,6 +32,7 @@ from pointrad.provenance import PROVENANCE_FILE, provenance, recorded_content
 from pointrad.render import Renderer, SplatSettings, build_renderer
 from pointrad.render.cpu import set_threads
 from pointrad.scene.frame import SceneFrame
+from pointrad.scene.loading import prepare
 from pointrad.scene.types import Camera, Float32Array, Scene, SceneContent, View
 from pointrad.status import SUMMARY_FILE, OtherRunError, read_summary, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker, check_tracker
@@ -98,7 +99,8 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResu
     content = cache.content(config.dataset, config.scene.name, config.eval.split)
     state = Checkpoint.load(run_dir, config.training_identity(content))
     _check_results_are_of(config, content, run_dir)
-    scene = cache.scene(config.dataset, config.scene.name, config.eval.split, content)
+    loaded = cache.scene(config.dataset, config.scene.name, config.eval.split, content)
+    scene = prepare(loaded, config.dataset, config.masks)
     _check_picture_views(config, scene)
     settings = SplatSettings(
         config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
@@ -153,7 +155,8 @@ def _start(config: RunConfig, scene: Scene, content: SceneContent, cache: Cache)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
     if isinstance(config.init, HullConfig):
-        votes = partial(cache.votes, config.dataset, content, config.corruption, config.init, corrupted, hull_votes)
+        masks = (config.masks, config.corruption)
+        votes = partial(cache.votes, config.dataset, content, *masks, config.init, corrupted, hull_votes)
         return _Start(corrupted, corrupted, votes, targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init)
@@ -234,9 +237,10 @@ class _Reporter:
         self.draw(stage, cloud, epoch)
 
     def draw(self, stage: str, cloud: Cloud, epoch: int) -> None:
-        if not self.config.artifacts.views:
+        drawn = drawn_views(self.config.artifacts.views, len(self.scene.evaluation))
+        if not drawn:
             return
-        views = [self.scene.evaluation[index] for index in self.config.artifacts.views]
+        views = [self.scene.evaluation[index] for index in drawn]
         path = picture_path(self.run_dir, self.config.schedule, stage)
         harmonics = stage != INIT and self.config.schedule.stages[stage].harmonics
         write_comparison(path, _render_function(self.renderer, cloud, harmonics), views, stage)
@@ -356,7 +360,7 @@ def _check_results_are_of(config: RunConfig, content: SceneContent, run_dir: Pat
 
 def _check_picture_views(config: RunConfig, scene: Scene) -> None:
     count = len(scene.evaluation)
-    for index in config.artifacts.views:
+    for index in config.artifacts.views or ():
         if index >= count:
             raise UserError(
                 f"artifacts.views: found {index}; the {config.eval.split} split of {scene.name} has {count} views, "

@@ -17,7 +17,7 @@ from pointrad.config import HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views
 from pointrad.errors import UserError
 from pointrad.hull import Votes, hull_votes
-from pointrad.scene.loading import load_scene
+from pointrad.scene.loading import load_scene, prepare
 from pointrad.scene.types import Scene, View
 from tests.runs import CONTENT, QUICK, config
 from tests.scenes import write_tiny_scene
@@ -44,7 +44,7 @@ def same(a: Scene, b: Scene) -> bool:
     return a.background == b.background and all(views_agree(left, right) for left, right in pairs)
 
 
-@pytest.mark.parametrize("background", ["black", "white"])
+@pytest.mark.parametrize("background", ["black", "white", "published"])
 def test_a_scene_from_the_cache_is_the_scene(background: str, tiny_scene_root: Path, tmp_path: Path) -> None:
     chosen = quick(tiny_scene_root, f"dataset.background={background}")
     loaded = load_scene(chosen.dataset, "tiny", chosen.eval.split)
@@ -210,7 +210,7 @@ def test_arrays_stay_on_disk_until_they_are_used(tiny_scene_root: Path, tmp_path
 class TestVotes:
     def corrupted(self, root: Path, *overrides: str) -> tuple[RunConfig, Sequence[View]]:
         chosen = quick(root, "init=hull", *overrides)
-        scene = load_scene(chosen.dataset, "tiny", chosen.eval.split)
+        scene = prepare(load_scene(chosen.dataset, "tiny", chosen.eval.split), chosen.dataset, chosen.masks)
         return chosen, corrupt_views(build_corruption(chosen.corruption), scene.train, chosen.corruption.seed)
 
     def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
@@ -223,7 +223,8 @@ class TestVotes:
             counts += 1
             return hull_votes(views, init)
 
-        votes = Cache(cache).votes(chosen.dataset, CONTENT, chosen.corruption, chosen.init, views, count)
+        given = (chosen.dataset, CONTENT, chosen.masks, chosen.corruption)
+        votes = Cache(cache).votes(*given, chosen.init, views, count)
         assert np.array_equal(votes.counts, hull_votes(views, chosen.init).counts)
         assert votes.floor == hull_votes(views, chosen.init).floor
         return votes, counts
@@ -235,7 +236,8 @@ class TestVotes:
         assert found == [1, 0, 0, 1]
 
     @pytest.mark.parametrize(
-        "changed", ["corruption.level=0.06", "corruption.seed=1", "corruption=holes", "init.lattice=41"]
+        "changed",
+        ["corruption.level=0.06", "corruption.seed=1", "corruption=holes", "init.lattice=41", "masks.threshold=0.9"],
     )
     def test_whatever_changes_them_counts_anew(self, changed: str, tiny_scene_root: Path, tmp_path: Path) -> None:
         base = ("corruption.level=0.05", "init.consistency=0.5")
@@ -270,5 +272,6 @@ class TestVotes:
         half_dropped = ("corruption=dropout", "corruption.level=0.5")
         self.counted(tiny_scene_root, tmp_path / "cache", *half_dropped, "init.consistency=0.2")
         chosen, views = self.corrupted(tiny_scene_root, *half_dropped, "init.consistency=1")
+        given = (chosen.dataset, CONTENT, chosen.masks, chosen.corruption)
         with pytest.raises(UserError, match=r"init\.consistency: the hull is empty"):
-            Cache(tmp_path / "cache").votes(chosen.dataset, CONTENT, chosen.corruption, chosen.init, views, hull_votes)
+            Cache(tmp_path / "cache").votes(*given, chosen.init, views, hull_votes)

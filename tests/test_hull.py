@@ -203,6 +203,6 @@ def test_masks_that_show_nothing_in_the_bounds_are_an_error_about_the_bounds() -
 
 
 def test_the_real_hotdog_has_the_hull_it_should(real_data_root: Path) -> None:
-    views = load_blender(real_data_root, "hotdog", Split.TRAIN, 1, "black").train[::10]
+    views = load_blender(real_data_root, "hotdog", Split.TRAIN, 1, "published").train[::10]
     votes = count_votes(views, Lattice(100, cube(-2, 2)), 0.05, floor=10)
     assert 18_000 < np.count_nonzero(votes.counts) < 45_000

@@ -28,6 +28,11 @@ _SMALLEST_TILE = 192  # pixels; smaller images are enlarged by a whole factor
 _NEITHER, _BOTH, _LOST, _ADDED = (255, 255, 255), (200, 200, 200), (213, 94, 0), (0, 114, 178)
 
 
+def drawn_views(chosen: Sequence[int] | None, count: int) -> tuple[int, ...]:
+    """The indices of the views to draw of `count`: those chosen, or for None three spread over all."""
+    return tuple(sorted({0, count // 3, 2 * count // 3})) if chosen is None else tuple(chosen)
+
+
 def write_comparison(path: Path, render: Render, views: Sequence[View], stage: str) -> None:
     """Draw render | truth, one row per view, as a PNG titled with the stage and labelled with view and PSNR."""
     renders = render([view.camera for view in views])

@@ -6,24 +6,28 @@ to it, in which order.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from tqdm import tqdm
 
+from pointrad.config import Background
 from pointrad.errors import UserError
+from pointrad.scene.picture_files import check_headers, find_picture, read_rgba, without_suffix
+from pointrad.scene.pinhole import CameraKeys, focal_length
 from pointrad.scene.types import Camera, Float32Array, Float64Array, Scene, Split, View
 
-Background = Literal["black", "white"]
-BACKGROUNDS: dict[Background, tuple[float, float, float]] = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
+BACKGROUNDS: dict[Background, tuple[float, float, float]] = {
+    "black": (0.0, 0.0, 0.0),
+    "white": (1.0, 1.0, 1.0),
+    "published": (0.0, 0.0, 0.0),
+}
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
 _RIGID_TOLERANCE = 1e-3
@@ -31,8 +35,7 @@ _LONGEST_PATH, _LONGEST_NAME = 1024, 250  # bytes; systems allow 4096 with the f
 _Row = tuple[float, float, float, float]
 
 
-class _Frame(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
+class _Frame(CameraKeys):
     file_path: str
     transform_matrix: tuple[_Row, _Row, _Row, _Row]
 
@@ -47,19 +50,18 @@ class _Frame(BaseModel):
         return file_path
 
 
-class _Transforms(BaseModel):
+class _Transforms(CameraKeys):
     """The parts of a transforms_*.json that we read; others may be there."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
-    camera_angle_x: Annotated[float, Field(gt=0, lt=math.pi)]
     frames: Annotated[list[_Frame], Field(min_length=1)]
 
 
 def load_blender(root: Path, scene_name: str, split: Split, downscale: int, background: Background) -> Scene:
     """Load the scene in the folder root/scene_name: its train views, and the views of `split` for evaluation.
 
-    downscale: images are area-averaged, all four channels, by this whole factor, which must divide their size.
-    background: "black" takes the files' RGB as it is (no premultiplication), "white" composites it.
+    downscale: images are area-averaged by this whole factor, which must divide their size, once they are composited.
+    background: "black" and "white" composite images on it by their alpha; "published" takes the files' RGB as it is.
+    Masks are soft: the alpha.
 
     Raises UserError for whatever is missing or wrong in the folder, naming the file and what was expected.
     """
@@ -81,20 +83,20 @@ def load_folder(folder: Path, scene_name: str, split: Split, downscale: int, bac
     """`load_blender` for a scene whose folder is not called as the scene is."""
     if downscale < 1:
         raise UserError(f"dataset.downscale: found {downscale}; expected a whole number of at least 1")
-    train = _load_split(folder, Split.TRAIN, downscale, background)
-    for view in train:
-        _check_mask(folder, view)
-    evaluation = train if split == Split.TRAIN else _load_split(folder, split, downscale, background)
-    _check_sizes(folder, (*train, *evaluation))
-    return Scene(scene_name, train, evaluation, BACKGROUNDS[background])
+    transforms = {part: _read_split(folder, part) for part in dict.fromkeys((Split.TRAIN, split))}
+    check_headers([find_picture(folder, frame.file_path) for part in transforms.values() for frame in part.frames])
+    loaded = {part: _load_views(folder, part, read, downscale, background) for part, read in transforms.items()}
+    views = tuple(view for part in loaded.values() for view in part)
+    _check_sizes(folder, views)
+    return Scene(scene_name, loaded[Split.TRAIN], loaded[split], BACKGROUNDS[background])
 
 
 def split_files(folder: Path, split: Split) -> tuple[Path, ...]:
     """All files that loading this split of the scene in `folder` reads, the JSON first; a result is known by what they
     contain. Raises UserError if one is missing, or if the JSON does not say which they are.
     """
-    path = _transforms_path(folder, split)
-    return path, *(_picture_path(folder, frame.file_path) for frame in _frames(path, _read_transforms(path), split))
+    frames = _read_split(folder, split).frames
+    return _transforms_path(folder, split), *(find_picture(folder, frame.file_path) for frame in frames)
 
 
 def _transforms_path(folder: Path, split: Split) -> Path:
@@ -103,37 +105,43 @@ def _transforms_path(folder: Path, split: Split) -> Path:
     return folder / f"transforms_{Split.VAL if split == Split.PAPER else split}.json"
 
 
-def _frames(path: Path, transforms: _Transforms, split: Split) -> list[_Frame]:
-    """The frames of `split` in the file at `path`."""
+def _read_split(folder: Path, split: Split) -> _Transforms:
+    """What the file of `split` says, with the frames of the split alone."""
+    path = _transforms_path(folder, split)
+    transforms = _read_transforms(path)
     if split != Split.PAPER:
-        return transforms.frames
+        return transforms
     if len(transforms.frames) < _PAPER_FRAMES.stop:
         raise UserError(
             f"{path}: found {len(transforms.frames)} frames; expected at least {_PAPER_FRAMES.stop} for "
             f"eval.split=paper, which is val[{_PAPER_FRAMES.start}:{_PAPER_FRAMES.stop}]"
         )
-    return transforms.frames[_PAPER_FRAMES]
+    return transforms.model_copy(update={"frames": transforms.frames[_PAPER_FRAMES]})
 
 
-def _load_split(folder: Path, split: Split, downscale: int, background: Background) -> tuple[View, ...]:
-    path = _transforms_path(folder, split)
-    transforms = _read_transforms(path)
-    frames = _frames(path, transforms, split)
+def _load_views(
+    folder: Path, split: Split, transforms: _Transforms, downscale: int, background: Background
+) -> tuple[View, ...]:
+    path, frames = _transforms_path(folder, split), transforms.frames
 
     def load(frame: _Frame) -> View:
         pose = _check_pose(path, frame)
-        image, mask = _read_image(folder, frame.file_path, downscale, background)
-        height, width = mask.shape
-        focal = 0.5 * width / math.tan(0.5 * transforms.camera_angle_x)
-        return View(_view_name(frame), split, Camera(pose, focal, width, height), image, mask)
+        picture = find_picture(folder, frame.file_path)
+        pixels = read_rgba(picture)
+        height, width, _ = pixels.shape
+        focal = focal_length(transforms, frame, width, height, str(path), frame.file_path)
+        if height % downscale or width % downscale:
+            raise UserError(
+                f"dataset.downscale: found {downscale}, which does not divide the {width}x{height} pixels of "
+                f"{picture}; expected a common divisor of width and height"
+            )
+        image, mask = _on_background(pixels, downscale, background)
+        camera = Camera(pose, focal / downscale, width // downscale, height // downscale)
+        return View(without_suffix(frame.file_path), split, camera, image, mask)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         views = pool.map(load, frames)
         return tuple(tqdm(views, f"{split} images", len(frames), unit="image", leave=False, disable=None))
-
-
-def _view_name(frame: _Frame) -> str:
-    return frame.file_path.removeprefix("./").removesuffix(".png")
 
 
 def _read_transforms(path: Path) -> _Transforms:
@@ -145,7 +153,7 @@ def _read_transforms(path: Path) -> _Transforms:
         raise UserError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from None
     except ValidationError as error:
         raise UserError(f"{path}: {_explain(error)}") from None
-    names = [_view_name(frame) for frame in transforms.frames]
+    names = [without_suffix(frame.file_path) for frame in transforms.frames]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{path}: frames: found {twice!r} more than once; expected each image once")
@@ -187,56 +195,28 @@ def _check_pose(path: Path, frame: _Frame) -> Float64Array:
     return pose
 
 
-def _read_image(
-    folder: Path, file_path: str, downscale: int, background: Background
-) -> tuple[Float32Array, Float32Array]:
-    """The image [H, W, 3] on its background and the mask [H, W] of one file, float32 in [0, 1]."""
-    path = _picture_path(folder, file_path)
-    pixels = _area_average(path, _read_pixels(path), downscale)
-    alpha = pixels[..., 3:]
-    image = pixels[..., :3] if background == "black" else pixels[..., :3] * alpha + (1 - alpha)
-    return np.ascontiguousarray(image), np.ascontiguousarray(alpha[..., 0])
+def _on_background(pixels: NDArray[np.uint8], factor: int, background: Background) -> tuple[Float32Array, Float32Array]:
+    """The image [H, W, 3] on its background and the mask [H, W], float32 in [0, 1], of RGBA pixels, area-averaged.
+
+    Pixels are composited before they are averaged, so that colour under alpha 0 counts nowhere. Sums are whole numbers.
+    """
+    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    mask = _area_average(alpha, factor, 255)[..., 0]
+    if background == "published":
+        return _area_average(colour, factor, 255), mask
+    composited = np.multiply(colour, alpha, dtype=np.uint32)
+    if background == "white":
+        composited += np.uint32(255) * (255 - alpha)
+    return _area_average(composited, factor, 255**2), mask
 
 
-def _picture_path(folder: Path, file_path: str) -> Path:
-    path = folder / file_path
-    if not path.is_file():
-        path = path.with_name(f"{path.name}.png")
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected the RGBA image of frame {file_path!r}")
-    return path
-
-
-def _read_pixels(path: Path) -> NDArray[np.uint8]:
-    """[H, W, 4] uint8 RGBA, the alpha straight."""
-    try:
-        with Image.open(path) as image:
-            if not image.has_transparency_data:
-                raise UserError(f"{path}: found a {image.mode} image without alpha; expected RGBA, its alpha the mask")
-            return np.asarray(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: found an image that cannot be read ({error}); expected a whole RGBA PNG") from None
-
-
-def _area_average(path: Path, pixels: NDArray[np.uint8], factor: int) -> Float32Array:
-    """[H / factor, W / factor, 4] float32 in [0, 1]: the mean over blocks of factor x factor pixels."""
-    height, width, channels = pixels.shape
-    if height % factor or width % factor:
-        raise UserError(
-            f"dataset.downscale: found {factor}, which does not divide the {width}x{height} pixels of {path}; "
-            "expected a common divisor of width and height"
-        )
-    blocks = pixels.reshape(height // factor, factor, width // factor, factor, channels)
-    means: Float32Array = blocks.sum(axis=(1, 3), dtype=np.uint32) / np.float32(255 * factor**2)
-    return means.astype(np.float32)
-
-
-def _check_mask(folder: Path, view: View) -> None:
-    foreground = view.mask > 0
-    if foreground.any() and not foreground.all():
-        return
-    kind = "a full mask (alpha > 0 everywhere)" if foreground.any() else "an empty mask (alpha 0 everywhere)"
-    raise UserError(f"{folder / view.name}: found {kind}; expected an object before a background in every train view")
+def _area_average(values: NDArray[np.unsignedinteger], factor: int, most: int) -> Float32Array:
+    """[H / factor, W / factor, C] float32 in [0, 1]: the mean over blocks of factor x factor pixels, over `most`."""
+    height, width, channels = values.shape
+    blocks = values.reshape(height // factor, factor, width // factor, factor, channels)
+    sums = blocks.sum(axis=(1, 3), dtype=np.uint64) if factor > 1 else values
+    means: Float32Array = np.divide(sums, most * factor**2, dtype=np.float64).astype(np.float32)
+    return means
 
 
 def _check_sizes(folder: Path, views: Sequence[View]) -> None:

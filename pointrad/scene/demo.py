@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pointrad.bundled import DEMO_FOLDER
+from pointrad.config import Background
 from pointrad.errors import UserError
-from pointrad.scene.blender import Background, load_folder
+from pointrad.scene.blender import load_folder
 from pointrad.scene.types import Scene, Split
 
 

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from pointrad.artifacts.pictures import read_comparison
+from pointrad.artifacts.pictures import drawn_views, read_comparison
 from pointrad.study.report.cells import Axis, Cell, Run, gather
 from pointrad.study.report.charts import Layout
 from pointrad.study.report.labels import quantity
@@ -59,7 +59,7 @@ class _Picture:
 
 
 class _Artifacts(BaseModel):
-    views: tuple[int, ...]
+    views: tuple[int, ...] | None
 
 
 class _RunSettings(BaseModel):
@@ -119,8 +119,9 @@ def _picture(run_dir: Path) -> _Picture | None:
     """The first view on the run's last sheet; None where the run drew none or its files cannot be read."""
     sheets = sorted(run_dir.glob("pictures/[0-9]*_*.png"), key=lambda path: int(path.name.partition("_")[0]))
     try:
-        views = _RunSettings.model_validate(yaml.safe_load((run_dir / "config.yaml").read_text())).artifacts.views
+        settings = _RunSettings.model_validate(yaml.safe_load((run_dir / "config.yaml").read_text()))
         scores = _SCORES.validate_json((run_dir / "evaluation.json").read_bytes())
+        views = drawn_views(settings.artifacts.views, len(scores))
         if not sheets or not views:
             return None
         render, truth = read_comparison(sheets[-1], len(views))[0]

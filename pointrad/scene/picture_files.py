@@ -1,0 +1,92 @@
+"""The picture files of a dataset: which one a frame means, whether it may be opened, and its pixels, upright."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from pointrad.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG", ".JPEG", ".WEBP")  # tried where a path has none
+_LARGE = 2**26  # bytes of RGBA; smaller pictures are cheap to try
+_COMPRESSION = 1032  # bytes that a byte of a PNG holds at most (deflate)
+
+
+def without_suffix(file_path: str) -> str:
+    """A frame's path without "./" and a picture's suffix, with slashes as on every system but Windows."""
+    name = file_path.replace("\\", "/").removeprefix("./")
+    return name.removesuffix(next((suffix for suffix in SUFFIXES if name.endswith(suffix)), ""))
+
+
+def find_picture(folder: Path, file_path: str) -> Path:
+    """The file that a frame means, given with or without its suffix. Raises UserError if there is none."""
+    path = folder / file_path.replace("\\", "/")
+    candidates = [path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES)]
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if found is None:
+        shown = path if path.suffix in SUFFIXES else candidates[1]
+        raise UserError(f"{shown}: no such file; expected the RGBA image of frame {file_path!r}")
+    return found
+
+
+def check_headers(paths: Sequence[Path]) -> None:
+    """Check that pictures may be decoded: all of one number of pixels, and no larger than their files can hold.
+
+    Only headers are read, so a picture that would take gigabytes costs nothing. Raises UserError naming it.
+    """
+    sizes = {path: _header_size(path) for path in paths}
+    pixels = Counter(width * height for width, height in sizes.values())
+    usual = pixels.most_common(1)[0][0]
+    like = next(path for path in paths if sizes[path][0] * sizes[path][1] == usual)
+    for path, (width, height) in sizes.items():
+        if width * height != usual:
+            raise UserError(
+                f"{path}: found {width}x{height} pixels; expected {sizes[like][0]}x{sizes[like][1]} like {like.name}, "
+                "one size for all views"
+            )
+
+
+def _header_size(path: Path) -> tuple[int, int]:
+    """Width and height as they are stored."""
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(path) as image,
+        ):
+            width, height = image.size
+            bits = 1 if image.mode in ("1", "L", "P") else 8 * len(image.getbands())  # fewest bits of a pixel
+    except Exception as error:  # a decoder raises all kinds of errors on a broken file
+        raise _unreadable(path, error) from None
+    held = path.stat().st_size
+    if 4 * width * height > _LARGE and width * height * bits / 8 > _COMPRESSION * held:
+        raise UserError(
+            f"{path}: found a header that promises {width}x{height} pixels, more than the file's {held:,} bytes can "
+            "hold; expected a whole RGBA picture"
+        )
+    return width, height
+
+
+def read_rgba(path: Path) -> NDArray[np.uint8]:
+    """[H, W, 4] uint8 RGBA, the alpha straight, turned upright as EXIF says.
+
+    Raises UserError for what cannot be decoded, or has no alpha.
+    """
+    try:
+        with Image.open(path) as image:
+            transparent, mode = image.has_transparency_data, image.mode
+            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGBA")) if transparent else None
+    except Exception as error:  # as above
+        raise _unreadable(path, error) from None
+    if pixels is None:
+        raise UserError(f"{path}: found a {mode} image without alpha; expected RGBA, its alpha the mask")
+    return pixels
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: found an image that cannot be read ({error}); expected a whole RGBA picture")

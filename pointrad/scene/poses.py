@@ -1,0 +1,66 @@
+"""Whether poses are what they should be: camera-to-world, in OpenGL axes, of cameras that look at an object.
+
+Cameras around an object look at a common point. Poses of other conventions do not, in ways that tell which these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pointrad.errors import UserError
+from pointrad.scene.types import Camera, Float64Array
+
+_FEWEST = 4  # cameras: of fewer, axes may meet by chance
+_PARALLEL = 1e6  # condition of the equations from which on axes are parallel
+_MOST = 0.9  # of the cameras: so many make a rule
+_MEET, _MISS = 0.1, 0.3  # sine of the angle by which axes miss a point, if they meet there; if they do not
+
+
+def nearest_to_axes(poses: Float64Array) -> Float64Array | None:
+    """[3] the point nearest to all optical axes (least squares) of poses [V, 4, 4]; None if they are all parallel."""
+    origins, axes = poses[:, :3, 3], -poses[:, :3, 2]
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]  # projections onto the planes across the axes
+    matrix = across.sum(axis=0)
+    if np.linalg.cond(matrix) > _PARALLEL:
+        return None
+    point: Float64Array = np.linalg.solve(matrix, np.einsum("vij,vj->i", across, origins))
+    return point
+
+
+def refuse_world_to_camera(cameras: Sequence[Camera]) -> None:
+    """Raise UserError for poses whose axes have no point in common, while those of their inverses have one."""
+    poses = np.stack([camera.camera_to_world for camera in cameras])
+    towards, miss = _look(np.linalg.inv(poses).astype(np.float64))
+    if len(cameras) >= _FEWEST and max(towards, 1 - towards) >= _MOST and miss < _MEET and _look(poses)[1] > _MISS:
+        raise UserError(
+            "transform_matrix: the poses look like world-to-camera: the axes of their inverses have a point in common, "
+            "their own have none; expected camera-to-world"
+        )
+
+
+def look_away(cameras: Sequence[Camera]) -> str | None:
+    """A sentence, if the cameras look away from the point that their axes have in common: its causes and their cure."""
+    towards, _ = _look(np.stack([camera.camera_to_world for camera in cameras]))
+    if towards > 1 - _MOST:
+        return None
+    count = round((1 - towards) * len(cameras))
+    return (
+        f"{count} of {len(cameras)} cameras look away from the point that their axes have in common; expected "
+        "transform_matrix in OpenGL axes (x right, y up, looking along -z); if it is in OpenCV's (y down, looking "
+        "along +z, as COLMAP has it), negate its 2nd and 3rd columns"
+    )
+
+
+def _look(poses: Float64Array) -> tuple[float, float]:
+    """The share of the cameras that look at the point nearest to all axes, and how far these miss it: the median over
+    cameras of the sine of the angle between axis and direction to the point. All of parallel ones look, none misses.
+    """
+    point = nearest_to_axes(poses)
+    if point is None:
+        return 1.0, 0.0
+    to_point = point - poses[:, :3, 3]
+    distances = np.maximum(np.linalg.norm(to_point, axis=1), 1e-12)
+    along = -(to_point * poses[:, :3, 2]).sum(axis=1) / distances
+    return float((along > 0).mean()), float(np.median(np.sqrt(np.maximum(1 - along**2, 0))))

@@ -1,0 +1,33 @@
+"""What is worth saying of a scene before work starts, though it is no error."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+
+from pointrad.config import Background
+from pointrad.progress import warn
+from pointrad.scene.types import Scene
+
+_FEW_VIEWS = 5
+
+
+def remark(scene: Scene, background: Background) -> None:
+    """Say what is odd about a scene as it was loaded, masks still soft."""
+    if background == "published":
+        _remark_colour_under_alpha_0(scene)
+    if len(scene.train) < _FEW_VIEWS:
+        count = "1 training view" if len(scene.train) == 1 else f"{len(scene.train)} training views"
+        warn(f"{scene.name} has {count}: the hull of so few is far larger than the object")
+
+
+def _remark_colour_under_alpha_0(scene: Scene) -> None:
+    views = scene.train if scene.evaluation is scene.train else tuple(chain(scene.train, scene.evaluation))
+    counts = np.array([np.count_nonzero((view.mask == 0) & view.image.any(axis=-1)) for view in views])
+    if counts.any():
+        share = counts.sum() / sum(view.mask.size for view in views)
+        warn(
+            f"dataset.background=published counts colour under alpha 0 as truth: {counts.sum():,} pixels "
+            f"({share:.2%}) in {np.count_nonzero(counts)} of {len(views)} pictures are not black there"
+        )
