@@ -103,4 +103,5 @@ def _rounded(bounds: Bounds) -> Bounds:
     """Outwards to a hundredth of the longest side's power of ten, as one would write them."""
     digit = 10.0 ** (math.floor(math.log10(max(high - low for low, high in bounds))) - 1)
     low, high = np.array(bounds).T
-    return _box(np.floor(low / digit) * digit, np.ceil(high / digit) * digit)
+    slack = 1e-6  # so that the last bit of a sum moves nothing
+    return _box(np.floor(low / digit + slack) * digit, np.ceil(high / digit - slack) * digit)

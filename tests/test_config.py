@@ -109,6 +109,24 @@ class TestPublishedConstants:
         dataset = config("dataset=blender", "dataset.root=x").dataset
         assert (dataset.downscale, dataset.background) == (2, "black")
 
+    @pytest.mark.parametrize(
+        ("background", "threshold", "found"),
+        [
+            ("black", "null", 0.5),
+            ("white", "null", 0.5),
+            ("published", "null", 0),
+            ("published", 0.2, 0.2),
+            ("black", 0, 0),
+        ],
+    )
+    def test_the_object_is_above_half_of_alpha_unless_published(
+        self, background: str, threshold: object, found: float
+    ) -> None:
+        chosen = config(
+            "dataset=blender", "dataset.root=x", f"dataset.background={background}", f"masks.threshold={threshold}"
+        )
+        assert chosen.masks.threshold_on(chosen.dataset.background) == found
+
 
 def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
     """The report's configuration, or with these overrides, with one value set."""
@@ -140,7 +158,9 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("model.view_direction", "ray", "'point' or 'pixel'"),
         ("renderer.name", "gpu", "'auto', 'cpu', 'triton' or 'pytorch3d'"),
         ("dataset.downscale", 0, "greater than or equal to 1"),
-        ("dataset.background", "grey", "'black' or 'white'"),
+        ("dataset.background", "grey", "'black', 'white' or 'published'"),
+        ("masks.threshold", 1, "less than 1"),
+        ("masks.threshold", -0.1, "greater than or equal to 0"),
         ("dataset.name", "colmap", "'demo', 'blender'"),
         ("schedule.adam.beta1", 1, "less than 1"),
         ("schedule.stages.base.epochs", -1, "greater than or equal to 0"),
@@ -290,7 +310,7 @@ class TestIdentity:
             "artifacts.views=[]", "checkpoint.every_seconds=1", "checkpoint.max_attempts=2", "cache.dir=here",
             "schedule.name=mine",
             "scene.kept_share=0.5 init.kept_share=0.035",
-            "corruption.seed=1", "corruption=none",
+            "corruption.seed=1", "corruption=none", "masks.threshold=0.5",
         ],
     )  # fmt: skip
     def test_what_does_not_change_the_result_does_not_change_it(self, override: str) -> None:
@@ -326,6 +346,7 @@ class TestIdentity:
             "corruption.targets=masked",
             "init.consistency=0.9", "model.view_direction=pixel", "renderer=pytorch3d", "schedule=paper",
             "schedule.stages.base.epochs=5", "dataset.downscale=1", "dataset.background=white",
+            "dataset.background=published", "masks.threshold=0.4",
         ],
     )  # fmt: skip
     def test_what_changes_training_changes_it(self, override: str) -> None:

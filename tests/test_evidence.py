@@ -216,6 +216,16 @@ class TestTheHull:
         with pytest.raises(UserError, match=r"init.adaptive: found no lattice point .* expected init.bounds"):
             hull_of(blank)
 
+    def test_is_said_to_come_of_cameras_that_look_away_if_they_do(self) -> None:
+        opencv = np.diag([1.0, -1, -1, 1])
+        turned = [view.camera.camera_to_world @ opencv for view in VIEWS]
+        views = [
+            replace(view, camera=replace(view.camera, camera_to_world=pose))
+            for view, pose in zip(VIEWS, turned, strict=True)
+        ]
+        with pytest.raises(UserError, match=r"no lattice point .*; \d+ of \d+ cameras look away"):
+            hull_of(views)
+
 
 def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
     wrong = shifted_masks(VIEWS, 5)

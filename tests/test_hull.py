@@ -202,6 +202,14 @@ def test_masks_that_show_nothing_in_the_bounds_are_an_error_about_the_bounds() -
         start([blank], hull_config(bounds=[-0.1, 0.1]), seed=0)
 
 
+def test_an_empty_hull_before_whose_cameras_nothing_lies_is_blamed_on_their_axes() -> None:
+    opencv = np.diag([1.0, -1, -1, 1])
+    views = [sphere_view(camera(pose)) for pose in ring(5)]
+    turned = [replace(view.camera, camera_to_world=view.camera.camera_to_world @ opencv) for view in views]
+    with pytest.raises(UserError, match=r"the hull is empty.*; 5 of 5 cameras look away from the point"):
+        start([replace(view, camera=at) for view, at in zip(views, turned, strict=True)], hull_config(), seed=0)
+
+
 def test_the_real_hotdog_has_the_hull_it_should(real_data_root: Path) -> None:
     views = load_blender(real_data_root, "hotdog", Split.TRAIN, 1, "published").train[::10]
     votes = count_votes(views, Lattice(100, cube(-2, 2)), 0.05, floor=10)

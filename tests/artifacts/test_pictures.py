@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pointrad.artifacts.curves import write_curves
-from pointrad.artifacts.pictures import read_comparison, write_comparison, write_mask_comparison
+from pointrad.artifacts.pictures import drawn_views, read_comparison, write_comparison, write_mask_comparison
 from pointrad.training.record import EpochRecord
 from tests.scenes import sphere_views
 
@@ -79,3 +79,13 @@ def test_curves_are_drawn_for_any_number_of_epochs(tmp_path: Path) -> None:
     for count in (0, 1, 5):
         write_curves(tmp_path / f"{count}.png", records[:count])
         assert imageio.imread(tmp_path / f"{count}.png").std() > 0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "count", "drawn"),
+    [(None, 20, (0, 6, 13)), (None, 2, (0, 1)), (None, 1, (0,)), ((3, 1), 20, (3, 1)), ((), 20, ())],
+)
+def test_views_are_those_chosen_or_three_spread_over_all(
+    chosen: tuple[int, ...] | None, count: int, drawn: tuple[int, ...]
+) -> None:
+    assert drawn_views(chosen, count) == drawn
