@@ -1,40 +1,52 @@
 """Studies as SLURM job arrays that outlive whoever submitted them.
 
-submitit writes, submits and requeues the jobs. What is in the queue is kept in the study's `jobs.jsonl`, one line per
-job; what became of the runs is in their folders, as everywhere.
+submitit writes, submits and requeues the jobs. Which there are is told by `launcher.queue`; what became of the runs is
+in their folders, as everywhere.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import re
-import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 from typing import Any, TypeVar
 
 import submitit
-from submitit.core.utils import FailedJobError
-from submitit.slurm.slurm import SlurmInfoWatcher
+from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+from launcher.elsewhere import python_path_line
+from launcher.queue import (
+    LOGS_FOLDER,
+    PATIENTLY,
+    Job,
+    NoAnswerError,
+    Queue,
+    announce_jobs,
+    array_ids,
+    ask,
+    note_job,
+    slurm,
+    tell,
+)
 from launcher.requeue import preemptible
 from pointrad.errors import UserError
-from pointrad.files import append_line
-from pointrad.status import RunState, read_status
+from pointrad.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun
-from pointrad.study.watch import QueueState
 
 T = TypeVar("T")
 
-JOBS_FILE, LOGS_FOLDER = "jobs.jsonl", "jobs"
-_REPOSITORY = Path(__file__).resolve().parents[1]
 _NOT_SBATCHS = {"_target_", "submitit_folder", "max_num_timeout"}
 _RENAMED = {"name": "job_name", "timeout_min": "time", "mem_gb": "mem", "tasks_per_node": "ntasks_per_node"}
+# SLURM's words where it is the controller that is in trouble and not what was asked of it.
+_OUT_OF_REACH = re.compile(r"unable to contact|timed out|connection|zero bytes|temporarily", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,15 +62,6 @@ class Submission:
     runs_per_job: int
     rounds: int
     fail_fast: bool
-
-
-@dataclass(frozen=True)
-class Job:
-    """A line of `jobs.jsonl`: a job or task of an array, the run folders it computes, and its log."""
-
-    job: str
-    folders: tuple[str, ...]
-    log: str
 
 
 class RunsJob:
@@ -77,11 +80,12 @@ class RunsJob:
     def _compute(self) -> None:
         from pointrad.study.job import compute
 
-        runs = {run.folder: run for run in Plan.read(self._study_dir).runs}
+        plan = Plan.read(self._study_dir)
+        runs = {run.folder: run for run in plan.runs}
         while self._left:
-            run_dir = self._study_dir / self._left[0]
-            if read_status(run_dir).state is not RunState.DONE:
-                compute(runs[self._left[0]].config, run_dir, self._stop)
+            run = runs[self._left[0]]
+            if plan.status(run).state is not RunState.DONE:
+                compute(run.config, plan.run_dir(run), self._stop)
             del self._left[0]
 
 
@@ -93,18 +97,35 @@ class ConcludingJob:
 
     def __call__(self) -> None:
         plan = Plan.read(self._study_dir)
-        left = not_queued(plan, [run for run in plan.distinct() if _is_left(plan, run)])
-        stopped = self._submission.fail_fast and (self._study_dir / STOP_FILE).exists()
-        if left and self._submission.rounds > 1 and not stopped:
-            submit(plan, left, Submission(**(asdict(self._submission) | {"rounds": self._submission.rounds - 1})))
-        bring_report_up_to_date(plan)
+        submission = replace(self._submission, rounds=self._submission.rounds - 1)
+        stopped = submission.fail_fast and (self._study_dir / STOP_FILE).exists()
+        left = [run for run in plan.distinct() if plan.status(run).state.is_left]
+        try:
+            look_after(
+                plan, left if submission.rounds and not stopped else [], submission, os.environ.get("SLURM_JOB_ID")
+            )
+        finally:
+            bring_report_up_to_date(plan)
 
 
-def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> list[Job]:
-    """Submit `runs` and the job that concludes them, note them in the study's `jobs.jsonl`, and return at once.
+def look_after(plan: Plan, runs: Sequence[PlannedRun], submission: Submission, own: str | None = None) -> list[Job]:
+    """Submit those of `runs` that no job in the queue computes, and the job that concludes the study where none in the
+    queue does, note them in the study's `jobs.jsonl`, and return at once.
 
-    Raises UserError, with SLURM's own words, if there is no SLURM here or it refuses.
+    own: the job that asks. Raises UserError, with SLURM's own words, if there is no SLURM here or it refuses.
     """
+    queue = Queue.ask(plan.study.dir, PATIENTLY)
+    new = [run for run in runs if not queue.computes(run)]
+    if new:
+        return submit(plan, new, submission, queue.arrays)
+    if queue.arrays and not queue.is_concluded(besides=own):
+        with telling_refusals():
+            return _submit_conclusion(plan, submission, queue.arrays)
+    return []
+
+
+def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission, queued: Sequence[str] = ()) -> list[Job]:
+    """Submit `runs`, and the job that concludes them and the arrays that are `queued`."""
     chunks = _split([run.folder for run in runs], submission.runs_per_job)
     study_dir = plan.study.dir.resolve()
     stop = study_dir / STOP_FILE if submission.fail_fast else None
@@ -112,22 +133,24 @@ def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission) -> li
     try:
         with telling_refusals():
             for array in _split(chunks, _largest_array()):
-                executor = _executor(study_dir, submission.parameters)
-                submitted = _submitted(executor, [RunsJob(study_dir, folders, stop) for folders in array])
-                jobs += [_note(study_dir, job, folders) for job, folders in zip(submitted, array, strict=True)]
-            return [*jobs, _submit_conclusion(study_dir, submission, array_ids(jobs))]
+                work = [RunsJob(study_dir, folders, stop) for folders in array]
+                jobs += _submitted(plan, submission.parameters, work, array)
+            return [*jobs, *_submit_conclusion(plan, submission, [*queued, *array_ids(jobs)])]
     except UserError:
         if jobs:  # all or nothing: what was accepted before would never be concluded
-            _slurm("scancel", *array_ids(jobs))
+            try:
+                slurm("scancel", *array_ids(jobs))
+            except NoAnswerError as error:
+                tell(f"{error}; `sweep.py cancel` cancels what was submitted")
         raise
 
 
-def _submit_conclusion(study_dir: Path, submission: Submission, after: Sequence[str]) -> Job:
-    executor = _executor(study_dir, submission.parameters | {"timeout_min": 30, "array_parallelism": 1})
+def _submit_conclusion(plan: Plan, submission: Submission, after: Sequence[str]) -> list[Job]:
     others = dict(submission.parameters.get("additional_parameters") or {})
-    executor.update_parameters(additional_parameters=others | {"dependency": f"afterany:{':'.join(after)}"})
-    (job,) = _submitted(executor, [ConcludingJob(study_dir, submission)])
-    return _note(study_dir, job, ())
+    changes: dict[str, Any] = {"timeout_min": 30, "array_parallelism": 1}
+    changes |= {"additional_parameters": others | {"dependency": f"afterany:{':'.join(after)}"}}
+    work = [ConcludingJob(plan.study.dir.resolve(), submission)]
+    return _submitted(plan, submission.parameters | changes, work, [()])
 
 
 @contextmanager
@@ -137,70 +160,10 @@ def telling_refusals() -> Iterator[None]:
         raise UserError("hydra/launcher: found slurm, but there is no sbatch here; expected a SLURM login node")
     try:
         yield
-    except FailedJobError as error:
-        if not isinstance(error.__cause__, subprocess.CalledProcessError):  # a job's own failure
-            raise
+    except (FailedJobError, FailedSubmissionError) as error:
+        if isinstance(error, FailedJobError) and not isinstance(error.__cause__, subprocess.CalledProcessError):
+            raise  # a job's own failure
         raise UserError(f"hydra.launcher: SLURM refused the jobs: {str(error).strip()}") from None
-
-
-def read_jobs(study_dir: Path) -> list[Job]:
-    """All jobs ever submitted for the study in this folder, oldest first."""
-    path = study_dir / JOBS_FILE
-    if not path.exists():
-        return []
-    *lines, _half = path.read_text(encoding="utf-8").split("\n")
-    values = [json.loads(line) for line in lines]
-    return [Job(value["job"], tuple(value["folders"]), value["log"]) for value in values]
-
-
-def queue_states(study_dir: Path) -> dict[str, QueueState]:
-    """What SLURM says of each run folder's latest job; "" is the concluding job's. Empty where there is no SLURM."""
-    jobs = read_jobs(study_dir)
-    if not jobs or shutil.which("squeue") is None:
-        return {}
-    queued = _squeue(jobs)
-    ended = _sacct([job for job in jobs if job.job not in queued])
-    states: dict[str, QueueState] = {}
-    for job in jobs:
-        state = QueueState(queued.get(job.job) or ended.get(job.job) or "ENDED", job.log)
-        for folder in job.folders or ("",):
-            states[folder] = state
-    return states
-
-
-def not_queued(plan: Plan, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
-    """Those of `runs` that no job in the queue computes or will compute."""
-    states = queue_states(plan.study.dir)
-    return [run for run in runs if run.folder not in states or not states[run.folder].in_queue]
-
-
-def lost_runs(plan: Plan, states: Mapping[str, QueueState]) -> list[PlannedRun]:
-    """The runs whose jobs have ended without finishing them, and which nothing in the queue will look after.
-
-    states: of `queue_states`.
-    """
-    if any(state.in_queue for state in states.values()):
-        return []
-    return [run for run in plan.distinct() if run.folder in states and _is_left(plan, run)]
-
-
-def cancel(study_dir: Path) -> list[str]:
-    """Cancel the study's jobs that are still in the queue; returns their ids."""
-    jobs = read_jobs(study_dir)
-    states = _squeue(jobs)
-    queued = [job for job in jobs if job.job in states]
-    if queued:
-        _slurm("scancel", *array_ids(queued))  # whole arrays: of tasks given one by one, SLURM forgets how they ended
-    return sorted({job.job for job in queued})
-
-
-def array_ids(jobs: Iterable[Job]) -> list[str]:
-    """The ids of whole arrays; a plain job's own."""
-    return sorted({job.job.split("_")[0] for job in jobs})
-
-
-def _is_left(plan: Plan, run: PlannedRun) -> bool:
-    return plan.status(run).state.is_left
 
 
 def _executor(study_dir: Path, parameters: Mapping[str, Any]) -> submitit.SlurmExecutor:
@@ -210,20 +173,39 @@ def _executor(study_dir: Path, parameters: Mapping[str, Any]) -> submitit.SlurmE
     if "mem" in given:
         given["mem"] = f"{given['mem']}GB"
     # A job starts in the folder it was submitted from, which need not be the repository's.
-    path = f'export PYTHONPATH={shlex.quote(str(_REPOSITORY))}"${{PYTHONPATH:+:$PYTHONPATH}}"'
-    executor.update_parameters(**given | {"setup": [path, *(given.get("setup") or [])]})
+    executor.update_parameters(**given | {"setup": [python_path_line(), *(given.get("setup") or [])]})
     return executor
 
 
-def _submitted(executor: submitit.SlurmExecutor, work: Sequence[Any]) -> list[submitit.Job[Any]]:
-    with executor.batch():
-        return [executor.submit(one) for one in work]
-
-
-def _note(study_dir: Path, job: submitit.Job[Any], folders: Sequence[str]) -> Job:
-    noted = Job(str(job.job_id), tuple(folders), str(job.paths.stderr))
-    append_line(study_dir / JOBS_FILE, json.dumps(asdict(noted)))
-    return noted
+def _submitted(
+    plan: Plan, parameters: Mapping[str, Any], work: Sequence[Any], tasks: Sequence[Sequence[str]]
+) -> list[Job]:
+    """Submit `work` as a job or an array whose name is noted before, and note the jobs, which compute `tasks`."""
+    study_dir = plan.study.dir.resolve()
+    for wait in PATIENTLY:
+        name = f"{parameters['name']}-{plan.study.name}-{uuid.uuid4().hex[:8]}"
+        announce_jobs(study_dir, name, tasks)
+        executor = _executor(study_dir, {**parameters, "name": name})
+        try:
+            with executor.batch():
+                submitted = [executor.submit(one) for one in work]
+            break
+        except FailedJobError as error:
+            if not _OUT_OF_REACH.search(str(error)):
+                raise
+            tell(f"sbatch: {str(error).strip()}; submitting again in {wait:g} s")
+            sleep(wait)
+            with suppress(NoAnswerError):  # it may have taken the jobs and not have said so
+                slurm("scancel", f"--name={name}")
+    else:
+        raise UserError("sbatch: SLURM does not answer; the same command again submits what is missing")
+    jobs = [
+        Job(str(job.job_id), tuple(folders), str(job.paths.stderr))
+        for job, folders in zip(submitted, tasks, strict=True)
+    ]
+    for job in jobs:
+        note_job(study_dir, job)
+    return jobs
 
 
 def _split(items: Sequence[T], size: int) -> list[Sequence[T]]:
@@ -231,41 +213,5 @@ def _split(items: Sequence[T], size: int) -> list[Sequence[T]]:
 
 
 def _largest_array() -> int:
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"), re.MULTILINE)
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask(("scontrol", "show", "config"), PATIENTLY), re.MULTILINE)
     return int(found.group(1)) - 1 if found else 1000  # the largest *index* is one less than MaxArraySize
-
-
-def _squeue(jobs: Sequence[Job]) -> dict[str, str]:
-    """State of each job that is in the queue. Asks for all of the user's: an id SLURM has forgotten is an error."""
-    ours = {job.job for job in jobs}
-    lines = _slurm("squeue", "--noheader", "--array", "--me", "--format=%i %T").splitlines()
-    return {job: state for job, state in (line.split() for line in lines) if job in ours}
-
-
-def _sacct(jobs: Sequence[Job]) -> dict[str, str]:
-    """State of each job that has ended, where SLURM keeps accounts."""
-    if not jobs or shutil.which("sacct") is None:
-        return {}
-    ids = ",".join(array_ids(jobs))
-    try:
-        text = _slurm("sacct", "--parsable2", "--format=JobID,State", "--jobs", ids)
-    except UserError:
-        return {}  # no accounting; the run folders still tell what matters
-    told = SlurmInfoWatcher().read_info(text)  # tasks that ended together are told together, as 7_[0-3]
-    return {job: values["State"].split()[0] for job, values in told.items() if values["State"]}
-
-
-def _slurm(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    except FileNotFoundError:
-        raise UserError(
-            f"hydra/launcher: found slurm, but there is no {command[0]} here; expected a login node"
-        ) from None
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{' '.join(command)}: {_said(error)}") from None
-
-
-def _said(error: Exception) -> str:
-    """A command's own words, where it had any."""
-    return str(getattr(error, "stderr", None) or error).strip()

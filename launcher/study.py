@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -32,6 +33,7 @@ from pointrad.study.config import LABEL, StudyConfig, SweepConfig
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, Variant, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
+from pointrad.terminal import printable
 
 _FAILED = (RunState.FAILED, RunState.BROKEN)
 _NO_STRINGS = {"null", "true", "false", "inf", "nan"}  # to Hydra, unless quoted
@@ -50,7 +52,10 @@ class Sweep:
         self._study = self._config.study
 
     def run(self, arguments: Sequence[str]) -> int:
-        """Do what `arguments`, the command line's overrides, ask for; returns the exit code: 1 if a run failed.
+        """Do what `arguments`, the command line's overrides, ask for; returns the exit code.
+
+        It is 0 only if every run is done and what was asked for is written, or if no more was asked than to submit, to
+        cancel or to show what would run.
 
         Raises UserError before anything is launched if the study or the configuration of any of its runs is wrong.
         """
@@ -72,11 +77,16 @@ class Sweep:
         if runs:
             self._show(plan)
             (plan.study.dir / STOP_FILE).unlink(missing_ok=True)
+        if self._on_slurm:
+            queued = self._submit(plan, runs)
+            if queued and self._config.detach:
+                return 0
+        elif runs:
             self._launch(plan, runs, chosen)
-        return 0 if self._config.detach else self._conclude(plan)
+        return self._conclude(plan)
 
     def _cancel(self) -> int:
-        from launcher.slurm import cancel
+        from launcher.queue import cancel
 
         cancelled = cancel(self._study.dir)
         print(f"Cancelled: {' '.join(cancelled) or 'nothing was queued'}")
@@ -122,56 +132,80 @@ class Sweep:
         except ConfigCompositionException as error:
             raise UserError(str(error)) from None
 
-    def _launch(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
-        if self._on_slurm:
-            self._submit(plan, runs)
-        else:
-            self._launch_through_hydra(plan, runs, chosen)
-
     @property
     def _on_slurm(self) -> bool:
         return str(self._composed.hydra.launcher._target_).endswith("SlurmLauncher")
 
-    def _launch_through_hydra(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
+    def _launch(self, plan: Plan, runs: list[PlannedRun], chosen: _Chosen) -> None:
         jobs = [[*chosen.overrides(run.variant.settings), override("hydra.sweep.subdir", run.folder)] for run in runs]
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task_function, config=self._composed
         )
         try:
             with StudyBar(plan, runs):
-                launcher.launch(jobs, initial_job_idx=0)
+                ended = launcher.launch(jobs, initial_job_idx=0)
+            errors = [job._return_value for job in ended if job.status is JobStatus.FAILED]
         except Exception as error:  # a worker process died, say; what the others did is not lost
-            print(f"Error: the launcher ended early: {type(error).__name__}: {error}", file=sys.stderr)
+            errors = [error]
+        for told in dict.fromkeys(f"{type(error).__name__}: {error}" for error in errors):
+            print(printable(f"Error: the launcher ended early: {told}"), file=sys.stderr)
 
-    def _submit(self, plan: Plan, runs: list[PlannedRun]) -> None:
-        """Not through Hydra's launcher, which gives up on all jobs when one dies, and whose jobs die with it."""
-        from launcher.slurm import Submission, array_ids, not_queued, queue_states, submit
+    def _submit(self, plan: Plan, runs: list[PlannedRun]) -> bool:
+        """Submit what is missing and, unless detached, wait for its end; returns whether anything is in the queue.
 
+        Not through Hydra's launcher, which gives up on all jobs when one dies, and whose jobs die with it.
+        """
+        from launcher.queue import PATIENTLY, Queue, array_ids, wait_until_ended
+        from launcher.slurm import Submission, look_after
+
+        if not runs and shutil.which("squeue") is None:  # computed on a cluster, concluded here
+            return False
         parameters: Any = OmegaConf.to_container(self._composed.hydra.launcher, resolve=False)
         del parameters["submitit_folder"]  # refers to the sweep's folder; ours is the study's
-        if new := not_queued(plan, runs):
-            submission = Submission(parameters, self._config.runs_per_job, self._config.rounds, self._config.fail_fast)
-            jobs = submit(plan, new, submission)
-            arrays = " ".join(array_ids(jobs[:-1]))
-            print(f"Submitted {len(new)} runs as {len(jobs) - 1} jobs: {arrays}. Logs: {Path(jobs[0].log).parent}")
+        submission = Submission(parameters, self._config.runs_per_job, self._config.rounds, self._config.fail_fast)
+        jobs = look_after(plan, runs, submission)
+        if computing := [job for job in jobs if job.folders]:
+            count = sum(len(job.folders) for job in computing)
+            arrays = " ".join(array_ids(computing))
+            print(f"Submitted {count} runs as {len(computing)} jobs: {arrays}. Logs: {Path(jobs[0].log).parent}")
+        elif jobs:
+            print(f"Submitted the job that concludes the study, which was missing: {jobs[0].job}")
+        if not jobs and not Queue.ask(plan.study.dir, PATIENTLY).states:
+            return False
         command = f"python sweep.py status study={plan.study.name} study.dir={plan.study.dir}"
         print(f"Their state: {command} (also: collect, report, cancel)")
         if not self._config.detach:
             with StudyBar(plan, runs):
-                while any(state.in_queue for state in queue_states(plan.study.dir).values()):
-                    time.sleep(_SECONDS_BETWEEN_LOOKS)
+                wait_until_ended(plan.study.dir, _SECONDS_BETWEEN_LOOKS)
+        return True
 
     def _show(self, plan: Plan) -> None:
-        from launcher.slurm import queue_states
+        """Show what has become of the runs, with what SLURM says of their jobs where there is one that answers."""
+        from launcher.queue import NoAnswerError, queue_states
 
-        print_states(plan, queue_states(plan.study.dir))
+        try:
+            jobs = queue_states(plan.study.dir)
+        except NoAnswerError as error:
+            print(printable(f"{error}. What follows is told from the run folders alone."))
+            jobs = {}
+        print_states(plan, jobs)
+        queued = {folder for folder, job in jobs.items() if job.in_queue}
+        if queued and "" not in queued:
+            print("No job in the queue will conclude the study; the command that launched it adds one.")
 
     def _conclude(self, plan: Plan) -> int:
-        """Show what has become of the runs, and write what was asked for."""
-        from launcher.slurm import lost_runs, queue_states
+        """Show what has become of the runs, write what was asked for, and say whether all is done."""
+        self._show(plan)
+        try:
+            self._write(plan)
+        except PermissionError as error:
+            raise UserError(
+                f"{error.filename}: cannot be written ({error.strerror}); `status` shows all that is there"
+            ) from None
+        done = all(plan.status(run).state is RunState.DONE for run in plan.distinct())
+        return 0 if done else 1
 
-        jobs = queue_states(plan.study.dir)
-        print_states(plan, jobs)
+    def _write(self, plan: Plan) -> None:
         match self._config.action:
             case "run":
                 page = bring_report_up_to_date(plan)
@@ -180,8 +214,6 @@ class Sweep:
                 print(f"Table: {table(plan)}")
             case "report":
                 print(f"Report: {report(plan)}")
-        states = {plan.status(run).state for run in plan.distinct()}
-        return 1 if lost_runs(plan, jobs) or not states.isdisjoint(_FAILED) else 0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The launcher that conf/hydra/launcher/slurm.yaml names.
+"""The launchers that conf/hydra/launcher/slurm.yaml and local.yaml name.
 
 Hydra executes this file at start, so it imports no more than submitit's own plugin does.
 """
@@ -10,28 +10,49 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import CompactHydraException
-from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (
+    BaseSubmititLauncher,
+    LocalLauncher,
+    SlurmLauncher,
+)
 
 
-class PlainSlurmLauncher(SlurmLauncher):
-    """submitit's launcher of plain sweeps, with one message where SLURM refuses the jobs or a job dies."""
+class _PlainLauncher(BaseSubmititLauncher):
+    """submitit's launcher of plain sweeps from any folder, with one message where jobs are refused or one dies."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         from submitit.core.utils import UncompletedJobError
 
+        from launcher.elsewhere import code_importable
+
+        # Of this class, Hydra prints the message alone.
+        try:
+            with code_importable():
+                return super().launch(job_overrides, initial_job_idx)
+        except UncompletedJobError as error:
+            assert self.config is not None
+            sweep_dir = Path(str(self.config.hydra.sweep.dir))
+            raise CompactHydraException("\n".join([f"Error: {str(error).strip()}", *_unfinished(sweep_dir)])) from None
+
+
+class PlainLocalLauncher(_PlainLauncher, LocalLauncher):
+    """On this machine, each job in a process of its own."""
+
+
+class PlainSlurmLauncher(_PlainLauncher, SlurmLauncher):
+    """On a cluster, as one job array."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+        from launcher.elsewhere import python_path_line
         from launcher.slurm import telling_refusals
         from pointrad.errors import UserError
 
-        # Of this class, Hydra prints the message alone.
+        self.params["setup"] = [python_path_line(), *(self.params.get("setup") or [])]  # where sbatch exports nothing
         try:
             with telling_refusals():
                 return super().launch(job_overrides, initial_job_idx)
         except UserError as error:
             raise CompactHydraException(f"Error: {error}") from None
-        except UncompletedJobError as error:
-            assert self.config is not None
-            sweep_dir = Path(str(self.config.hydra.sweep.dir))
-            raise CompactHydraException("\n".join([f"Error: {str(error).strip()}", *_unfinished(sweep_dir)])) from None
 
 
 def _unfinished(sweep_dir: Path) -> list[str]:

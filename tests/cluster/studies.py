@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.slurm import Job, read_jobs
+from launcher.queue import Job, read_jobs
 from pointrad.status import RunState, read_status
 from tests.cluster.conftest import SCRIPT, LocalSlurm
 from tests.runs import REPOSITORY

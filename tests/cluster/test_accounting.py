@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.slurm import JOBS_FILE, queue_states
+from launcher.queue import JOBS_FILE, queue_states
 from tests.cluster.conftest import LocalSlurm
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.slurm import array_ids, read_jobs
+from launcher.queue import array_ids, read_jobs
 from pointrad.study.plan import Plan
 from tests.cluster.studies import (
     EPOCHS,

@@ -1,4 +1,4 @@
-"""launcher/slurm.py without a cluster: programs that answer as SLURM's do."""
+"""launcher/slurm.py and launcher/queue.py without a cluster: programs that answer as SLURM's do, or do not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from launcher.slurm import JOBS_FILE, QueueState, Submission, cancel, lost_runs, queue_states, read_jobs, submit
+from launcher.queue import (
+    JOBS_FILE,
+    LOGS_FOLDER,
+    Job,
+    NoAnswerError,
+    announce_jobs,
+    cancel,
+    note_job,
+    queue_states,
+    read_jobs,
+    wait_until_ended,
+)
+from launcher.slurm import ConcludingJob, Submission, look_after, submit
 from pointrad.errors import UserError
 from pointrad.study.plan import Plan
 from tests.study.studies import plan
@@ -31,6 +43,23 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     return write
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the code would have waited, in seconds."""
+    slept: list[float] = []
+    for module in ("launcher.queue", "launcher.slurm"):
+        monkeypatch.setattr(f"{module}.sleep", slept.append)
+    return slept
+
+
+def failing(program: Program, tmp_path: Path, name: str, times: int, lines: str) -> None:
+    """A program that cannot reach the controller the first `times` it is called, and then does what `lines` say."""
+    count = tmp_path / f"{name}_fails"
+    count.write_text(str(times))
+    fail = "echo Unable to contact slurm controller >&2; exit 1"
+    program(name, f"read n < {count}; [ $n -eq 0 ] || {{ echo $((n - 1)) > {count}; {fail}; }}\n{lines}")
+
+
 def calls(tmp_path: Path, name: str) -> list[str]:
     lines = (tmp_path / "calls").read_text().splitlines()
     return [line.removeprefix(f"{name} ") for line in lines if line.split()[0] == name]
@@ -43,9 +72,13 @@ def study(tmp_path: Path, runs: int) -> Plan:
     return planned
 
 
+def submission(runs_per_job: int = 1) -> Submission:
+    return Submission(dict(PARAMETERS), runs_per_job, rounds=3, fail_fast=False)
+
+
 def submitted(planned: Plan, runs_per_job: int = 1) -> list[tuple[str, int]]:
     """Each job's id and its number of runs."""
-    jobs = submit(planned, planned.distinct(), Submission(dict(PARAMETERS), runs_per_job, rounds=3, fail_fast=False))
+    jobs = submit(planned, planned.distinct(), submission(runs_per_job))
     assert jobs == read_jobs(planned.study.dir)
     return [(job.job, len(job.folders)) for job in jobs]
 
@@ -67,9 +100,8 @@ def cluster(program: Program, tmp_path: Path, max_array_size: int = 1001, takes:
 
 def note(study_dir: Path, *jobs: tuple[str, list[str]]) -> None:
     """As `submit` does."""
-    lines = [json.dumps({"job": job, "folders": folders, "log": f"{job}.err"}) for job, folders in jobs]
-    study_dir.mkdir(exist_ok=True)
-    (study_dir / JOBS_FILE).write_text("".join(f"{line}\n" for line in lines))
+    for job, folders in jobs:
+        note_job(study_dir, Job(job, tuple(folders), f"{job}.err"))
 
 
 class TestSubmitting:
@@ -154,10 +186,21 @@ class TestAskingForStates:
         note(tmp_path / "study", ("7", ["a"]))
         assert self.states(tmp_path) == {}
 
-    def test_a_controller_that_does_not_answer_is_quoted(self, program: Program, tmp_path: Path) -> None:
+    def test_a_question_that_fails_once_is_asked_again_and_told(
+        self, program: Program, tmp_path: Path, waits: list[float], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        failing(program, tmp_path, "squeue", 1, 'echo "7 RUNNING pointrad"')
+        assert self.states(tmp_path) == {"a": "RUNNING"}
+        assert waits == [1]
+        assert "Unable to contact slurm controller; asking again in 1 s" in capsys.readouterr().err
+
+    def test_a_controller_that_does_not_answer_is_quoted(
+        self, program: Program, tmp_path: Path, waits: list[float]
+    ) -> None:
         note(tmp_path / "study", ("7", ["a"]))
         program("squeue", "echo Unable to contact slurm controller >&2; exit 1")
-        with pytest.raises(UserError, match=r"squeue .*: Unable to contact slurm controller"):
+        with pytest.raises(NoAnswerError, match=r"squeue .*: Unable to contact slurm controller"):
             self.states(tmp_path)
 
     def test_a_line_being_written_is_not_read(self, program: Program, tmp_path: Path) -> None:
@@ -165,17 +208,8 @@ class TestAskingForStates:
         with (tmp_path / "study" / JOBS_FILE).open("a") as file:
             file.write('{"job": "8", "fol')
         assert [job.job for job in read_jobs(tmp_path / "study")] == ["7"]
-
-
-class TestLostRuns:
-    def test_those_whose_jobs_have_ended_and_that_nobody_looks_after(self, tmp_path: Path) -> None:
-        planned = study(tmp_path, 2)
-        first, second = planned.distinct()
-        ended, queued = QueueState("TIMEOUT", "log"), QueueState("PENDING", "log")
-        assert lost_runs(planned, {first.folder: ended, second.folder: ended, "": ended}) == [first, second]
-        assert lost_runs(planned, {first.folder: ended, "": ended}) == [first]  # the other was never submitted
-        assert lost_runs(planned, {first.folder: ended, second.folder: ended, "": queued}) == []
-        assert lost_runs(planned, {}) == []
+        note(tmp_path / "study", ("9", ["b"]), ("10", ["c"]))  # the first of them goes on in the half line
+        assert [job.job for job in read_jobs(tmp_path / "study")] == ["7", "10"]
 
 
 def test_cancel_cancels_the_studys_jobs_alone(program: Program, tmp_path: Path) -> None:
@@ -189,3 +223,127 @@ def test_cancel_cancels_the_studys_jobs_alone(program: Program, tmp_path: Path) 
 def test_cancelling_nothing_calls_nothing(program: Program, tmp_path: Path) -> None:
     program("squeue", "")
     assert cancel(tmp_path / "study") == []
+
+
+class TestSubmitterThatIsKilled:
+    """Between any two steps: what the study's folder and SLURM hold then, and what the same command makes of it."""
+
+    def killed_after_the_array(self, program: Program, tmp_path: Path, noted: int) -> Plan:
+        """Two runs are queued as tasks 1_0 and 1_1, of which so many had been noted."""
+        cluster(program, tmp_path)
+        planned = study(tmp_path, 2)
+        submitted(planned)
+        path = planned.study.dir / JOBS_FILE
+        announced, *lines = path.read_text().splitlines()
+        path.write_text("".join(f"{line}\n" for line in [announced, *lines[:noted]]))
+        (tmp_path / "calls").unlink()
+        name = json.loads(announced)["name"]
+        program("squeue", f'echo "1_0 RUNNING {name}"; echo "1_1 PENDING {name}"; echo "99 RUNNING other"')
+        return planned
+
+    @pytest.mark.parametrize("noted", [0, 1, 2])
+    def test_the_job_that_concludes_is_added_and_no_run_submitted_twice(
+        self, noted: int, program: Program, tmp_path: Path
+    ) -> None:
+        planned = self.killed_after_the_array(program, tmp_path, noted)
+        jobs = look_after(planned, planned.distinct(), submission())
+        assert [(job.job, job.folders) for job in jobs] == [("3", ())]
+        script = (tmp_path / "study" / LOGS_FOLDER / "3_submission.sh").read_text()
+        assert "#SBATCH --dependency=afterany:1\n" in script
+
+    def test_it_is_added_once(self, program: Program, tmp_path: Path) -> None:
+        planned = self.killed_after_the_array(program, tmp_path, 2)
+        look_after(planned, planned.distinct(), submission())
+        program("squeue", 'echo "1_0 RUNNING x"; echo "1_1 PENDING x"; echo "3 PENDING y"')
+        assert look_after(planned, planned.distinct(), submission()) == []
+
+    def test_it_is_added_by_the_one_before_it_for_what_came_later(
+        self, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned = self.killed_after_the_array(program, tmp_path, 2)
+        planned.write()
+        note(planned.study.dir, ("50", []))
+        program("squeue", 'echo "1_0 RUNNING x"; echo "1_1 PENDING x"; echo "50 RUNNING y"')
+        monkeypatch.setenv("SLURM_JOB_ID", "50")
+        ConcludingJob(planned.study.dir, submission())()
+        assert [job.job for job in read_jobs(planned.study.dir)][-1] == "3"
+
+    @pytest.mark.parametrize("noted", [0, 1, 2])
+    def test_cancel_and_status_find_all_of_it(self, noted: int, program: Program, tmp_path: Path) -> None:
+        planned = self.killed_after_the_array(program, tmp_path, noted)
+        first, second = planned.distinct()
+        states = queue_states(planned.study.dir)
+        assert {folder: state.state for folder, state in states.items()} == {
+            first.folder: "RUNNING",
+            second.folder: "PENDING",
+        }
+        assert states[second.folder].log == str(planned.study.dir / LOGS_FOLDER / "1_1_0_log.err")
+        assert cancel(planned.study.dir) == ["1_0", "1_1"]
+        assert calls(tmp_path, "scancel") == ["1"]
+
+    def test_jobs_that_were_never_given_their_work_count_for_nothing_but_cancel(
+        self, program: Program, tmp_path: Path
+    ) -> None:
+        planned = self.killed_after_the_array(program, tmp_path, 0)
+        for path in (planned.study.dir / LOGS_FOLDER).glob("*.pkl"):
+            path.unlink()
+        assert [job.job for job in look_after(planned, planned.distinct(), submission())] == ["3_0", "3_1", "4"]
+        assert cancel(planned.study.dir) == ["1_0", "1_1"]
+
+    def test_what_was_announced_and_never_submitted_is_nothing(self, program: Program, tmp_path: Path) -> None:
+        cluster(program, tmp_path)
+        planned = study(tmp_path, 2)
+        announce_jobs(planned.study.dir, "pointrad-tiny-0123abcd", [["a"], ["b"]])
+        program("squeue", "")
+        assert queue_states(planned.study.dir) == {}
+        assert len(look_after(planned, planned.distinct(), submission())) == 3
+
+
+class TestControllerThatIsOutOfReachForAWhile:
+    def test_submitting_is_tried_again_and_what_may_have_been_taken_is_withdrawn(
+        self, program: Program, tmp_path: Path, waits: list[float], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        cluster(program, tmp_path)
+        failing(program, tmp_path, "sbatch", 2, 'echo "Submitted batch job 5"')
+        assert submitted(study(tmp_path, 1)) == [("5", 1), ("5", 0)]
+        assert waits == [1, 2]
+        names = [json.loads(line).get("name") for line in (tmp_path / "study" / JOBS_FILE).read_text().splitlines()]
+        assert calls(tmp_path, "scancel") == [f"--name={name}" for name in names[:2]]
+        assert "submitting again in 2 s" in capsys.readouterr().err
+
+    def test_a_refusal_is_not_tried_again(self, program: Program, tmp_path: Path, waits: list[float]) -> None:
+        cluster(program, tmp_path, takes=0)
+        with pytest.raises(UserError, match="QOSMaxSubmitJobPerUserLimit"):
+            submitted(study(tmp_path, 2))
+        assert waits == []
+
+    def test_whoever_waits_for_the_jobs_goes_on_waiting(
+        self, program: Program, tmp_path: Path, waits: list[float], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        failing(program, tmp_path, "squeue", 5, "")
+        wait_until_ended(tmp_path / "study", 5)
+        assert waits == [5] * 5
+        assert capsys.readouterr().err.count("waiting until it answers") == 1
+
+    def test_the_concluding_job_asks_for_minutes_and_reports_in_any_case(
+        self, program: Program, tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned = study(tmp_path, 1)
+        planned.write()
+        note(planned.study.dir, ("7", [planned.distinct()[0].folder]))
+        program("squeue", "echo Unable to contact slurm controller >&2; exit 1")
+        reported: list[Plan] = []
+        monkeypatch.setattr("launcher.slurm.bring_report_up_to_date", reported.append)
+        with pytest.raises(NoAnswerError):
+            ConcludingJob(planned.study.dir, submission())()
+        assert sum(waits) >= 300
+        assert len(reported) == 1
+
+
+def test_cancel_also_finds_what_is_submitted_meanwhile(program: Program, tmp_path: Path) -> None:
+    note(tmp_path / "study", ("7", ["a"]), ("8", []), ("9", ["a"]))
+    program("scancel", f": > {tmp_path}/cancelled")
+    program("squeue", f'echo "7 RUNNING x"; [ ! -e {tmp_path}/cancelled ] || echo "9 PENDING y"')
+    assert cancel(tmp_path / "study") == ["7", "9"]
+    assert calls(tmp_path, "scancel") == ["7", "9"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,22 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from launcher.queue import Job, note_job
 from launcher.study import Sweep, override, run_config
 from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
+from pointrad.files import write_json
+from pointrad.status import RunState, read_status, recording
+from pointrad.study.plan import Plan
 from tests.runs import REPOSITORY
 from tests.scenes import write_tiny_scene
+from tests.study.studies import plan
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**6), 10**6), st.floats(allow_nan=False, allow_infinity=False),
@@ -43,16 +52,119 @@ def test_w_and_b_groups_a_studys_runs_by_its_name_unless_told_otherwise(tracker:
     assert config.tracker.group == group
 
 
+def sweep(*arguments: str) -> int:
+    """The exit code of the smallest study's four runs, in this process."""
+    words = ["study=smoke", "study.seeds={seed:[0],corruption.seed:[0]}", *arguments]
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        composed = loader.load_configuration("sweep", words, RunMode.MULTIRUN)
+        return Sweep(HydraContext(loader, Callbacks()), lambda _: None, composed).run(words)
+
+
+class Launcher:
+    """Finishes so many runs, then meets with what is to happen."""
+
+    def __init__(self, folder: Path, finishes: int, happens: Callable[[], list[JobReturn]] = list) -> None:
+        self.folder, self.finishes, self.happens = folder, finishes, happens
+
+    def launch(self, jobs: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
+        for run in Plan.read(self.folder).distinct()[: self.finishes]:
+            with recording(self.folder / run.folder, 9):
+                numbers = {"psnr_db": 20.0, "model_mb": 1.0, "train_seconds": 1.0}
+                write_json(self.folder / run.folder / "summary.json", {"identity": run.identity, **numbers})
+        return self.happens()
+
+
+def a_worker_dies() -> list[JobReturn]:
+    raise RuntimeError("A worker process was unexpectedly terminated")
+
+
+def the_disk_is_full() -> list[JobReturn]:
+    full = OSError(errno.ENOSPC, "No space left on device", "run.log")
+    return [JobReturn(status=JobStatus.FAILED, _return_value=full)] * 3
+
+
+class TestExitCode:
+    """`sweep.py ... && next` goes on only if every run is done and the report is written."""
+
+    @pytest.fixture
+    def reported(self, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+        """The studies whose reports have been brought up to date."""
+        plans: list[Plan] = []
+
+        def write(plan: Plan) -> Path | None:
+            plans.append(plan)
+            states = [read_status(plan.run_dir(run)).state for run in plan.distinct()]
+            return Path("report.html") if RunState.DONE in states else None
+
+        monkeypatch.setattr("launcher.study.bring_report_up_to_date", write)
+        return plans
+
+    def launched(self, monkeypatch: pytest.MonkeyPatch, launcher: Launcher, *arguments: str) -> int:
+        monkeypatch.setattr(Plugins, "instantiate_launcher", lambda *_, **__: launcher)
+        return sweep(f"study.dir={launcher.folder}", "reuse=[]", *arguments)
+
+    def test_is_0_once_all_is_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: list[Plan]) -> None:
+        assert self.launched(monkeypatch, Launcher(tmp_path, 4)) == 0
+        assert len(reported) == 1
+
+    @pytest.mark.parametrize(
+        ("finishes", "happens", "told"),
+        [
+            (0, list, ""),
+            (3, list, ""),
+            (2, a_worker_dies, "Error: the launcher ended early: RuntimeError: A worker process was unexpectedly term"),
+            (1, the_disk_is_full, "OSError: [Errno 28] No space left on device: 'run.log'"),
+        ],
+        ids=["none is begun", "one is missing", "a worker dies", "the disk is full"],
+    )
+    def test_is_1_where_runs_are_missing(
+        self,
+        finishes: int,
+        happens: Callable[[], list[JobReturn]],
+        told: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        reported: list[Plan],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        assert self.launched(monkeypatch, Launcher(tmp_path, finishes, happens)) == 1
+        assert capsys.readouterr().err.count(told) == 1 or not told
+        assert sweep("action=status", f"study.dir={tmp_path}") == 1
+
+    def test_a_report_that_fails_is_no_success(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(plan: Plan) -> Path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(plan.study.dir / "report"))
+
+        monkeypatch.setattr("launcher.study.bring_report_up_to_date", fail)
+        with pytest.raises(UserError, match=r"report: cannot be written \(Permission denied\)"):
+            self.launched(monkeypatch, Launcher(tmp_path, 4))
+
+
+def test_status_works_while_the_controller_is_down_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = plan(tmp_path / "study", tmp_path)
+    planned.write()
+    note_job(planned.study.dir, Job("7", (planned.runs[0].folder,), "log"))
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text("#!/bin/sh\necho Unable to contact slurm controller >&2; exit 1\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(squeue.parent))
+    monkeypatch.setattr("launcher.queue.sleep", lambda _: None)
+    assert sweep("action=status", f"study.dir={planned.study.dir}") == 1
+    told = capsys.readouterr().out
+    assert "Unable to contact slurm controller. What follows is told from the run folders alone." in told
+    assert "4 runs, 4 of them distinct: 4 missing" in told
+
+
 class TestScenes:
     """Which scenes a study has, and by which names they go."""
 
     def planned(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         """What a dry run of the smallest study says."""
-        words = ["study=smoke", "study.seeds={seed:[0],corruption.seed:[0]}", *arguments, "dry_run=true"]
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()
-            composed = loader.load_configuration("sweep", words, RunMode.MULTIRUN)
-            Sweep(HydraContext(loader, Callbacks()), lambda _: None, composed).run(words)
+        sweep(*arguments, "dry_run=true")
         return capsys.readouterr().out
 
     @pytest.fixture

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from pointrad.config import RunConfig
 from pointrad.scene.types import SceneContent
 from pointrad.study.config import SweepConfig
 from pointrad.study.plan import Plan, Variant, expand, make_plan
-from tests.runs import CONTENT, QUICK, config, one_epoch_each
+from tests.runs import CONTENT, QUICK, composed, one_epoch_each
 
 STUDY: dict[str, Any] = {
     "name": "tiny",
@@ -33,9 +35,14 @@ def sweep(**changes: Any) -> SweepConfig:
 def plan(study_dir: Path, root: Path, content: SceneContent = CONTENT, **changes: Any) -> Plan:
     """The plan of the study above on the tiny scene with this content."""
 
-    def compose(variant: Variant) -> Any:
-        settings = [f"{key}={value}" for key, value in variant.settings.items() if key != "scene"]
-        return config(*QUICK, *one_epoch_each("demo"), f"dataset.root={root}", *settings)
+    def compose(variant: Variant) -> RunConfig:
+        values = composed(*QUICK, *one_epoch_each("demo"))  # by Hydra once, which takes its time
+        values["dataset"]["root"] = str(root)
+        for key, value in variant.settings.items():
+            if key != "scene":
+                *groups, last = key.split(".")
+                reduce(lambda part, group: part[group], groups, values)[last] = value
+        return RunConfig.parse(values)
 
     study = sweep(dir=str(study_dir), **changes).study
     return make_plan(study, expand(study, ["tiny"]), compose, lambda *_: content, "python sweep.py study=tiny")
