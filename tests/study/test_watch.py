@@ -36,7 +36,7 @@ def test_what_run_folders_say_does_not_command_the_terminal(tmp_path: Path, caps
     with pytest.raises(RuntimeError), recording(failed, max_attempts=2):
         raise RuntimeError("\x1b[2Jgone")
     with recording(done, max_attempts=2):
-        (done / "summary.json").write_text(json.dumps({"identity": "x", "psnr_db": "\x1b[5m"}))
+        (done / "summary.json").write_text(json.dumps({"identity": planned.runs[1].identity, "psnr_db": "\x1b[5m"}))
     with StudyBar(planned, list(planned.runs)):
         pass
     print_states(planned, {})
