@@ -165,4 +165,4 @@ def test_a_slurm_job_uses_the_cores_it_asked_for_and_is_requeued_a_bounded_numbe
 
 
 def test_the_local_profile_needs_no_slurm() -> None:
-    assert profile("local")["_target_"].endswith(".LocalLauncher")
+    assert profile("local")["_target_"].endswith("LocalLauncher")
