@@ -16,6 +16,7 @@ from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes, described
 from pointrad.progress import warn
 from pointrad.scene.poses import nearest_to_axes
+from pointrad.scene.poses import nearest_to_axes
 from pointrad.scene.types import Float64Array, View
 
 _FULL = 0.95  # of the lattice's points: a hull that fills it shows where the bounds end, not the object
@@ -81,12 +82,12 @@ def _on_faces(hull: np.ndarray) -> int:
 
 
 def _focus(views: Sequence[View]) -> Float64Array | None:
-    """[3] the point nearest to all optical axes; None if it is behind most cameras or undetermined."""
+    """[3] the point that the cameras look at, None if it is behind most of them or their axes are parallel."""
     poses = np.stack([view.camera.camera_to_world for view in views])
     focus = nearest_to_axes(poses)
     if focus is None:
         return None
-    ahead = ((poses[:, :3, 3] - focus) * poses[:, :3, 2]).sum(axis=1) > 0
+    ahead = -((focus - poses[:, :3, 3]) * poses[:, :3, 2]).sum(axis=1) > 0
     return focus if ahead.mean() > 0.5 else None
 
 
