@@ -16,7 +16,6 @@ from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes, described
 from pointrad.progress import warn
 from pointrad.scene.poses import nearest_to_axes
-from pointrad.scene.poses import nearest_to_axes
 from pointrad.scene.types import Float64Array, View
 
 _FULL = 0.95  # of the lattice's points: a hull that fills it shows where the bounds end, not the object
