@@ -49,7 +49,7 @@ TOLERANCE, TOLERANCE_OF_POINTS = 2e-3, 1e-2
 # Where constants are part of the method, some of which decide only on scenes that a quick run does not have.
 MODULES = (
     "pointrad.evidence", "pointrad.scene.frame", "pointrad.training.contributions", "pointrad.training.operations",
-    "pointrad.corruption.affine",
+    "pointrad.corruption.affine", "pointrad.scene.masks",
 )  # fmt: skip
 
 

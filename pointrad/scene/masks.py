@@ -18,7 +18,6 @@ from pointrad.scene.types import Scene, View
 
 Mask = NDArray[np.bool_]
 
-_NAMED = 3  # views in a message; of others, their number
 _ALIKE = 4  # times as large or as small, areas of one object in several views still are
 
 
@@ -82,10 +81,11 @@ def _unusable(views: Sequence[View], empty: Sequence[int], full: Sequence[int], 
     )
 
 
-def _names(views: Sequence[View], chosen: Collection[int]) -> str:
+def _names(views: Sequence[View], chosen: Collection[int], most: int = 3) -> str:
+    """The names of the views chosen; of those beyond `most`, how many they are."""
     names = [views[index].name for index in sorted(chosen)]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _inverted(masks: dict[int, Mask]) -> list[int]:
