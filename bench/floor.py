@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numba import njit, prange
 
-from pointrad.cloud import ROWS
+from pointrad.model.points import ROWS
 from pointrad.scene.types import Float32Array
 
 FLOAT = 4

@@ -27,16 +27,17 @@ from torch import Tensor
 
 from bench import workload
 from bench.gpu_roofline import PAPER_FPS, PAPER_STEP_MS
-from pointrad.cloud import Cloud
 from pointrad.config import RendererConfig
 from pointrad.errors import UserError
 from pointrad.evaluation import device_name
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.render import Renderer, build_renderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
 from pointrad.scene.types import Camera
 from pointrad.training.step import build_step
 
-POINTS = (15_000, 56_542, 250_000)
+SIZES = (15_000, 56_542, 250_000)
 ROUNDS = 10
 CALLS = 20  # of a round: the host may run ahead within it, as in training
 WARM_UP = workload.VIEWS  # each view once, so that graphs for as many pairs as it has are recorded
@@ -88,7 +89,7 @@ def _calls(renderer: Renderer, points: int, size: int) -> dict[str, Callable[[in
     parameters = workload.cloud_parameters(points).to(renderer.device)
     cameras: list[Camera] = workload.cameras(size)
     targets = [target.to(renderer.device) for target in workload.targets(points, size)]
-    step = build_step(Cloud(parameters.clone()), renderer, workload.STAGE, workload.SCHEDULE.adam)
+    step = build_step(Cloud(POINTS, parameters.clone()), renderer, workload.STAGE, workload.SCHEDULE.adam)
 
     def render(view: int) -> Tensor:
         with torch.no_grad():
@@ -137,7 +138,7 @@ def main(device: str = "cuda") -> None:
     except UserError as error:
         sys.exit(f"Error: nothing to time: {error}")
     timings = [
-        timing for points in POINTS for name, renderer in compared.items() for timing in measure(name, renderer, points)
+        timing for points in SIZES for name, renderer in compared.items() for timing in measure(name, renderer, points)
     ]
     timings.sort(key=lambda timing: (WHAT.index(timing.what), timing.points, NAMES.index(timing.renderer)))
     versions = f"torch {torch.__version__}, CUDA {torch.version.cuda}"

@@ -24,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench import workload
 from bench.floor import Work
 from bench.gpu_kernels import SIGNATURES
-from pointrad.cloud import Cloud
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import Splatting
@@ -91,7 +92,7 @@ def work(points: int) -> tuple[Work, Bins]:
 def traffic(points: int, size: int = workload.SIZE, settings: SplatSettings = workload.SETTINGS) -> Traffic:
     """Of a whole step as the trainer takes it; our kernels count what they are given but do not run."""
     renderer = TritonRenderer(settings, torch.device("cpu"))
-    cloud = Cloud(workload.cloud_parameters(points).clone())
+    cloud = Cloud(POINTS, workload.cloud_parameters(points).clone())
     step = build_step(cloud, renderer, workload.STAGE, workload.SCHEDULE.adam)
     counted = Traffic()
     with _kernels_only_counted(counted), counted:
@@ -123,7 +124,7 @@ def graphed(
     """Of a step as CUDA graphs that are recorded already: what the host launches, and what each of them does."""
     counted = Traffic()
     graphs = Graphs(counted)
-    cloud = Cloud(workload.cloud_parameters(points).clone())
+    cloud = Cloud(POINTS, workload.cloud_parameters(points).clone())
     renderer = TritonRenderer(settings, torch.device("cpu"))
     step = GraphedStep(cloud, renderer, workload.STAGE, workload.SCHEDULE.adam, graphs)
     view = (workload.cameras(size)[0], torch.zeros(3, size, size), workload.DECAY)

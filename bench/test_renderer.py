@@ -163,7 +163,7 @@ class _TrainingStep:
             hits=workload.count_hits(splatting),
             shifts=len(workload.STAGE.loss.shifts),
         )
-        held = [cloud.parameters.numpy(), self.step.first.numpy(), self.step.second.numpy()]
+        held = [cloud.parameters.numpy(), self.step.exp_avg.numpy(), self.step.exp_avg_sq.numpy()]
         held_bytes = workload.held_bytes(splatting) + sum(array.nbytes for array in held)
         return {"work": work, "pairs": work.pairs, "hits": work.hits, "bytes_held": held_bytes}
 

@@ -13,8 +13,9 @@ import yaml
 from numba import njit, prange
 from torch import Tensor
 
-from pointrad.cloud import Cloud
 from pointrad.config import ScheduleConfig
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting
 from pointrad.render.cpu_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
@@ -30,7 +31,7 @@ SCHEDULE = ScheduleConfig.model_validate(
     yaml.safe_load((Path(__file__).resolve().parents[1] / "conf" / "schedule" / "paper.yaml").read_text())
 )
 STAGE = SCHEDULE.stages["refine_2"]
-DECAY = STAGE.decay(STAGE.epochs // 2)  # half-way through the stage
+DECAY = dict.fromkeys(STAGE.lr, STAGE.decay(STAGE.epochs // 2))  # half-way through the stage
 VIEWS = 8
 CAMERA_ANGLE_X = 0.6911112  # NeRF-synthetic's
 CAMERA_DISTANCE = 4.0311
@@ -78,7 +79,7 @@ def targets(count: int, size: int) -> list[Tensor]:
 
 def fresh_step(count: int) -> FusedStep:
     """The fused training step of the paper's last stage on a copy of the cloud."""
-    return FusedStep(Cloud(cloud_parameters(count).clone()), SETTINGS, STAGE, SCHEDULE.adam)
+    return FusedStep(Cloud(POINTS, cloud_parameters(count).clone()), SETTINGS, STAGE, SCHEDULE.adam)
 
 
 def splat(splatting: Splatting, count: int, camera: Camera) -> None:

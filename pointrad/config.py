@@ -25,6 +25,8 @@ from pydantic import (
 
 from pointrad.errors import UserError
 from pointrad.method import METHOD_VERSION
+from pointrad.model import groups
+from pointrad.model.groups import Group
 from pointrad.scene.types import SceneContent, Split
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -285,10 +287,17 @@ class AdaptiveConfig(InitConfig):
     cut_pixels: Literal["unknown", "background"]
 
 
-class ModelConfig(Config):
+class PointsConfig(Config):
+    """Points as discs of one radius, without opacity."""
+
+    name: Literal["points"]
     splat_radius: Positive
     points_per_pixel: Annotated[int, Field(ge=1, le=255)]
     view_direction: Literal["point", "pixel"]
+
+
+ModelConfig = PointsConfig
+GROUPS: dict[str, tuple[Group, ...]] = {"points": groups.POINTS}
 
 
 class RendererConfig(Config):
@@ -386,19 +395,27 @@ Decay = Annotated[
 class StageConfig(Config):
     """A stage of training; each starts a fresh optimiser.
 
-    lr_decay: of both learning rates, by a factor per epoch or along a curve.
+    lr: learning rates by the names that the model's groups of parameters have for them. lr_decay: of all rates, by a
+    factor per epoch or along a curve.
     """
 
     enabled: bool
     epochs: Annotated[int, Field(ge=0)]
     harmonics: bool
-    colour_lr: NonNegative
-    position_lr: NonNegative
+    lr: dict[str, NonNegative]
     lr_decay: Decay
     downscale: Count
     loss: Annotated[PhotometricLossConfig | SilhouetteLossConfig, Field(discriminator="name")]
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_has_its_old_name(cls, values: Any) -> Any:
+        renamed = {"position_lr": "lr.position", "colour_lr": "lr.colour"}
+        if old := [f"{key} is called {renamed[key]} now" for key in renamed if key in values]:
+            raise ValueError(f"{', '.join(old)}; expected lr: {{position: RATE, colour: RATE}}")
+        return values
 
     def decay(self, epoch: int) -> float:
         """The learning rates of this epoch of the stage, the first being 0, as a share of the first's."""
@@ -503,6 +520,17 @@ class RunConfig(Config):
     seed: Annotated[int, Field(ge=0)]
     threads: Annotated[int, Field(ge=0)]
 
+    @model_validator(mode="after")
+    def _stages_train_the_model(self) -> Self:
+        wanted = groups.rates(GROUPS[self.model.name])
+        for name, stage in self.schedule.enabled_stages.items():
+            if set(stage.lr) != set(wanted):
+                raise ValueError(
+                    f"schedule.stages.{name}.lr: found rates of {', '.join(stage.lr) or 'nothing'}; model="
+                    f"{self.model.name} has {', '.join(wanted)}, expected one of each (0 trains none)"
+                )
+        return self
+
     def identity(self, content: SceneContent) -> str:
         """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
         same, and the data of both. Studies compute each identity once."""
@@ -577,7 +605,7 @@ def _explain(problem: Any, values: object) -> str:
         case "extra_forbidden":
             return f"{key}: unknown key (value {problem['input']!r}); see --help for the valid ones"
         case "value_error":
-            return f"{key}: {message}"
+            return f"{key}: {message}" if key else message
         case "union_tag_invalid":
             context = problem["ctx"]
             tag = context["discriminator"].strip("'")

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import yaml
 
@@ -16,7 +15,6 @@ from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mas
 from pointrad.artifacts.ply import write_ply
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
-from pointrad.cloud import Cloud
 from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
@@ -25,11 +23,13 @@ from pointrad.evidence import agreeing_votes, gather_evidence, without_unknown
 from pointrad.files import replacing, write_json
 from pointrad.hull import Votes, hull_votes, initialise
 from pointrad.method import METHOD_VERSION
+from pointrad.model.base import Cloud
+from pointrad.model.build import build_model
 from pointrad.placement import check_placement
 from pointrad.preemption import Preempted, raise_if_told
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import PROVENANCE_FILE, provenance, recorded_content
-from pointrad.render import Renderer, SplatSettings, build_renderer
+from pointrad.render import Renderer, build_renderer, build_settings
 from pointrad.render.cpu import set_threads
 from pointrad.scene.frame import SceneFrame
 from pointrad.scene.loading import prepare
@@ -102,10 +102,7 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResu
     loaded = cache.scene(config.dataset, config.scene.name, config.eval.split, content)
     scene = prepare(loaded, config.dataset, config.masks)
     _check_picture_views(config, scene)
-    settings = SplatSettings(
-        config.model.splat_radius, config.model.points_per_pixel, config.model.view_direction, scene.background
-    )
-    renderer = build_renderer(config.renderer, settings)
+    renderer = build_renderer(config.renderer, build_settings(config.model, scene.background))
     begin()
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
@@ -176,7 +173,7 @@ def _prepare(
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)
     positions = torch.from_numpy(frame.from_world(points.positions))
-    cloud = Cloud.from_points(positions, torch.from_numpy(points.colours), config.seed)
+    cloud = build_model(config.model).start(positions, torch.from_numpy(points.colours), config.seed)
     facts = {
         "mask_iou": iou,
         "hull_points": points.hull_points,
@@ -204,7 +201,8 @@ def _train_and_evaluate(
     with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
         reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
         if state.progress.epoch == 0:
-            reporter.draw(INIT, Cloud(state.parameters.to(renderer.device)), 0)
+            model = build_model(config.model)
+            reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(renderer.device)), 0)
         unknown_share = state.facts.get("unknown_share", 0.0)  # absent where an earlier version prepared the run
         cloud = train(state, scene.train, config, renderer, run_dir, reporter, unknown_share)
     evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
@@ -266,12 +264,7 @@ def _write_artifacts(
     epoch: int,
 ) -> None:
     write_curves(run_dir / "pictures" / "curves.png", metrics.read())
-    write_ply(
-        run_dir / "cloud.ply",
-        frame.to_world(cloud.positions.T.cpu().double().numpy()).astype(np.float32),
-        cloud.base.T.cpu().numpy(),
-        cloud.harmonics.permute(2, 0, 1).cpu().numpy(),
-    )
+    write_ply(run_dir / "cloud.ply", cloud.model.to_world(cloud, frame))
     tracker.log_image("masks", run_dir / "pictures" / "masks.png", epoch)
     tracker.log_file("cloud", run_dir / "cloud.ply")
     cameras = turntable_cameras([view.camera for view in scene.train], config.artifacts.turntable)

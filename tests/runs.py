@@ -12,8 +12,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.scene.types import SceneContent
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -70,8 +71,8 @@ def random_cloud(points: int = 60, seed: int = 0) -> Cloud:
     """Points in a ball as large as the tiny scene's sphere."""
     generator = torch.Generator().manual_seed(seed)
     positions = 0.35 * torch.randn(points, 3, generator=generator)
-    return Cloud.from_points(positions, torch.rand(points, 3, generator=generator), seed)
+    return POINTS.start(positions, torch.rand(points, 3, generator=generator), seed)
 
 
 def copy(cloud: Cloud) -> Cloud:
-    return Cloud(cloud.parameters.clone())
+    return Cloud(POINTS, cloud.parameters.clone())

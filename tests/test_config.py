@@ -32,7 +32,7 @@ PHOTOMETRIC = {"name": "photometric", "gradient_weight": 0.03, "shifts": (1, 2, 
 SILHOUETTE = {"name": "silhouette", "sharpness": 5, "ridge": 0.1}
 REMOVE = {"op": "remove_outliers", "voxel": 0.010, "neighbours": 20, "deviations": 2}
 DUPLICATE = {"op": "duplicate", "copies": 2}
-# epochs, harmonics, colour_lr, position_lr, loss, before, after
+# epochs, harmonics, rate of colour, rate of position, loss, before, after
 STAGES = {
     "position_pretraining": (7, True, 0, 4e-3, SILHOUETTE, [], [REMOVE]),
     "colour_only": (10, True, 15e-3, 0, PHOTOMETRIC, [], []),
@@ -77,7 +77,8 @@ class TestPublishedConstants:
     def published_part(self, stage: StageConfig) -> tuple[Any, ...]:
         values = stage.model_dump()
         lists = [list(values[key]) for key in ("before", "after")]
-        return (*(values[key] for key in ("epochs", "harmonics", "colour_lr", "position_lr", "loss")), *lists)
+        rates = (stage.lr["colour"], stage.lr["position"])
+        return (stage.epochs, stage.harmonics, *rates, values["loss"], *lists)
 
     @pytest.mark.parametrize("schedule", ["paper", "report"])
     def test_adam_is_torchs_default(self, schedule: str) -> None:
@@ -165,7 +166,7 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("schedule.adam.beta1", 1, "less than 1"),
         ("schedule.stages.base.epochs", -1, "greater than or equal to 0"),
         ("schedule.stages.base.epochs", "many", "valid integer"),
-        ("schedule.stages.base.colour_lr", -1e-3, "greater than or equal to 0"),
+        ("schedule.stages.base.lr.colour", -1e-3, "greater than or equal to 0"),
         ("schedule.stages.base.lr_decay", 0, "greater than 0"),
         ("schedule.stages.base.loss.gradient_weight", -1, "greater than or equal to 0"),
         ("schedule.stages.position_pretraining.loss.ridge", -1, "greater than or equal to 0"),
@@ -187,6 +188,18 @@ def test_a_bad_value_is_explained_by_its_key_itself_and_what_is_valid(key: str, 
     assert key.startswith(message.split(":")[0])  # of a wrong tag, the block that it belongs to
     assert str(value) in message
     assert valid in message
+
+
+@pytest.mark.parametrize(("old", "new"), [("colour_lr", "lr.colour"), ("position_lr", "lr.position")])
+def test_a_rates_old_key_is_an_error_that_names_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(UserError, match=rf"^schedule\.stages\.base: {old} is called {new} now; expected lr: "):
+        RunConfig.parse(altered(f"schedule.stages.base.{old}", 1e-3))
+
+
+@pytest.mark.parametrize("rates", [{}, {"position": 1e-3}, {"position": 1e-3, "colour": 1e-3, "opacity": 1e-3}])
+def test_a_stage_has_a_rate_for_each_name_of_the_model_and_no_other(rates: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=r"^schedule\.stages\.base\.lr: .* model=points has position, colour"):
+        RunConfig.parse(altered("schedule.stages.base.lr", rates))
 
 
 @pytest.mark.parametrize(

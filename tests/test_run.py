@@ -16,6 +16,7 @@ import torch
 from pointrad.artifacts.ply import read_ply
 from pointrad.errors import MachineError, UserError
 from pointrad.files import replacing
+from pointrad.model.points import POINTS
 from pointrad.preemption import Preempted
 from pointrad.run import RunResult, run
 from pointrad.status import RunState, read_status
@@ -78,8 +79,9 @@ def test_a_scene_in_millimetres_far_from_the_origin_trains_as_the_same_scene_in_
     bounds = "init.bounds=[[5000,9000],[-2000,2000],[-2300,1700]]"
     millimetres = quick_run(far, tmp_path / "millimetres", f"init={init}", bounds)
     assert millimetres.psnr_db == pytest.approx(metres.psnr_db, abs=0.1)
-    here, there = (read_ply(tmp_path / unit / "cloud.ply").positions for unit in ("metres", "millimetres"))
-    np.testing.assert_allclose(here.mean(axis=0), (there.mean(axis=0) - (7000, 0, -300)) / 1000, atol=0.05)
+    clouds = (read_ply(tmp_path / unit / "cloud.ply", POINTS) for unit in ("metres", "millimetres"))
+    here, there = (cloud["position"].mean(dim=1).numpy() for cloud in clouds)
+    np.testing.assert_allclose(here, (there - (7000, 0, -300)) / 1000, atol=0.05)
 
 
 def test_with_clean_pictures_the_adaptive_start_trains_the_same_cloud_whatever_the_masks(

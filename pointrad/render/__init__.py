@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from pointrad.config import RendererConfig
+from pointrad.config import ModelConfig, RendererConfig
 from pointrad.errors import UserError
 from pointrad.render import triton_support
-from pointrad.render.base import Renderer, SplatSettings
+from pointrad.render.base import Renderer, Settings, SplatSettings
 
-__all__ = ["Renderer", "SplatSettings", "build_renderer"]
+__all__ = ["Renderer", "Settings", "SplatSettings", "build_renderer", "build_settings"]
+
+
+def build_settings(model: ModelConfig, background: tuple[float, float, float]) -> SplatSettings:
+    """How `model` is drawn on `background`."""
+    return SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, background)
 
 
 def build_renderer(config: RendererConfig, settings: SplatSettings) -> Renderer:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.cloud import BASE, HARMONICS, POSITION, ROWS
+from pointrad.model.points import BASE, HARMONICS, POSITION, ROWS
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import pixel_directions, point_directions
@@ -191,6 +191,7 @@ class CpuRenderer(Renderer):
     """Our tile renderer on all cores; its images and gradients do not depend on the number of threads."""
 
     name = "cpu"
+    settings: SplatSettings
 
     def __init__(self, settings: SplatSettings) -> None:
         self.settings = settings

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.cloud import BASE, HARMONICS, POSITION
+from pointrad.model.points import BASE, HARMONICS, POSITION
 from pointrad.render.base import SplatSettings
 from pointrad.render.projection import pixel_directions, point_directions, project
 from pointrad.scene.types import Camera

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.cloud import BASE, HARMONICS, POSITION
+from pointrad.model.points import BASE, HARMONICS, POSITION
 from pointrad.scene.types import Camera, Float64Array
 
 

@@ -9,7 +9,7 @@ from pytorch3d.structures import Pointclouds
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.cloud import POSITION
+from pointrad.model.points import POSITION
 from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import features, pixel_directions, project
 from pointrad.scene.types import Camera
@@ -22,6 +22,7 @@ class Pytorch3dRenderer(Renderer):
     """
 
     name = "pytorch3d"
+    settings: SplatSettings
 
     def __init__(self, settings: SplatSettings, device: torch.device, bin_size: int | None = 0) -> None:
         self.settings = settings

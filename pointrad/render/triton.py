@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.cloud import POSITION
+from pointrad.model.points import POSITION
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import AnyCamera, features, pixel_directions, project
@@ -180,6 +180,7 @@ class TritonRenderer(Renderer):
     """Our tile renderer on CUDA, or in Triton's interpreter; its results are the same bits at every call."""
 
     name = "triton"
+    settings: SplatSettings
 
     def __init__(self, settings: SplatSettings, device: torch.device, graphs: bool = False) -> None:
         """graphs: training steps with this renderer are replayed as CUDA graphs; images never are."""

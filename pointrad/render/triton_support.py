@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pointrad.cloud import ROWS
+from pointrad.model.points import ROWS
 from pointrad.render.base import SplatSettings
 from pointrad.scene.types import Camera
 

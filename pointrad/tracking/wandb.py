@@ -92,7 +92,8 @@ class WandbTracker:
 
     def log_epoch(self, record: EpochRecord) -> None:
         if record.epoch not in self._logged.epochs:
-            values = {f"train/{key}": value for key, value in asdict(record).items() if key != "epoch"}
+            values = {f"train/{key}": value for key, value in asdict(record).items() if key not in ("epoch", "lr")}
+            values |= {f"train/lr/{name}": rate for name, rate in record.lr.items()}
             self._attempt(lambda run: self._log(run, record.epoch, values))
 
     def log_image(self, name: str, path: Path, epoch: int) -> None:

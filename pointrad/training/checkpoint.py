@@ -35,19 +35,20 @@ class Progress:
 
 @dataclass
 class Checkpoint:
-    """identity: `RunConfig.training_identity` of the run. steps, first, second: Adam's, absent between stages.
+    """identity: `RunConfig.training_identity` of the run. parameters: the cloud's, by group ([width, N] each).
 
-    facts: what else the summary tells (hull points, mask IoU, bits of the targets, ...). losses: loss and MSE of
-    each step done in the epoch under way.
+    steps, exp_avg, exp_avg_sq: how often Adam moved them, and its moments by group, absent between stages. facts: what
+    else the summary tells (hull points, mask IoU, bits of the targets, ...). losses: loss and MSE of each step done in
+    the epoch under way.
     """
 
     identity: str
     progress: Progress
-    parameters: Tensor
+    parameters: dict[str, Tensor]
     facts: dict[str, float]
     steps: int = 0
-    first: Tensor | None = None
-    second: Tensor | None = None
+    exp_avg: dict[str, Tensor] | None = None
+    exp_avg_sq: dict[str, Tensor] | None = None
     losses: list[list[float]] = field(default_factory=list)
 
     def save(self, run_dir: Path) -> None:

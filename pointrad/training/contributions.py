@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from pointrad.cloud import BASE, Cloud
 from pointrad.config import PruneUnsupportedConfig, ReplenishConfig
 from pointrad.evidence import BACKGROUND_TOLERANCE
+from pointrad.model.base import Cloud
 from pointrad.render import Renderer
 from pointrad.scene.types import View
 
@@ -27,7 +26,7 @@ def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Seque
     kept = (everywhere > 0) & (supported >= config.share * everywhere)
     unsure = ~kept & (supported > 0) & (supported >= config.share * known)
     if unsure.any():
-        rest = _grey(cloud.select(kept))
+        rest = _grey(cloud.select(kept)).parameters
         uncovered = contributions(cloud, views, renderer, lambda view: _uncovered(view, rest, renderer))[0]
         kept |= unsure & (uncovered >= config.share * supported)
     return cloud.select(kept)
@@ -36,17 +35,16 @@ def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Seque
 def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], renderer: Renderer) -> Cloud:
     """Without the points that hardly show, and with copies of those that show most, behind all that are kept.
 
-    A splat of r pixels that nothing hides has weights that sum to pi r^2 / 2 (the integral of 1 - d^2 / r^2). Copies
-    are equal to their originals and part as they train, as the published refinement's do.
+    Copies are equal to their originals and part as they train, as the published refinement's do.
     """
     shown = contributions(cloud, views, renderer, lambda view: torch.ones(1, *view.mask.shape))[0]
-    unhidden = sum(math.pi * renderer.settings.radius_in_pixels(view.camera) ** 2 / 2 for view in views)
+    unhidden = sum(renderer.settings.unhidden_weight(cloud.parameters, view.camera) for view in views)
     enough = shown >= config.least * unhidden
     kept = cloud.select(enough)
     copies = round((config.growth - 1) * len(kept))
     order = torch.argsort(shown[enough], descending=True, stable=True)
     copied = order[torch.arange(copies, device=order.device) % max(len(kept), 1)]
-    return Cloud(torch.cat([kept.parameters, kept.parameters[:, copied]], dim=1))
+    return kept.with_parameters(torch.cat([kept.parameters, kept.parameters[:, copied]], dim=1))
 
 
 def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer, pixels: Callable[[View], Tensor]) -> Tensor:
@@ -54,21 +52,20 @@ def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer, pixel
 
     pixels: a view's [K, H, W], 1 where to count and else 0; up to three are counted at once, the other sums are 0.
     """
-    parameters = _grey(cloud)
-    total = torch.zeros_like(parameters[BASE])
+    grey = _grey(cloud)
+    parameters, base = grey.parameters, cloud.model.rows["base"]
+    total = torch.zeros_like(grey["base"])
     for view in views:
         counted = pixels(view).to(parameters.device).float()
         image = renderer.render(parameters.requires_grad_(), view.camera, harmonics=False)
         (gradient,) = torch.autograd.grad((image[..., : len(counted)] * counted.permute(1, 2, 0)).sum(), parameters)
-        total += gradient[BASE]
+        total += gradient[base]
     return total
 
 
-def _grey(cloud: Cloud) -> Tensor:
-    """The cloud's parameters, its colour one that never clamps: without harmonics its gradient is a point's weights."""
-    parameters = cloud.parameters.clone()
-    parameters[BASE] = 0.5
-    return parameters
+def _grey(cloud: Cloud) -> Cloud:
+    """The cloud in a colour that never clamps: without harmonics its gradient is a point's weights."""
+    return cloud.changed(base=0.5)
 
 
 def _judged(view: View, renderer: Renderer) -> Tensor:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pointrad.cloud import Cloud
 from pointrad.config import AdamConfig, StageConfig
+from pointrad.model.base import Cloud
 from pointrad.render.projection import DeviceCamera
 from pointrad.render.triton import MOST_PAIRS, Footprints, TritonRenderer, count_pairs, list_pairs
 from pointrad.scene.types import Camera
@@ -77,10 +77,10 @@ class GraphedStep(TritonStep):
         self._inputs: dict[Hashable, _Inputs] = {}
         self._recordings: dict[Hashable, Callable[[], Any]] = {}
 
-    def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
+    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         lens = (camera.width, camera.height, camera.focal)
         if lens not in self._inputs:
-            self._inputs[lens] = _Inputs(camera, self.renderer.device)
+            self._inputs[lens] = _Inputs(camera, len(self._trained), self.renderer.device)
         inputs = self._inputs[lens]
         inputs.fill(camera, target, self._rates(decay), self.steps)
         splats = self._replay((lens, "footprints"), lambda: self._footprints(inputs))
@@ -99,7 +99,7 @@ class GraphedStep(TritonStep):
         composited = self.renderer.composite(parameters, inputs.camera, self.stage.harmonics, bins)
         losses, gradient = self._of_composited(parameters, composited, inputs.target)
         parameters.requires_grad_(False)
-        self._update(gradient, inputs.rates, inputs.steps.repeat(2))
+        self._update(gradient, inputs.rates, inputs.steps.repeat(len(self._trained)))
         return losses
 
     def _replay(self, key: Hashable, function: Callable[[], T]) -> T:
@@ -108,7 +108,7 @@ class GraphedStep(TritonStep):
         Recording may call the function, which may train: what that changed is put back.
         """
         if key not in self._recordings:
-            state = (self.cloud.parameters, self.first, self.second)
+            state = (self.cloud.parameters, self.exp_avg, self.exp_avg_sq)
             before = [tensor.clone() for tensor in state]
             self._recordings[key] = self._capture(function)
             for tensor, values in zip(state, before, strict=True):
@@ -120,12 +120,12 @@ class GraphedStep(TritonStep):
 class _Inputs:
     """What steps on views of one size and focal length differ in, always at the same place of the device's memory.
 
-    target: [3, H, W] float32; rates: [2] float32, of positions and colours; steps: [1] float32, how many came before.
+    target: [3, H, W] float32; rates: float32, of what trains; steps: [1] float32, how many came before.
     """
 
-    def __init__(self, camera: Camera, device: torch.device) -> None:
-        self._numbers = torch.zeros(16 + 12 + 2 + 1, device=device)  # in one piece, for one upload
-        pose, image_rows, self.rates, self.steps = torch.split(self._numbers, [16, 12, 2, 1])
+    def __init__(self, camera: Camera, rates: int, device: torch.device) -> None:
+        self._numbers = torch.zeros(16 + 12 + rates + 1, device=device)  # in one piece, for one upload
+        pose, image_rows, self.rates, self.steps = torch.split(self._numbers, [16, 12, rates, 1])
         self.camera = DeviceCamera(pose.view(4, 4), image_rows.view(3, 4), camera.focal, camera.width, camera.height)
         self.target = torch.zeros(3, camera.height, camera.width, device=device)
 

@@ -9,20 +9,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pointrad.cloud import ROWS
 from pointrad.errors import UserError
-from pointrad.render import SplatSettings
+from pointrad.model.base import Cloud
+from pointrad.render import Settings
 from pointrad.scene.types import Camera
 
-_FLOAT = 4
-_TILE = 8  # pixels, as in `triton_kernels`, which cannot be imported everywhere
 # Parameters, gradient, Adam's two moments and what autograd and Adam hold in between.
 _CLOUDS = 8
-_PAIR_BYTES = 100  # of a pair of splat and tile: sorting keys and places, both ways of composition
-_SLOT_BYTES = 20  # of a pair, for every 3 channels
 # CUDA graphs keep what a step takes, for up to a quarter more pairs, while the next one's warm-up takes it anew.
 _GRAPHS_RENDERINGS = 1.5
-_IMAGES = 16  # as large as what is composited: errors, shifted differences and gradients
 
 
 @dataclass(frozen=True)
@@ -55,16 +50,12 @@ class Need:
         return f"about {total} MB ({parts})"
 
 
-def estimate(views: int, camera: Camera, points: int, settings: SplatSettings) -> Need:
-    """What a stage needs that trains `points` points on `views` views of the camera's size, on a device."""
-    pixels = camera.width * camera.height
-    channels = 30 if settings.view_direction == "pixel" else 3
-    touched = (1 + 2 * settings.radius_in_pixels(camera) / _TILE) ** 2
-    pairs = points * min(touched, pixels / _TILE**2 + 1)
+def estimate(views: int, camera: Camera, cloud: Cloud, settings: Settings) -> Need:
+    """What a stage needs that trains `cloud` on `views` views of the camera's size, on a device."""
     return Need(
-        values=views * 3 * pixels,
-        cloud=points * ROWS * _FLOAT * _CLOUDS,
-        rendering=round(pairs * (_PAIR_BYTES + _SLOT_BYTES * channels / 3)) + pixels * channels * _FLOAT * _IMAGES,
+        values=views * 3 * camera.width * camera.height,
+        cloud=cloud.parameters.nbytes * _CLOUDS,
+        rendering=settings.rendering_bytes(len(cloud), camera),
     )
 
 

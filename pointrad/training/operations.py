@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from pointrad.cloud import HARMONICS, Cloud
 from pointrad.config import (
     ClearHarmonicsConfig,
     DropFaintHarmonicsConfig,
@@ -19,6 +18,7 @@ from pointrad.config import (
     ReplenishConfig,
 )
 from pointrad.errors import UserError
+from pointrad.model.base import Cloud
 from pointrad.render import Renderer
 from pointrad.scene.types import View
 from pointrad.training.contributions import prune_unsupported, replenish
@@ -30,7 +30,7 @@ def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: R
         case RemoveOutliersConfig():
             result = remove_outliers(cloud, operation)
         case DuplicateConfig():
-            result = Cloud(cloud.parameters.repeat(1, operation.copies))
+            result = cloud.with_parameters(cloud.parameters.repeat(1, operation.copies))
         case DropFaintHarmonicsConfig():
             result = drop_faint_harmonics(cloud, operation.quantile)
         case PruneUnsupportedConfig():
@@ -38,8 +38,7 @@ def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: R
         case ReplenishConfig():
             result = replenish(cloud, operation, views, renderer)
         case ClearHarmonicsConfig():
-            result = Cloud(cloud.parameters.clone())
-            result.parameters[HARMONICS] = 0
+            result = cloud.changed(harmonics=0)
     if len(result) == 0:
         raise UserError(f"schedule: operation {operation.op} left none of {len(cloud)} points; soften {operation}")
     return result
@@ -51,7 +50,7 @@ def remove_outliers(cloud: Cloud, config: RemoveOutliersConfig) -> Cloud:
     Centroids whose mean distance to their nearest `neighbours` exceeds the mean by more than `deviations` standard
     deviations go; each that stays keeps the parameters of the original point nearest to it.
     """
-    positions = cloud.positions.T.double().cpu().numpy()
+    positions = cloud["position"].T.double().cpu().numpy()
     centroids = _voxel_centroids(positions, config.voxel)
     neighbours = min(config.neighbours, len(centroids) - 1)
     if neighbours > 0:
@@ -71,6 +70,6 @@ def _voxel_centroids(positions: np.ndarray, voxel: float) -> np.ndarray:
 
 def drop_faint_harmonics(cloud: Cloud, quantile: float) -> Cloud:
     """Keep the points whose harmonics' norm reaches this quantile of all norms."""
-    norms = cloud.harmonics.flatten(0, 1).norm(dim=0)
+    norms = cloud["harmonics"].norm(dim=0)
     # Not torch.quantile, which refuses more than 2^24 values.
     return cloud.select(norms >= float(np.quantile(norms.cpu().numpy(), quantile)))

@@ -11,7 +11,7 @@ class EpochRecord:
 
     epoch: 1, 2, ... over all stages; `stage_epoch` counts within the stage.
     loss: mean over the epoch's steps; psnr_db: of the epoch's mean squared error on the training views, as rendered
-    while training. seconds: of training so far, over all processes of a resumed run.
+    while training. lr: learning rates by name. seconds: of training so far, over all processes of a resumed run.
     """
 
     epoch: int
@@ -20,6 +20,5 @@ class EpochRecord:
     loss: float
     psnr_db: float
     points: int
-    colour_lr: float
-    position_lr: float
+    lr: dict[str, float]
     seconds: float

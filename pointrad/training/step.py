@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam as fused_adam
 
-from pointrad.cloud import BASE, HARMONICS, POSITION, Cloud
 from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
+from pointrad.model.base import Cloud
 from pointrad.render import Renderer
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
@@ -21,16 +21,16 @@ from pointrad.training.losses import Unknown, image_loss, residual, ridge
 
 
 class Step(Protocol):
-    """Trains `cloud` in place with a fresh Adam; `steps`, `first` and `second` [33, N] are all of Adam's state."""
+    """Trains `cloud` in place with a fresh Adam; `steps`, `exp_avg` and `exp_avg_sq` [D, N] are all of its state."""
 
     cloud: Cloud
     unknown_share: float
     steps: int
-    first: Tensor
-    second: Tensor
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
 
-    def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
-        """One step towards `target` [3, H, W], learning rates times `decay`; returns the loss and its MSE part.
+    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+        """One step towards `target` [3, H, W], each learning rate times its `decay`; returns the loss and its MSE part.
 
         Where the target is NaN it is unknown, and counts as `unknown_share` of the background (`losses.Unknown`). The
         two numbers are a tensor [2] on the device of the cloud: whoever reads it waits until the step is computed.
@@ -71,19 +71,23 @@ class AutogradStep:
         self.unknown_share = 0.0
         self._background = torch.tensor(renderer.settings.background, device=renderer.device)
         self.steps = 0
-        self.first, self.second = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
+        self.exp_avg, self.exp_avg_sq = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
+        # Those that train: which rows, at the rate of which name.
+        named = {rate: cloud.model.rows_at_rate(rate, stage.harmonics) for rate in cloud.model.rates if stage.lr[rate]}
+        self._trained = {rate: rows for rate, rows in named.items() if rows.start < rows.stop}
 
-    def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
+    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         parameters = self.cloud.parameters.requires_grad_()
         losses, gradient = self._differentiate(parameters, camera, target)
         parameters.requires_grad_(False)
-        # Filled on the device, once for each group of parameters: Adam adds 1 to its own.
-        self._update(gradient, self._rates(decay), torch.full((2,), float(self.steps), device=gradient.device))
+        # Filled on the device, once for each rate: Adam adds 1 to its own.
+        steps = torch.full((len(self._trained),), float(self.steps), device=gradient.device)
+        self._update(gradient, self._rates(decay), steps)
         self.steps += 1
         return losses
 
     def _differentiate(self, parameters: Tensor, camera: Camera, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss and its MSE part as [2], and the gradient [33, N] of the loss."""
+        """The loss and its MSE part as [2], and the gradient [D, N] of the loss."""
         return self._of_image(parameters, self.renderer.render(parameters, camera, self.stage.harmonics), target)
 
     def _of_image(self, parameters: Tensor, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,41 +96,38 @@ class AutogradStep:
         loss = image_loss(self.stage.loss, image, pixels, unknown)
         weight = ridge(self.stage.loss)
         if weight:
-            loss = loss + weight * parameters[POSITION].square().mean()
+            loss = loss + weight * parameters[self.cloud.model.rows["position"]].square().mean()
         (gradient,) = torch.autograd.grad(loss, parameters)
         return torch.stack([loss.detach(), residual(image.detach(), pixels, unknown).square().mean()]), gradient
 
-    def _rates(self, decay: float) -> tuple[float, float]:
-        """The learning rates of positions and colours."""
-        return self.stage.position_lr * decay, self.stage.colour_lr * decay
+    def _rates(self, decay: Mapping[str, float]) -> list[float]:
+        """The learning rates of what trains."""
+        return [self.stage.lr[rate] * decay[rate] for rate in self._trained]
 
     def _update(self, gradient: Tensor, rates: Sequence[float] | Tensor, steps: Tensor) -> None:
-        """Adam on positions and colours, with a rate each; steps: [2] float32, of each the steps before this one."""
-        colours = slice(BASE.start, HARMONICS.stop if self.stage.harmonics else BASE.stop)
-        if self.stage.position_lr:
-            self._adam(POSITION, gradient, rates[0], steps[0])
-        if self.stage.colour_lr:
-            self._adam(colours, gradient, rates[1], steps[1])
+        """Adam on what trains, with a rate each; steps: [rates] float32, of each the steps before this one."""
+        for index, rows in enumerate(self._trained.values()):
+            self._adam(rows, gradient, rates[index], steps[index])
 
     def _adam(self, rows: slice, gradient: Tensor, rate: float | Tensor, steps: Tensor) -> None:
-        """torch.optim.Adam(fused=True) as a function: the moments stay in `first` and `second`, for checkpoints."""
+        """torch.optim.Adam(fused=True) as a function: the moments stay with the step, for checkpoints."""
         fused_adam(
-            [self.cloud.parameters[rows]], [gradient[rows]], [self.first[rows]], [self.second[rows]], [], [steps],
+            [self.cloud.parameters[rows]], [gradient[rows]], [self.exp_avg[rows]], [self.exp_avg_sq[rows]], [], [steps],
             fused=True, amsgrad=False, beta1=self.adam.beta1, beta2=self.adam.beta2, lr=rate, weight_decay=0,
             eps=self.adam.epsilon, maximize=False,
         )  # fmt: skip
 
 
 class FusedStep:
-    """The CPU renderer's kernels from positions to Adam, without autograd and without allocation."""
+    """Points: the CPU renderer's kernels from positions to Adam, without autograd and without allocation."""
 
     def __init__(self, cloud: Cloud, settings: SplatSettings, stage: StageConfig, adam: AdamConfig) -> None:
         self.cloud, self.settings, self.stage, self.adam = cloud, settings, stage, adam
         self.steps = 0
-        self.first, self.second = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
+        self.exp_avg, self.exp_avg_sq = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
         # The same memory as NumPy sees it.
-        self._parameters, self._first, self._second = (
-            values.numpy() for values in (cloud.parameters, self.first, self.second)
+        self._parameters, self._exp_avg, self._exp_avg_sq = (
+            values.numpy() for values in (cloud.parameters, self.exp_avg, self.exp_avg_sq)
         )
         self.unknown_share = 0.0
         self._splatting = Splatting(settings)
@@ -136,31 +137,31 @@ class FusedStep:
         self._shifts = np.asarray(self._photometric_loss.shifts if self._photometric_loss else (), np.int64)
         self._ridge = ridge(stage.loss)
 
-    def __call__(self, camera: Camera, target: Tensor, decay: float) -> Tensor:
+    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         loss, harmonics = self._photometric_loss, self.stage.harmonics
         self.steps += 1
         if loss and not self._splatting.composites_harmonics(harmonics):
             losses = np.empty(2)
             self._splatting.train(
                 self._parameters, camera, harmonics, target.contiguous().numpy(), self.unknown_share,
-                loss.gradient_weight, self._shifts, self._first, self._second, *self._adam(decay), losses,
+                loss.gradient_weight, self._shifts, self._exp_avg, self._exp_avg_sq, *self._adam(decay), losses,
             )  # fmt: skip
         else:
             losses = self._pass_by_pass(camera, target, decay)
         return torch.from_numpy(losses)
 
-    def _pass_by_pass(self, camera: Camera, target: Tensor, decay: float) -> np.ndarray:
+    def _pass_by_pass(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> np.ndarray:
         """What `kernels.train` does, for any loss of any image."""
         parameters, harmonics, loss = self._parameters, self.stage.harmonics, self._photometric_loss
         image = self._splatting.forward(parameters, camera, harmonics)
         losses, gradient = self._photometric(loss, image, target) if loss else self._any_loss(image, target)
         self._splatting.differentiate(gradient)
         if self._ridge:
-            losses[0] += self._ridge * float(self.cloud.positions.square().mean())
+            losses[0] += self._ridge * float(self.cloud["position"].square().mean())
         kernels.adam(
-            parameters, *self._splatting.pairs_of_points(), self._first, self._second,
+            parameters, *self._splatting.pairs_of_points(), self._exp_avg, self._exp_avg_sq,
             camera.position.astype(np.float32), harmonics, *self._adam(decay),
-            np.float32(2 * self._ridge / max(parameters[POSITION].size, 1)),
+            np.float32(2 * self._ridge / max(self.cloud["position"].numel(), 1)),
         )  # fmt: skip
         return losses
 
@@ -184,12 +185,9 @@ class FusedStep:
         mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
         return np.array([float(loss.detach()), mse]), gradient
 
-    def _adam(self, decay: float) -> tuple[np.float32, ...]:
+    def _adam(self, decay: Mapping[str, float]) -> tuple[np.float32, ...]:
         """What `kernels.adam` takes of this step: both rates, beta1, beta2, the bias correction's root, and epsilon."""
-        adam, stage = self.adam, self.stage
-        step_size = decay / (1 - adam.beta1**self.steps)
+        adam, correction = self.adam, 1 - self.adam.beta1**self.steps
+        rates = (self.stage.lr[rate] * (decay[rate] / correction) for rate in ("position", "colour"))
         root = (1 - adam.beta2**self.steps) ** -0.5
-        values = (
-            stage.position_lr * step_size, stage.colour_lr * step_size, adam.beta1, adam.beta2, root, adam.epsilon,
-        )  # fmt: skip
-        return tuple(map(np.float32, values))
+        return tuple(map(np.float32, (*rates, adam.beta1, adam.beta2, root, adam.epsilon)))

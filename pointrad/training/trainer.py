@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pointrad.cloud import Cloud
 from pointrad.config import Operation, RunConfig, StageConfig
 from pointrad.errors import UserError
+from pointrad.model.base import Cloud
+from pointrad.model.build import build_model
 from pointrad.preemption import Preempted
 from pointrad.progress import announce
 from pointrad.render import Renderer
@@ -54,7 +55,8 @@ class _Training:
         self.saved_at = time.monotonic()
 
     def run(self) -> Cloud:
-        cloud = Cloud(self.state.parameters.to(self.renderer.device))
+        model = build_model(self.config.model)
+        cloud = Cloud(model, model.join(self.state.parameters).to(self.renderer.device))
         progress = self.state.progress
         for index, (name, stage) in enumerate(self.config.schedule.enabled_stages.items()):
             if index < progress.stage:
@@ -72,7 +74,7 @@ class _Training:
         if progress.stage_epoch == 0 and not self.state.losses:
             cloud = self._apply_all(stage.before, cloud)
         camera = _stage_camera(self.views[0].camera, stage, name)
-        need = memory.estimate(len(self.views), camera, len(cloud), self.renderer.settings)
+        need = memory.estimate(len(self.views), camera, cloud, self.renderer.settings)
         fitted = memory.fitted(need, memory.free(self.renderer.device))
         if fitted != need and not any(np.isnan(view.image).any() for view in self.views):
             need = fitted  # else float32, since 8 bits have no value for the unknown
@@ -131,10 +133,11 @@ class _Training:
         """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
         earlier, losses = self.state.losses, list[Tensor]()
         stage_epoch = self.state.progress.stage_epoch
+        decay = dict.fromkeys(stage.lr, stage.decay(stage_epoch))
         try:
             for index in self._order(len(training))[len(earlier) :]:
                 camera, target = training[index]
-                losses.append(step(camera, memory.unpacked(target), stage.decay(stage_epoch)))
+                losses.append(step(camera, memory.unpacked(target), decay))
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
         except Preempted:
             self.state.losses = [*earlier, *_read(losses)]
@@ -154,8 +157,8 @@ class _Training:
         if lost or not math.isfinite(loss):
             raise UserError(
                 f"training diverged: after epoch {progress.epoch} (stage {name}) the loss is {loss} and {lost} of "
-                f"{len(cloud)} points have parameters that are not finite; lower "
-                f"schedule.stages.{name}.colour_lr (found {stage.colour_lr}) or position_lr (found {stage.position_lr})"
+                f"{len(cloud)} points have parameters that are not finite; lower a rate of "
+                f"schedule.stages.{name}.lr (found {', '.join(f'{key}: {rate}' for key, rate in stage.lr.items())})"
             )
         decay = stage.decay(progress.stage_epoch - 1)
         self.listener.on_epoch(
@@ -166,35 +169,36 @@ class _Training:
                 loss=loss,
                 psnr_db=-10 * math.log10(max(mse, 1e-12)),
                 points=len(cloud),
-                colour_lr=stage.colour_lr * decay,
-                position_lr=stage.position_lr * decay,
+                lr={rate: value * decay for rate, value in stage.lr.items()},
                 seconds=progress.seconds,
             )
         )
 
     def _save(self, cloud: Cloud, step: Step | None) -> None:
-        self.state.parameters = cloud.parameters.cpu()
+        split = cloud.model.split
+        self.state.parameters = split(cloud.parameters.cpu())
         self.state.steps = step.steps if step else 0
-        self.state.first = step.first.cpu() if step else None
-        self.state.second = step.second.cpu() if step else None
+        self.state.exp_avg = split(step.exp_avg.cpu()) if step else None
+        self.state.exp_avg_sq = split(step.exp_avg_sq.cpu()) if step else None
         self.state.save(self.run_dir)
         self.saved_at = time.monotonic()
 
     def _restore(self, step: Step) -> None:
-        if self.state.first is not None and self.state.second is not None:
+        if self.state.exp_avg is not None and self.state.exp_avg_sq is not None:
             step.steps = self.state.steps
-            step.first.copy_(self.state.first)
-            step.second.copy_(self.state.second)
-        self.state.first = self.state.second = None
+            step.exp_avg.copy_(step.cloud.model.join(self.state.exp_avg))
+            step.exp_avg_sq.copy_(step.cloud.model.join(self.state.exp_avg_sq))
+        self.state.exp_avg = self.state.exp_avg_sq = None
 
 
 def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> None:
     """Compile or load what every stage will need, so that training time is spent on training."""
     for name, stage in config.schedule.enabled_stages.items():
-        cloud = Cloud.from_points(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
-        step = build_step(Cloud(cloud.parameters.to(renderer.device)), renderer, stage, config.schedule.adam)
+        cloud = build_model(config.model).start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
+        cloud = cloud.with_parameters(cloud.parameters.to(renderer.device))
+        step = build_step(cloud, renderer, stage, config.schedule.adam)
         camera, target = _training_views(views[:1], stage, name, renderer.device, torch.float32)[0]
-        step(camera, target, 1.0)
+        step(camera, target, dict.fromkeys(stage.lr, 1.0))
 
 
 def _read(losses: list[Tensor]) -> list[list[float]]:
@@ -230,6 +234,7 @@ def _stage_camera(camera: Camera, stage: StageConfig, name: str) -> Camera:
 
 def initial_state(cloud: Cloud, identity: str, facts: dict[str, float]) -> Checkpoint:
     """The state before the first stage."""
-    state = Checkpoint(identity=identity, progress=Progress(), parameters=cloud.parameters, facts=facts)
+    by_group = cloud.model.split(cloud.parameters)
+    state = Checkpoint(identity=identity, progress=Progress(), parameters=by_group, facts=facts)
     state.progress.points["init"] = len(cloud)
     return state

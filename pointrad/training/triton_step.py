@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from pointrad.cloud import Cloud
 from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
+from pointrad.model.base import Cloud
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.triton import TritonRenderer, launching_on, tiles_along
 from pointrad.scene.types import Camera
@@ -24,10 +26,9 @@ class TritonStep(AutogradStep):
         shifts = stage.loss.shifts if isinstance(stage.loss, PhotometricLossConfig) else ()
         self._shifts = torch.tensor(shifts, dtype=torch.int32, device=renderer.device)
 
-    def _rates(self, decay: float) -> tuple[float, float]:
+    def _rates(self, decay: Mapping[str, float]) -> list[float]:
         """As float32, which is how `GraphedStep` keeps them on the device: the two must train alike."""
-        position, colour = super()._rates(decay)
-        return float(np.float32(position)), float(np.float32(colour))
+        return [float(np.float32(rate)) for rate in super()._rates(decay)]
 
     def _differentiate(self, parameters: Tensor, camera: Camera, target: Tensor) -> tuple[Tensor, Tensor]:
         return self._of_composited(

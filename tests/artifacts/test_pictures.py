@@ -74,7 +74,7 @@ def test_untouched_masks_differ_nowhere(tmp_path: Path) -> None:
 
 def test_curves_are_drawn_for_any_number_of_epochs(tmp_path: Path) -> None:
     records = [
-        EpochRecord(n, "base" if n < 3 else "full", n, 0.1 / n, 20.0 + n, 100, 0.1, 0.1, float(n)) for n in range(1, 6)
+        EpochRecord(n, "base" if n < 3 else "full", n, 0.1 / n, 20.0 + n, 100, {}, float(n)) for n in range(1, 6)
     ]
     for count in (0, 1, 5):
         write_curves(tmp_path / f"{count}.png", records[:count])

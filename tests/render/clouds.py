@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pointrad.cloud import ROWS
+from pointrad.model.points import ROWS
 from pointrad.render import SplatSettings
 from pointrad.scene.types import Camera, Float64Array
 from tests.scenes import look_at

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pointrad.cloud import Cloud
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.render.cpu import CpuRenderer, set_threads
 from pointrad.render.cpu_kernels import share_tiles
 from pointrad.training.step import FusedStep
@@ -62,8 +63,9 @@ def gradient(view_direction: str) -> bytes:
 
 
 def trained(view_direction: str, stage: str = "full") -> bytes:
-    step = FusedStep(Cloud(crowd()), settings(0.08, 10, view_direction), STAGES.stages[stage], STAGES.adam)
-    losses = [step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), 1.0) for view in VIEWS]
+    step = FusedStep(Cloud(POINTS, crowd()), settings(0.08, 10, view_direction), STAGES.stages[stage], STAGES.adam)
+    decay = {"position": 1.0, "colour": 1.0}
+    losses = [step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), decay) for view in VIEWS]
     return torch.stack(losses).numpy().tobytes() + step.cloud.parameters.numpy().tobytes()
 
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from torch import Tensor
 
-from pointrad.cloud import Cloud
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.render import oracle
 from pointrad.scene.types import Camera
 from tests.device import DEVICE, needs_gpu
@@ -25,7 +26,7 @@ from tests.render.test_exactness import WHITE, assert_agree, cpu, image_and_grad
 from tests.runs import QUICK, REPOSITORY, random_cloud
 from tests.scenes import look_at, sphere_views, write_tiny_scene
 from tests.training.tape import Reads
-from tests.training.test_step import ADAM, FULL
+from tests.training.test_step import ADAM, FULL, both
 from tests.training.test_trainer import VIEWS, Heard, start, training_config
 
 pytest.importorskip("triton")
@@ -200,13 +201,13 @@ def small_step() -> tuple[Step, Camera, Tensor]:
     view, points = sphere_views(1, 16, 12)[0], random_cloud(5)
     target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE)
     renderer = TritonRenderer(settings(), DEVICE)
-    return build_step(Cloud(points.parameters.to(DEVICE)), renderer, FULL, ADAM), view.camera, target
+    return build_step(Cloud(POINTS, points.parameters.to(DEVICE)), renderer, FULL, ADAM), view.camera, target
 
 
 def test_a_step_reads_nothing_but_the_number_of_pairs() -> None:
     step, camera, target = small_step()
     with Reads() as reads:
-        step(camera, target, 1.0)
+        step(camera, target, both(1.0))
     assert reads.count == 1
 
 
@@ -227,11 +228,11 @@ def test_between_the_steps_of_an_epoch_nothing_else_is_read(tmp_path: Path) -> N
 @needs_gpu
 def test_a_step_on_a_gpu_waits_once() -> None:
     step, camera, target = small_step()
-    step(camera, target, 1.0)
+    step(camera, target, both(1.0))
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with pytest.warns(UserWarning, match="synchronizing") as waits:
-            step(camera, target, 1.0)
+            step(camera, target, both(1.0))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(waits) == 1

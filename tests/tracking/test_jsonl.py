@@ -13,7 +13,10 @@ from pointrad.errors import UserError
 from pointrad.tracking import MetricsFile
 from pointrad.training.record import EpochRecord
 
-RECORDS = [EpochRecord(n, "base", n, 0.1 / n, 20 + n / 3, 100, 3e-3, 8e-4, 1.5 * n) for n in range(1, 6)]
+RECORDS = [
+    EpochRecord(n, "base", n, 0.1 / n, 20 + n / 3, 100, {"position": 8e-4, "colour": 3e-3}, 1.5 * n)
+    for n in range(1, 6)
+]
 
 
 def written(folder: Path, records: list[EpochRecord]) -> MetricsFile:

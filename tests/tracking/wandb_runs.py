@@ -19,7 +19,10 @@ CONFIG = WandbTrackerConfig(
 
 
 def epochs(first: int, last: int) -> list[EpochRecord]:
-    return [EpochRecord(n, "base", n, 0.1 / n, 20.0 + n, 100, 3e-3, 8e-4, 1.5 * n) for n in range(first, last + 1)]
+    return [
+        EpochRecord(n, "base", n, 0.1 / n, 20.0 + n, 100, {"position": 8e-4, "colour": 3e-3}, 1.5 * n)
+        for n in range(first, last + 1)
+    ]
 
 
 def started(run_dir: Path, history: Sequence[EpochRecord] = (), config: WandbTrackerConfig = CONFIG) -> WandbTracker:

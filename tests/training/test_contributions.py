@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pointrad.cloud import Cloud
 from pointrad.config import PruneUnsupportedConfig, ReplenishConfig
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.oracle import render as oracle
@@ -30,11 +31,11 @@ def shell(radius: float, count: int = 600) -> Cloud:
     """Points spread over a sphere about the origin."""
     directions = np.random.default_rng(0).normal(size=(count, 3))
     positions = radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    return Cloud.from_points(torch.from_numpy(positions).float(), torch.full((count, 3), 0.5), seed=0)
+    return POINTS.start(torch.from_numpy(positions).float(), torch.full((count, 3), 0.5), seed=0)
 
 
 def at(*positions: tuple[float, float, float]) -> Cloud:
-    return Cloud.from_points(torch.tensor(positions), torch.full((len(positions), 3), 0.5), seed=0)
+    return POINTS.start(torch.tensor(positions), torch.full((len(positions), 3), 0.5), seed=0)
 
 
 def without_pixels(view: View) -> View:
@@ -48,7 +49,7 @@ def test_points_on_the_object_stay() -> None:
 @pytest.mark.parametrize("colour", [0.0, 1.0], ids=["on black", "on white"])
 def test_a_point_below_the_object_goes_that_paints_background_where_it_is_not_hidden(colour: float) -> None:
     views = [replace(view, image=np.where(view.mask[..., None] > 0, view.image, np.float32(colour))) for view in VIEWS]
-    cloud = Cloud(torch.cat([shell(0.5).parameters, at((0.0, 0.0, -0.9)).parameters], dim=1))
+    cloud = Cloud(POINTS, torch.cat([shell(0.5).parameters, at((0.0, 0.0, -0.9)).parameters], dim=1))
     kept = prune_unsupported(cloud, PRUNE, views, renderer((colour, colour, colour)))
     assert torch.equal(kept.parameters, cloud.parameters[:, :600])
 
@@ -61,7 +62,7 @@ def test_points_go_that_are_seen_where_the_target_is_unknown_only() -> None:
     """All views but one tell nothing: what stays is what that one sees, the side that faces its camera."""
     views = (VIEWS[0], *map(without_pixels, VIEWS[1:]))
     kept = prune_unsupported(shell(0.5, 3000), PRUNE, views, renderer())
-    facing = kept.positions.T @ torch.from_numpy(VIEWS[0].camera.position).float()
+    facing = kept["position"].T @ torch.from_numpy(VIEWS[0].camera.position).float()
     assert 0 < len(kept) < 1500
     assert (facing > 0).float().mean() > 0.8
 
@@ -79,7 +80,7 @@ def seen_by_three(cloud: Cloud) -> list[View]:
 
 def test_a_thin_part_stays_that_few_views_show_and_the_others_do_not_know() -> None:
     arm = at((0.0, 0.0, 0.8), (0.0, 0.0, 0.9))
-    cloud = Cloud(torch.cat([shell(0.5).parameters, arm.parameters], dim=1))
+    cloud = Cloud(POINTS, torch.cat([shell(0.5).parameters, arm.parameters], dim=1))
     prune = PruneUnsupportedConfig(op="prune_unsupported", share=0.5)
     assert len(prune_unsupported(cloud, prune, seen_by_three(arm), renderer())) == 602
 
@@ -87,7 +88,7 @@ def test_a_thin_part_stays_that_few_views_show_and_the_others_do_not_know() -> N
 def test_what_hides_where_views_do_not_know_goes_if_others_cover_what_it_shows() -> None:
     """In front of the sphere it shows what the sphere shows, and beside it no view says anything."""
     halo = at(*((0.8 * math.cos(angle), 0.8 * math.sin(angle), 0.0) for angle in np.linspace(0, 6, 20)))
-    cloud = Cloud(torch.cat([shell(0.5).parameters, halo.parameters], dim=1))
+    cloud = Cloud(POINTS, torch.cat([shell(0.5).parameters, halo.parameters], dim=1))
     beside = [replace(view, image=np.where(view.mask[..., None] > 0, view.image, np.float32(np.nan))) for view in VIEWS]
     kept = prune_unsupported(cloud, PruneUnsupportedConfig(op="prune_unsupported", share=0.9), beside, renderer())
     assert torch.equal(kept.parameters, cloud.parameters[:, :600])
@@ -114,9 +115,9 @@ def replenished(cloud: Cloud, least: float, growth: float) -> Cloud:
 
 def test_replenishing_drops_what_is_hidden_and_copies_what_shows_most() -> None:
     surface, inside = shell(0.5, 3000), shell(0.1, 100)
-    cloud = Cloud(torch.cat([inside.parameters, surface.parameters], dim=1))
+    cloud = Cloud(POINTS, torch.cat([inside.parameters, surface.parameters], dim=1))
     grown = replenished(cloud, 0.002, 1.2)
-    radii = grown.positions.norm(dim=0)
+    radii = grown["position"].norm(dim=0)
     shown = contributions(cloud, VIEWS, renderer(), lambda view: torch.ones(1, *view.mask.shape))[0]
     kept = int((shown >= 0.002 * len(VIEWS) * math.pi * 3.2**2 / 2).sum())
     assert 0 < kept < 3000
@@ -133,7 +134,7 @@ def test_replenishing_drops_what_is_hidden_and_copies_what_shows_most() -> None:
 def test_replenishing_copies_a_point_as_often_as_it_takes() -> None:
     grown = replenished(at((0.0, 0.0, 0.5), (0.0, 0.0, 50.0)), 0.002, 5)
     assert len(grown) == 5
-    assert torch.equal(grown.positions, torch.tensor([[0.0], [0.0], [0.5]]).repeat(1, 5))
+    assert torch.equal(grown["position"], torch.tensor([[0.0], [0.0], [0.5]]).repeat(1, 5))
 
 
 def test_a_growth_of_one_copies_none() -> None:

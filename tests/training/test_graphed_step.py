@@ -12,14 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from pointrad.cloud import Cloud
 from pointrad.config import StageConfig
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.scene.types import Camera
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import settings
 from tests.runs import random_cloud
 from tests.scenes import sphere_views
-from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE
+from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE, both
 from tests.training.test_trainer import VIEWS, Heard, start, training_config
 
 pytest.importorskip("triton")
@@ -87,7 +88,7 @@ def steps(
 ) -> tuple[TritonStep, GraphedStep]:
     """Without and with graphs, of the same cloud."""
     renderer = TritonRenderer(settings(0.2, 6, view_direction, COLOURED), DEVICE)
-    clouds = [Cloud(random_cloud(points).parameters.to(DEVICE)) for _ in range(2)]
+    clouds = [Cloud(POINTS, random_cloud(points).parameters.to(DEVICE)) for _ in range(2)]
     return TritonStep(clouds[0], renderer, stage, ADAM), GraphedStep(
         clouds[1], renderer, stage, ADAM, recorder or Recorder()
     )
@@ -96,8 +97,8 @@ def steps(
 def assert_train_alike(ordinary: Step, graphed: Step, seen: list[tuple[Camera, Tensor]]) -> None:
     losses = []
     for (camera, target), decay in zip(seen, DECAYS, strict=True):
-        losses.append([step(camera, target, decay) for step in (ordinary, graphed)])
-        for name in ("first", "second"):
+        losses.append([step(camera, target, both(decay)) for step in (ordinary, graphed)])
+        for name in ("exp_avg", "exp_avg_sq"):
             assert torch.equal(getattr(graphed, name), getattr(ordinary, name))
         assert torch.equal(graphed.cloud.parameters, ordinary.cloud.parameters)
     assert graphed.steps == ordinary.steps
@@ -149,10 +150,10 @@ def test_it_goes_on_from_a_restored_optimiser() -> None:
     ordinary, graphed = steps(FULL)
     seen = views()
     for step in (ordinary, graphed):  # the recordings are older than the state that is restored
-        step(*seen[0], 1.0)
+        step(*seen[0], both(1.0))
         step.steps = 40
-        step.first.copy_(1e-3 * random_cloud(8, seed=3).parameters.to(DEVICE))
-        step.second.fill_(1e-4)
+        step.exp_avg.copy_(1e-3 * random_cloud(8, seed=3).parameters.to(DEVICE))
+        step.exp_avg_sq.fill_(1e-4)
     assert_train_alike(ordinary, graphed, seen)
 
 
@@ -173,7 +174,7 @@ def test_the_host_reads_nothing_but_the_number_of_pairs() -> None:
 
 @pytest.mark.parametrize("graphs", [False, True])
 def test_the_renderer_knows_which_step_it_gets(graphs: bool) -> None:
-    cloud = Cloud(random_cloud(3).parameters.to(DEVICE))
+    cloud = Cloud(POINTS, random_cloud(3).parameters.to(DEVICE))
     step = build_step(cloud, TritonRenderer(settings(), DEVICE, graphs), FULL, ADAM)
     assert type(step) is (GraphedStep if graphs else TritonStep)
 
@@ -200,11 +201,11 @@ class TestOnAGpu:
     def test_a_step_waits_once(self) -> None:
         step = steps(FULL, points=2000)[1]
         (camera, target), *_ = views(1, 64, 48)
-        step(camera, target, 1.0)
+        step(camera, target, both(1.0))
         torch.cuda.set_sync_debug_mode("warn")
         try:
             with pytest.warns(UserWarning, match="synchronizing") as waits:
-                step(camera, target, 1.0)
+                step(camera, target, both(1.0))
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert len(waits) == 1

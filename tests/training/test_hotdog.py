@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pointrad.cloud import Cloud
 from pointrad.hull import hull_votes, initialise
-from pointrad.render import SplatSettings, build_renderer
+from pointrad.model.points import POINTS
+from pointrad.render import build_renderer, build_settings
 from pointrad.run import run
 from pointrad.scene.loading import load_scene
 from pointrad.training.step import build_step
@@ -32,12 +32,13 @@ def test_the_first_losses_on_hotdog_are_those_of_pytorch3d(real_data_root: Path)
         chosen = config(*HOTDOG, f"dataset.root={real_data_root}", f"renderer={name}", "renderer.device=cpu")
         scene = load_scene(chosen.dataset, "hotdog", chosen.eval.split)
         points = initialise(scene.train, hull_votes(scene.train, chosen.init), chosen.init, chosen.seed)
-        cloud = Cloud.from_points(torch.from_numpy(points.positions), torch.from_numpy(points.colours), chosen.seed)
-        settings = SplatSettings(chosen.model.splat_radius, chosen.model.points_per_pixel, "point", scene.background)
+        cloud = POINTS.start(torch.from_numpy(points.positions), torch.from_numpy(points.colours), chosen.seed)
+        settings = build_settings(chosen.model, scene.background)
         stage = chosen.schedule.stages["full"]
         step = build_step(cloud, build_renderer(chosen.renderer, settings), stage, chosen.schedule.adam)
+        decay = dict.fromkeys(stage.lr, 1.0)
         losses[name] = [
-            float(step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), 1.0)[0])
+            float(step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), decay)[0])
             for view in scene.train[:4]
         ]
     assert losses["cpu"] == pytest.approx(losses["pytorch3d"], rel=1e-4)

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from pointrad.errors import UserError
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.training.memory import Need, estimate, fitted, packed, unpacked, with_graphs, within
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import front_camera, settings
@@ -26,11 +28,12 @@ def _free_300_mb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_views_are_counted_as_float32_and_everything_grows_with_its_cause() -> None:
-    need = estimate(100, front_camera(400, 400), 50_000, settings(0.015))
+    cloud, camera = random_cloud(500), front_camera(400, 400)
+    need = estimate(100, camera, cloud, settings(0.015))
     assert need.views == 100 * 3 * 400 * 400 * 4
-    assert estimate(100, front_camera(400, 400), 100_000, settings(0.015)).cloud == 2 * need.cloud
-    assert estimate(100, front_camera(400, 400), 50_000, settings(0.03)).rendering > need.rendering
-    assert estimate(100, front_camera(400, 400), 50_000, settings(0.015, 15, "pixel")).rendering > need.rendering
+    assert estimate(100, camera, random_cloud(1000), settings(0.015)).cloud == 2 * need.cloud
+    assert estimate(100, camera, cloud, settings(0.03)).rendering > need.rendering
+    assert estimate(100, camera, cloud, settings(0.015, 15, "pixel")).rendering > need.rendering
 
 
 def test_views_that_fit_stay_float32() -> None:
@@ -99,15 +102,14 @@ def test_a_cpu_is_not_asked() -> None:
 
 @needs_gpu
 def test_a_step_takes_no_more_than_was_estimated() -> None:
-    from pointrad.cloud import Cloud
     from pointrad.render.triton import TritonRenderer
     from pointrad.training.step import build_step
     from tests.training.test_step import ADAM, FULL
 
     view = sphere_views(1, 400, 400)[0]
-    cloud = Cloud(random_cloud(50_000).parameters.to(DEVICE))
+    cloud = Cloud(POINTS, random_cloud(50_000).parameters.to(DEVICE))
     step = build_step(cloud, TritonRenderer(settings(0.015), DEVICE), FULL, ADAM)
     target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE)
     torch.cuda.reset_peak_memory_stats(DEVICE)
-    step(view.camera, target, 1.0)
-    assert torch.cuda.max_memory_allocated(DEVICE) < estimate(1, view.camera, len(cloud), settings(0.015)).total
+    step(view.camera, target, {"position": 1.0, "colour": 1.0})
+    assert torch.cuda.max_memory_allocated(DEVICE) < estimate(1, view.camera, cloud, settings(0.015)).total

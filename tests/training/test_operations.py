@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pointrad.cloud import HARMONICS, Cloud
 from pointrad.config import (
     ClearHarmonicsConfig,
     DropFaintHarmonicsConfig,
@@ -14,6 +13,8 @@ from pointrad.config import (
     RemoveOutliersConfig,
 )
 from pointrad.errors import UserError
+from pointrad.model.base import Cloud
+from pointrad.model.points import HARMONICS, POINTS
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer
 from pointrad.scene.types import View
@@ -29,7 +30,7 @@ def apply(operation: Operation, cloud: Cloud, views: tuple[View, ...] = ()) -> C
 
 def at(positions: torch.Tensor) -> Cloud:
     """A cloud of points [N, 3], each of a colour of its own."""
-    return Cloud.from_points(positions, torch.linspace(0, 1, len(positions))[:, None].repeat(1, 3), seed=0)
+    return POINTS.start(positions, torch.linspace(0, 1, len(positions))[:, None].repeat(1, 3), seed=0)
 
 
 def grid(side: int = 6) -> torch.Tensor:
@@ -44,7 +45,7 @@ def columns(cloud: Cloud) -> set[tuple[float, ...]]:
 
 def test_a_lone_far_point_is_removed_and_nothing_else() -> None:
     inliers = at(grid())
-    cloud = Cloud(torch.cat([inliers.parameters, at(torch.tensor([[3.0, 3, 3]])).parameters], dim=1))
+    cloud = Cloud(POINTS, torch.cat([inliers.parameters, at(torch.tensor([[3.0, 3, 3]])).parameters], dim=1))
     assert columns(apply(REMOVE, cloud)) == columns(inliers)
 
 
@@ -59,7 +60,7 @@ def test_a_crowded_outlier_is_still_an_outlier() -> None:
     """Statistics are over voxels: a hundred points at one place far away do not count as each other's neighbours."""
     inliers = at(grid())
     far = at(torch.full((100, 3), 3.0))
-    cloud = Cloud(torch.cat([inliers.parameters, far.parameters], dim=1))
+    cloud = Cloud(POINTS, torch.cat([inliers.parameters, far.parameters], dim=1))
     assert columns(apply(REMOVE, cloud)) == columns(inliers)
 
 
@@ -96,7 +97,7 @@ def test_drop_faint_harmonics_keeps_the_points_from_the_quantile_of_norms_up(qua
 
 def test_an_operation_that_leaves_no_point_is_an_error() -> None:
     with pytest.raises(UserError, match="operation duplicate left none of 0 points"):
-        apply(DuplicateConfig(op="duplicate", copies=2), Cloud(torch.zeros(33, 0)))
+        apply(DuplicateConfig(op="duplicate", copies=2), Cloud(POINTS, torch.zeros(33, 0)))
 
 
 def test_clearing_harmonics_changes_nothing_else() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
+from pointrad.model.base import Cloud
 from pointrad.preemption import Preempted
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
 from tests.runs import CONTENT

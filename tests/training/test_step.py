@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pointrad.cloud import BASE, HARMONICS, POSITION, Cloud
 from pointrad.config import AdamConfig, StageConfig
+from pointrad.model.base import Cloud
+from pointrad.model.points import BASE, HARMONICS, POSITION
 from pointrad.render import Renderer
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
@@ -27,6 +28,11 @@ WHITE = (1.0, 1.0, 1.0)
 DECAYS = (1.0, 1.0, 0.5, 0.5)
 
 
+def both(decay: float) -> dict[str, float]:
+    """The decay of both rates of points."""
+    return {"position": decay, "colour": decay}
+
+
 def targets(width: int = 32, height: int = 24) -> list[tuple[Any, Tensor]]:
     views = sphere_views(3, width, height)
     return [(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous()) for view in views]
@@ -35,13 +41,13 @@ def targets(width: int = 32, height: int = 24) -> list[tuple[Any, Tensor]]:
 def trained(step: Step) -> tuple[Tensor, list[tuple[float, float]]]:
     """The parameters and the losses after a few steps."""
     pairs = targets()
-    losses = [tuple(step(*pairs[n % len(pairs)], decay).tolist()) for n, decay in enumerate(DECAYS)]
+    losses = [tuple(step(*pairs[n % len(pairs)], both(decay)).tolist()) for n, decay in enumerate(DECAYS)]
     return step.cloud.parameters, losses
 
 
 def torch_trained(cloud: Cloud, renderer: Renderer, stage: StageConfig) -> tuple[Tensor, list[float]]:
     """The same written with torch.optim.Adam, a parameter group for each learning rate."""
-    rates = (stage.position_lr, stage.colour_lr, stage.colour_lr * stage.harmonics)
+    rates = (stage.lr["position"], stage.lr["colour"], stage.lr["colour"] * stage.harmonics)
     blocks = [cloud.parameters[rows].clone().requires_grad_() for rows in (POSITION, BASE, HARMONICS)]
     groups = [{"params": [block], "published": rate} for block, rate in zip(blocks, rates, strict=True)]
     optimiser = torch.optim.Adam(groups, betas=(ADAM.beta1, ADAM.beta2), eps=ADAM.epsilon)
@@ -112,7 +118,7 @@ def test_the_second_part_of_a_steps_loss_is_the_mean_squared_error(make: type) -
         image = renderer.render(random_cloud().parameters, camera, True)
     step = make(random_cloud(), renderer if make is AutogradStep else renderer.settings, FULL, ADAM)
     expected = float((image - target.permute(1, 2, 0)).square().mean())
-    assert float(step(camera, target, 1.0)[1]) == pytest.approx(expected, rel=1e-5)
+    assert float(step(camera, target, both(1.0))[1]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_points_that_no_view_sees_stay_where_they_are() -> None:
@@ -128,11 +134,11 @@ def test_a_step_that_first_lacks_room_for_its_splats_moves_points_once() -> None
     renderer = CpuRenderer(settings(0.3, 6))
     fused = FusedStep(random_cloud(), renderer.settings, FULL, ADAM)
     expected = AutogradStep(random_cloud(), renderer, FULL, ADAM)
-    losses = [step(camera, target, 1.0) for step in (fused, expected)]
+    losses = [step(camera, target, both(1.0)) for step in (fused, expected)]
     assert fused._splatting.pairs > 1.5 * len(fused.cloud)
     torch.testing.assert_close(*losses, check_dtype=False, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(fused.cloud.parameters, expected.cloud.parameters, rtol=1e-4, atol=2e-5)
-    torch.testing.assert_close(fused.first, expected.first, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(fused.exp_avg, expected.exp_avg, rtol=1e-4, atol=1e-7)
 
 
 def test_our_renderer_takes_the_fused_step() -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from pointrad.cloud import Cloud
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
-from pointrad.render import SplatSettings
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
+from pointrad.render import SplatSettings, build_renderer, build_settings
 from pointrad.render.cpu import CpuRenderer
 from pointrad.training import memory
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
@@ -71,9 +72,8 @@ def go_on(run_config: RunConfig, folder: Path, listener: Heard) -> Cloud:
     """Train from the checkpoint in `folder`, as a run does."""
     state = Checkpoint.load(folder, run_config.training_identity(CONTENT))
     assert state is not None
-    model = run_config.model
-    splats = SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, (0.0, 0.0, 0.0))
-    return train(state, VIEWS, run_config, CpuRenderer(splats), folder, listener)
+    renderer = build_renderer(run_config.renderer, build_settings(run_config.model, (0.0, 0.0, 0.0)))
+    return train(state, VIEWS, run_config, renderer, folder, listener)
 
 
 def whole(run_config: RunConfig, folder: Path) -> tuple[Cloud, Heard]:
@@ -87,8 +87,8 @@ def test_every_epoch_is_reported_with_its_stage_points_and_rates(tmp_path: Path)
     assert [(r.epoch, r.stage, r.stage_epoch) for r in heard.records] == [
         (1, "base", 1), (2, "base", 2), (3, "full", 1), (4, "full", 2), (5, "refine", 1), (6, "refine", 2),
     ]  # fmt: skip
-    assert [r.colour_lr for r in heard.records[:3]] == pytest.approx([3e-3, 3e-3 * 0.8, 22e-3])
-    assert [r.position_lr for r in heard.records[:3]] == pytest.approx([8e-4, 8e-4 * 0.8, 8e-4])
+    assert [r.lr["colour"] for r in heard.records[:3]] == pytest.approx([3e-3, 3e-3 * 0.8, 22e-3])
+    assert [r.lr["position"] for r in heard.records[:3]] == pytest.approx([8e-4, 8e-4 * 0.8, 8e-4])
     assert heard.records[4].points == 2 * (heard.records[4].points // 2) > heard.records[3].points
     assert heard.steps == 6 * len(VIEWS)
 
@@ -110,7 +110,7 @@ def test_the_final_checkpoint_holds_the_returned_cloud_and_the_points_of_each_st
     cloud, heard = whole(run_config, tmp_path)
     state = Checkpoint.load(tmp_path, run_config.training_identity(CONTENT))
     assert state is not None
-    assert torch.equal(state.parameters, cloud.parameters)
+    assert torch.equal(POINTS.join(state.parameters), cloud.parameters)
     assert state.progress.points == {"init": 60, **{stage: points for stage, points, _ in heard.stages}}
 
 
@@ -152,7 +152,8 @@ def test_a_point_that_is_not_a_number_ends_training_and_names_the_rates(row: int
     cloud.parameters[row, 5] = math.nan
     start(run_config, tmp_path, cloud)
     message = (
-        r"training diverged: after epoch 1 \(stage base\) the loss is .* points .*schedule\.stages\.base\.colour_lr"
+        r"training diverged: after epoch 1 \(stage base\) the loss is .* points have parameters that are not finite; "
+        r"lower a rate of schedule\.stages\.base\.lr \(found position: 0\.0008, colour: 0\.003\)"
     )
     with pytest.raises(UserError, match=message):
         go_on(run_config, tmp_path, Heard())

@@ -13,11 +13,12 @@ from tests.render.clouds import settings
 from tests.runs import random_cloud
 from tests.scenes import sphere_views
 from tests.training.test_losses import PHOTOMETRIC
-from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE
+from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE, both
 
 pytest.importorskip("triton")
-from pointrad.cloud import Cloud
 from pointrad.config import StageConfig
+from pointrad.model.base import Cloud
+from pointrad.model.points import POINTS
 from pointrad.render.triton import TritonRenderer
 from pointrad.training.losses import Unknown, image_loss, residual
 from pointrad.training.step import FusedStep, Step, build_step
@@ -91,7 +92,7 @@ def trained(step: Step) -> tuple[Tensor, Tensor]:
     losses = []
     for view in sphere_views(3, 16, 12):
         target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(step.cloud.parameters.device)
-        losses.append(step(view.camera, target, 0.5))
+        losses.append(step(view.camera, target, both(0.5)))
     return step.cloud.parameters.cpu(), torch.stack(losses).cpu().double()
 
 
@@ -99,7 +100,7 @@ def trained(step: Step) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("stage", [BASE_STAGE, FULL, SILHOUETTE], ids=["base", "full", "silhouette"])
 def test_it_trains_like_the_cpus_step(stage: StageConfig, view_direction: Any) -> None:
     splats = settings(0.2, 6, view_direction, COLOURED)
-    cloud = Cloud(random_cloud(12).parameters.to(DEVICE))
+    cloud = Cloud(POINTS, random_cloud(12).parameters.to(DEVICE))
     step = build_step(cloud, TritonRenderer(splats, DEVICE), stage, ADAM)
     assert isinstance(step, TritonStep)
     parameters, losses = trained(step)
