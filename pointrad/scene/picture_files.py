@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image, ImageOps
 from pointrad.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG", ".JPEG", ".WEBP")  # tried where a path has none
+_NOT_CONVERTED = ("I;16", "I", "F")  # grey of 16 bits and more, which Pillow cuts off instead of scaling
 _LARGE = 2**26  # bytes of RGBA; smaller pictures are cheap to try
 _COMPRESSION = 1032  # bytes that a byte of a PNG holds at most (deflate)
 
@@ -40,7 +43,11 @@ def check_headers(paths: Sequence[Path]) -> None:
 
     Only headers are read, so a picture that would take gigabytes costs nothing. Raises UserError naming it.
     """
-    sizes = {path: _header_size(path) for path in paths}
+    with (
+        warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        sizes = dict(zip(paths, pool.map(_header_size, paths), strict=True))
     pixels = Counter(width * height for width, height in sizes.values())
     usual = pixels.most_common(1)[0][0]
     like = next(path for path in paths if sizes[path][0] * sizes[path][1] == usual)
@@ -55,10 +62,7 @@ def check_headers(paths: Sequence[Path]) -> None:
 def _header_size(path: Path) -> tuple[int, int]:
     """Width and height as they are stored."""
     try:
-        with (
-            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
-            Image.open(path) as image,
-        ):
+        with Image.open(path) as image:
             width, height = image.size
             bits = 1 if image.mode in ("1", "L", "P") else 8 * len(image.getbands())  # fewest bits of a pixel
     except Exception as error:  # a decoder raises all kinds of errors on a broken file
@@ -79,7 +83,8 @@ def read_rgba(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            transparent, mode = image.has_transparency_data, image.mode
+            mode = image.mode
+            transparent = image.has_transparency_data and mode not in _NOT_CONVERTED
             pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGBA")) if transparent else None
     except Exception as error:  # as above
         raise _unreadable(path, error) from None

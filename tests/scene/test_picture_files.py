@@ -130,6 +130,11 @@ class TestPixels:
         with pytest.raises(UserError, match=r"r\.png: found a RGB image without alpha; expected RGBA"):
             read_rgba(tmp_path / "r.png")
 
+    def test_grey_of_16_bits_is_not_cut_off_in_silence(self, tmp_path: Path) -> None:
+        Image.fromarray(RGBA[..., 0].astype(np.uint16) * 257).save(tmp_path / "r.png", transparency=257)
+        with pytest.raises(UserError, match=r"r\.png: found a I;16 image without alpha"):
+            read_rgba(tmp_path / "r.png")
+
     def test_grey_with_alpha_is_grey(self, tmp_path: Path) -> None:
         image = Image.fromarray(RGBA).convert("LA")
         image.save(tmp_path / "r.png")
