@@ -193,6 +193,20 @@ def test_every_study_says_what_it_asks_and_how_to_run_it(name: str) -> None:
     assert f"| `{name}` | " in (ROOT / "docs" / "studies.md").read_text()
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "conf" / "study").glob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_of_published_scenes_read_colours_as_published(path: Path) -> None:
+    study = yaml.safe_load(path.read_text())
+    if {"override /dataset": "blender"} in study["defaults"]:
+        assert study["dataset"]["background"] == "published"
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/options.md", "docs/robustness.md", "docs/renderer.md"])
+def test_so_do_commands_that_reproduce_published_figures(document: str) -> None:
+    commands = [overrides for overrides in _commands(document) if "eval.split=paper" in overrides]
+    assert commands
+    assert all("dataset.background=published" in overrides for overrides in commands)
+
+
 def test_documented_commands_of_the_corruptions_are_valid() -> None:
     commands = _commands("docs/corruption.md", "corruptions")
     assert commands
