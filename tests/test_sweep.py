@@ -26,6 +26,12 @@ TINY_SMOKE = (
 )  # fmt: skip
 
 
+JUST_ONE = (
+    "study.axes.level={corruption.level:[0]}", "study.axes.consistency={init.consistency:[1.0]}",
+    "study.seeds={seed:[0],corruption.seed:[42]}",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a command left."""
@@ -40,10 +46,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_scene(tmp_path_factory.mktemp("scenes"), name="demo")
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "sweep.py", *arguments], cwd=REPOSITORY, text=True, env={**os.environ, "COLUMNS": "200"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, str(REPOSITORY / "sweep.py"), *arguments], cwd=cwd, env={**os.environ, "COLUMNS": "200"},
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
@@ -52,8 +58,8 @@ def ended(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def sweep(*arguments: str) -> Ended:
-    return ended(started(*arguments))
+def sweep(*arguments: str, cwd: Path = REPOSITORY) -> Ended:
+    return ended(started(*arguments, cwd=cwd))
 
 
 def study(root: Path, folder: Path, *more: str) -> tuple[str, ...]:
@@ -133,11 +139,22 @@ class TestAStudyThatIsKilled:
         assert "runs/" in result.out
         assert not any((path / "status.json").exists() for path in run_dirs(other))  # computed by nobody here
 
-    def test_joblib_finds_the_same(self, killed: Killed, root: Path, tmp_path: Path) -> None:
-        joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "threads=1", f"reuse=[{tmp_path}]")
-        arguments = [argument for argument in study(root, tmp_path) if not argument.startswith(("threads", "reuse"))]
-        assert sweep(*arguments, *joblib, "study.seeds={seed:[0],corruption.seed:[42]}").code == 0
-        for path in finished(tmp_path):
+    @pytest.mark.parametrize(
+        ("launcher", "runs"),
+        [
+            (("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "study.seeds={seed:[0],corruption.seed:[42]}"), 4),
+            (("hydra/launcher=local", *JUST_ONE), 1),
+        ],
+    )
+    def test_processes_started_in_another_folder_find_the_same(
+        self, launcher: tuple[str, ...], runs: int, killed: Killed, root: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "study"
+        arguments = [argument for argument in study(root, folder) if not argument.startswith(("threads", "reuse"))]
+        result = sweep(*arguments, *launcher, "threads=1", "reuse=[]", cwd=tmp_path)
+        assert result.code == 0, result.err
+        assert len(finished(folder)) == runs
+        for path in finished(folder):
             twin = killed.folder / "runs" / path.parent.name / "summary.json"
             assert json.loads(path.read_text())["psnr_db"] == json.loads(twin.read_text())["psnr_db"]
 
