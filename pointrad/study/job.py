@@ -9,7 +9,7 @@ from pointrad.config import RunConfig
 from pointrad.errors import is_of_machine
 from pointrad.progress import announce
 from pointrad.run import run
-from pointrad.status import RunningElsewhereError
+from pointrad.status import RunningElsewhereError, read_status
 
 LOG_FILE = "run.log"
 
@@ -37,4 +37,6 @@ def compute(config: RunConfig, run_dir: Path, stop: Path | None) -> float | None
     except Exception as error:
         if stop is not None and not is_of_machine(error):
             stop.touch()
+        if not read_status(run_dir).error:  # a full disk keeps it from being written there
+            announce(f"{run_dir}: {error}")
         return None

@@ -56,3 +56,14 @@ def test_a_run_whose_log_cannot_be_written_says_so_and_ends_no_other(
     (tmp_path / "run").write_text("a file where a folder should be")
     assert compute(config(), tmp_path / "run", None) is None
     assert f"{tmp_path / 'run'}: not computed, since its run.log cannot be written" in capsys.readouterr().err
+
+
+def test_what_a_full_disk_keeps_from_being_recorded_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(config: RunConfig, run_dir: Path) -> None:
+        raise MachineError("status.json: no space left")
+
+    monkeypatch.setattr("pointrad.study.job.run", run)
+    assert compute(config(), tmp_path / "run", None) is None
+    assert f"{tmp_path / 'run'}: status.json: no space left" in capsys.readouterr().err
