@@ -69,6 +69,8 @@ LINES = 8  # cells to a side of a tile: 64 cells are a word
 TILE = LINES * CELL  # pixels
 CELLS = LINES * LINES
 SPLAT = 16  # numbers of a splat, and of what is summed over its pixels
+# How many splats ahead of themselves kernels ask for a splat, and for where its sums will go.
+AHEAD, FAR_AHEAD = 4, 12
 BLOCK = 256  # Gaussians whose gradient stays in the second cache
 FORWARD_STATE, BACKWARD_STATE = 4 * LANES, 5 * LANES  # numbers of a cell while splats pass
 
@@ -432,18 +434,19 @@ def _place_on(x, y, u, v, k, p, r, level):
 
 
 @njit(**_SERIAL)
-def _composite_tile(b, left, top, pairs, state):
+def _composite_tile(b, left, top, pairs, indices, met_by_splat, state):
     """Add a tile's splats to the state of its cells: transmittance, red, green and blue of 16 pixels each.
 
-    pairs: intersections, front to back. Leaves in b.cells which cells each met: those of which a pixel took it. Returns
-    how many were asked before all cells were opaque.
+    pairs, indices, met_by_splat: intersections front to back, of which splats, and of which cells; both of the latter
+    and b.cells become those that each splat met: of which a pixel took it.
     """
     opened = ~np.uint64(0)
     for n in range(pairs.size):
+        prefetch(b.splats, indices[np.uint64(min(n + AHEAD, pairs.size - 1))] * SPLAT)
         pair = np.uint64(pairs[np.uint64(n)])
-        left_over = b.cells[pair] & opened
+        left_over = met_by_splat[np.uint64(n)] & opened
         met = np.uint64(0)
-        splat = b.splats[np.uint64(b.pair_splat[pair])]
+        splat = b.splats[np.uint64(indices[np.uint64(n)])]
         u, v, k, p, r, level = splat[_U] - left, splat[_V] - top, splat[_K], splat[_P], splat[_R], splat[_L]
         red, green, blue = splat[_RED], splat[_GREEN], splat[_BLUE]
         while left_over:
@@ -468,10 +471,10 @@ def _composite_tile(b, left, top, pairs, state):
                 store(state, at, multiply_add(weight, lanes(green), load(state, at)))
                 at += np.uint64(LANES)
                 store(state, at, multiply_add(weight, lanes(blue), load(state, at)))
-                if not any_of(lanes(_OPAQUE) <= t):
-                    opened ^= bit
+            elif not any_of(lanes(_OPAQUE) <= t):
+                opened ^= bit
+        met_by_splat[np.uint64(n)] = met
         b.cells[pair] = met
-    return pairs.size
 
 
 @njit(**_PARALLEL)
@@ -493,16 +496,17 @@ def _show_tile(tile, background, b, state):
         return
     b.blank[tile] = is_blank
     keys = sort_by_depth(b.depths[pairs], b.keys[pairs], b.spare[pairs])
-    binned, order = b.binned[pairs], b.order[pairs]
+    binned, order, indices, met = b.binned[pairs], b.order[pairs], b.indices[pairs], b.met[pairs]
     for n in range(keys.size):
-        order[n] = binned[keys[n] & np.uint64(0xFFFFFFFF)]
+        pair = np.uint64(binned[keys[n] & np.uint64(0xFFFFFFFF)])
+        order[n], indices[n], met[n] = pair, b.pair_splat[pair], b.cells[pair]
     for cell in range(CELLS):
         store(state, cell * FORWARD_STATE, lanes(_F1))
         for c in range(1, 4):
             store(state, cell * FORWARD_STATE + c * LANES, lanes(_F0))
     line, plane = b.image.shape[2], b.image[0].size
     left, top = tile % (line // TILE) * TILE, tile // (line // TILE) * TILE
-    _composite_tile(b, np.float32(left), np.float32(top), order, state)
+    _composite_tile(b, np.float32(left), np.float32(top), order, indices, met, state)
     for cell in range(CELLS):
         t = load(state, cell * FORWARD_STATE)
         for c in range(3):
@@ -521,7 +525,7 @@ def _show_tile(tile, background, b, state):
 
 
 @njit(**_SERIAL)
-def _differentiate_tile(b, left, top, pairs, state):
+def _differentiate_tile(b, left, top, pairs, indices, met_by_splat, state):
     """Sum the gradient of each of a tile's intersections over the pixels that took it, into b.sums.
 
     state: of each cell the transmittance so far, g . C of what is still to come, and g, the image's gradient.
@@ -529,11 +533,12 @@ def _differentiate_tile(b, left, top, pairs, state):
     With w = dL/d(alpha) alpha the sums are w, w t, w dy, w t^2, w t dy, w dy^2, and g times the weight in the image.
     """
     for n in range(pairs.size):
-        pair = np.uint64(pairs[np.uint64(n)])
-        left_over = b.cells[pair]
+        prefetch(b.splats, indices[np.uint64(min(n + AHEAD, pairs.size - 1))] * SPLAT)
+        prefetch(b.sums, pairs[np.uint64(min(n + FAR_AHEAD, pairs.size - 1))] * SPLAT)
+        left_over = met_by_splat[np.uint64(n)]
         if left_over == 0:
             continue
-        splat = b.splats[np.uint64(b.pair_splat[pair])]
+        splat = b.splats[np.uint64(indices[np.uint64(n)])]
         u, v, k, p, r, level = splat[_U] - left, splat[_V] - top, splat[_K], splat[_P], splat[_R], splat[_L]
         red, green, blue = splat[_RED], splat[_GREEN], splat[_BLUE]
         s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = lanes(_F0)
@@ -561,7 +566,7 @@ def _differentiate_tile(b, left, top, pairs, state):
             wt, wy = w * t, w * dy
             s0, s1, s2 = s0 + w, s1 + wt, s2 + wy
             s3, s4, s5 = multiply_add(wt, t, s3), multiply_add(wt, dy, s4), multiply_add(wy, dy, s5)
-        store(b.sums, pair * np.uint64(SPLAT), totals((s0, s1, s2, s3, s4, s5, s6, s7, s8)))
+        store(b.sums, pairs[np.uint64(n)] * SPLAT, totals((s0, s1, s2, s3, s4, s5, s6, s7, s8)))
 
 
 @njit(**_PARALLEL)
@@ -582,8 +587,8 @@ def differentiate(gradient, b):
 @njit(**_SERIAL)
 def _enter_tile(tile, gradient, b, state):
     """Differentiate a tile, beginning with what its pixels' gradients are."""
-    order = b.order[b.tile_start[tile] : b.tile_start[tile + 1]]
-    if order.size == 0:
+    pairs = slice(b.tile_start[tile], b.tile_start[tile + 1])
+    if pairs.start == pairs.stop:
         return
     line, plane = b.image.shape[2], b.image[0].size
     left, top = tile % (line // TILE) * TILE, tile // (line // TILE) * TILE
@@ -597,7 +602,7 @@ def _enter_tile(tile, gradient, b, state):
             store(state, at + (2 + c) * LANES, g)
         store(state, at, lanes(_F1))
         store(state, at + LANES, behind)
-    _differentiate_tile(b, np.float32(left), np.float32(top), order, state)
+    _differentiate_tile(b, np.float32(left), np.float32(top), b.order[pairs], b.indices[pairs], b.met[pairs], state)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -848,12 +853,22 @@ class Buffers(NamedTuple):
     keys: NDArray[np.uint64]  # [P]
     spare: NDArray[np.uint64]  # [P]
     order: NDArray[np.int32]  # [P], the intersections of each tile front to back
+    indices: NDArray[np.int32]  # [P], their splats
+    met: NDArray[np.uint64]  # [P], their cells
     grid: Float32Array  # [16, LANES], pixels' centres in a tile's columns of cells, then rows
     states: Float32Array  # [threads, CELLS * BACKWARD_STATE]
     blank: NDArray[np.bool_]  # [T]
     image: Float32Array  # [4, H', W'], red, green, blue over the background, and the transmittance
     gradient: Float32Array  # [3, H', W'], of a loss with respect to the image
     sums: Float32Array  # [P, SPLAT]
+
+
+def _aligned(*shape: int) -> Float32Array:
+    """Zeros that begin where a line of the cache does: of vectors of 64 bytes no other costs two lines."""
+    line = 64 // 4
+    room = np.zeros(math.prod(shape) + line, np.float32)
+    start = -(room.ctypes.data // 4) % line
+    return room[start : start + math.prod(shape)].reshape(shape)
 
 
 def allocate(count: int, width: int, height: int, threads: int, pairs: int) -> Buffers:
@@ -865,9 +880,11 @@ def allocate(count: int, width: int, height: int, threads: int, pairs: int) -> B
     centres = np.arange(TILE, dtype=np.float32).reshape(LINES, 1, CELL) + np.float32(0.5)
     across = np.broadcast_to(centres, (LINES, CELL, CELL)).reshape(LINES, LANES)
     down = np.broadcast_to(centres.reshape(LINES, CELL, 1), (LINES, CELL, CELL)).reshape(LINES, LANES)
-    f32, i32, u32, i64, u64 = np.float32, np.int32, np.uint32, np.int64, np.uint64
+    grid = _aligned(2 * LINES, LANES)
+    grid[:LINES], grid[LINES:] = across, down
+    i32, u32, i64, u64 = np.int32, np.uint32, np.int64, np.uint64
     return Buffers(
-        splats=np.zeros((whole, SPLAT), f32),
+        splats=_aligned(whole, SPLAT),
         ranges=np.zeros((whole, 2), i32),
         pair_tile=np.empty(room, i32),
         pair_splat=np.empty(room, i32),
@@ -885,12 +902,14 @@ def allocate(count: int, width: int, height: int, threads: int, pairs: int) -> B
         keys=np.empty(room, u64),
         spare=np.empty(room, u64),
         order=np.empty(room, i32),
-        grid=np.concatenate([across, down]),
-        states=np.empty((threads, CELLS * BACKWARD_STATE), f32),
+        indices=np.empty(room, i32),
+        met=np.empty(room, u64),
+        grid=grid,
+        states=_aligned(threads, CELLS * BACKWARD_STATE),
         blank=np.zeros(tiles, np.bool_),
-        image=np.empty((4, *padded), f32),
-        gradient=np.zeros((3, *padded), f32),  # whose padding no kernel writes
-        sums=np.empty((room, SPLAT), f32),
+        image=_aligned(4, *padded),
+        gradient=_aligned(3, *padded),  # whose padding no kernel writes
+        sums=_aligned(room, SPLAT),
     )
 
 
