@@ -33,6 +33,8 @@ JOBS_FILE, LOGS_FOLDER = "jobs.jsonl", "jobs"
 BRIEFLY = (1.0,)  # whoever looks goes on without
 PATIENTLY = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0)  # a controller that restarts is back by then
 
+_NO_ACCOUNTS = "accounting storage is disabled"  # sacct's words
+
 
 class NoAnswerError(UserError):
     """SLURM does not answer."""
@@ -111,7 +113,7 @@ def queue_states(study_dir: Path, waits: Sequence[float] = BRIEFLY) -> dict[str,
     if shutil.which("squeue") is None:
         return {}
     queue = Queue.ask(study_dir, waits)
-    ended = _sacct([job for job in queue.jobs if job.job not in queue.states])
+    ended = _sacct([job for job in queue.jobs if job.job not in queue.states], waits)
     states: dict[str, QueueState] = {}
     for job in queue.jobs:
         state = QueueState(queue.states.get(job.job) or ended.get(job.job) or "ENDED", job.log)
@@ -150,12 +152,17 @@ def array_ids(jobs: Iterable[Job]) -> list[str]:
     return sorted({job.job.split("_")[0] for job in jobs})
 
 
-def ask(question: Sequence[str], waits: Sequence[float]) -> str:
-    """What a SLURM command prints. Where it fails, says so and asks again after each of `waits` (seconds)."""
+def ask(question: Sequence[str], waits: Sequence[float], final: str | None = None) -> str:
+    """What a SLURM command prints. Where it fails, says so and asks again after each of `waits` (seconds).
+
+    final: words of a failure that will not pass.
+    """
     for wait in waits:
         try:
             return slurm(*question)
         except NoAnswerError as error:
+            if final is not None and final in str(error):
+                raise
             tell(f"{error}; asking again in {wait:g} s")
             sleep(wait)
     return slurm(*question)
@@ -201,15 +208,17 @@ def _found(study_dir: Path, job: str, tasks: Sequence[Sequence[str]]) -> Job | N
     return Job(job, tuple(tasks[task] if tasks else ()), str(paths.stderr))
 
 
-def _sacct(jobs: Sequence[Job]) -> dict[str, str]:
+def _sacct(jobs: Sequence[Job], waits: Sequence[float]) -> dict[str, str]:
     """State of each job that has ended, where SLURM keeps accounts."""
     if not jobs or shutil.which("sacct") is None:
         return {}
-    ids = ",".join(array_ids(jobs))
+    question = ("sacct", "--parsable2", "--format=JobID,State", "--jobs", ",".join(array_ids(jobs)))
     try:
-        text = slurm("sacct", "--parsable2", "--format=JobID,State", "--jobs", ids)
-    except NoAnswerError:
-        return {}  # no accounting; the run folders still tell what matters
+        text = ask(question, waits, final=_NO_ACCOUNTS)
+    except NoAnswerError as error:  # the run folders still tell what matters
+        if _NO_ACCOUNTS not in str(error):
+            tell(f"{error}; how jobs have ended is not known")
+        return {}
     told = SlurmInfoWatcher().read_info(text)  # tasks that ended together are told together, as 7_[0-3]
     return {job: values["State"].split()[0] for job, values in told.items() if values["State"]}
 

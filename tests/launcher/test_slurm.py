@@ -172,15 +172,27 @@ class TestAskingForStates:
         program("sacct", 'echo "JobID|State"; echo "7|NODE_FAIL"; echo "8|COMPLETED"')
         assert self.states(tmp_path) == {"a": "PENDING", "": "COMPLETED"}
 
-    @pytest.mark.parametrize("accounts", ["exit 1", None])
+    @pytest.mark.parametrize("accounts", ["echo Slurm accounting storage is disabled >&2; exit 1", None])
     def test_without_accounts_a_job_that_left_the_queue_has_ended(
-        self, program: Program, tmp_path: Path, accounts: str | None
+        self, program: Program, tmp_path: Path, accounts: str | None, waits: list[float]
     ) -> None:
         note(tmp_path / "study", ("7", ["a"]))
         program("squeue", "")
         if accounts:
             program("sacct", accounts)
         assert self.states(tmp_path) == {"a": "ENDED"}
+        assert waits == []
+
+    def test_accounts_that_cannot_be_asked_for_are_asked_for_again_and_then_done_without(
+        self, program: Program, tmp_path: Path, waits: list[float], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        note(tmp_path / "study", ("7", ["a"]))
+        program("squeue", "")
+        failing(program, tmp_path, "sacct", 3, 'echo "JobID|State"; echo "7|TIMEOUT"')
+        assert self.states(tmp_path) == {"a": "ENDED"}  # after two questions
+        assert "how jobs have ended is not known" in capsys.readouterr().err
+        assert self.states(tmp_path) == {"a": "TIMEOUT"}
+        assert waits == [1, 1]
 
     def test_without_slurm_nothing_is_known(self, program: Program, tmp_path: Path) -> None:
         note(tmp_path / "study", ("7", ["a"]))
