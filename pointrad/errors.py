@@ -28,11 +28,12 @@ class MachineError(UserError):
     it."""
 
 
-def is_of_machine(error: BaseException | None) -> bool:
-    """Whether `error` is trouble of the machine, or was raised over such: its disks, its memory, its network."""
+def trouble_of_machine(error: BaseException | None) -> BaseException | None:
+    """`error`, or what it was raised over, if that is trouble of the machine: its disks, its memory, its network."""
     if error is None:
-        return False
+        return None
     of_memory = isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)  # torch has no class for it
     of_system = isinstance(error, OSError) and error.errno in _OF_MACHINE
-    is_trouble = isinstance(error, MachineError) or of_memory or of_system
-    return is_trouble or is_of_machine(error.__cause__ or error.__context__)
+    if isinstance(error, MachineError) or of_memory or of_system:
+        return error
+    return trouble_of_machine(error.__cause__ or error.__context__)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pointrad.errors import MachineError, is_of_machine
+from pointrad.errors import MachineError, trouble_of_machine
 
 _PROBE = 64 * 1024  # bytes
 
@@ -83,7 +83,7 @@ def _naming_trouble(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         # torch.save and ffmpeg report a full disk as an error of their own, without the system's number.
-        trouble = error if is_of_machine(error) else _trouble_of_disk(path.parent)
+        trouble = trouble_of_machine(error) or _trouble_of_disk(path.parent)
         if trouble is None:
             raise
         if getattr(trouble, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
@@ -101,5 +101,5 @@ def _trouble_of_disk(folder: Path) -> OSError | None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return error if is_of_machine(error) else None
+        return error if trouble_of_machine(error) else None
     return None

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pointrad.errors import MachineError, UserError, is_of_machine
+from pointrad.errors import MachineError, UserError, trouble_of_machine
 from pointrad.files import replacing, write_json
 
 STATUS_FILE, TRACEBACK_FILE, LOCK_FILE, SUMMARY_FILE = "status.json", "traceback.txt", "run.lock", "summary.json"
@@ -102,11 +102,11 @@ def recording(run_dir: Path, max_attempts: int) -> Iterator[Callable[[], None]]:
             with suppress(MachineError):  # of a full disk, say; a status of old and a free lock mean stopped, too
                 if not begun and earlier.outlasts(error):
                     earlier.restore(run_dir)
-                elif isinstance(error, Exception) and not is_of_machine(error):
+                elif isinstance(error, Exception) and not trouble_of_machine(error):
                     _write_failure(run_dir, running, error)
                 else:
                     _write(run_dir, running, state=RunState.STOPPED, ended=_now(), error=_one_line(error))
-            if is_of_machine(error) and not isinstance(error, UserError):
+            if isinstance(error, Exception) and not isinstance(error, UserError) and trouble_of_machine(error):
                 raise MachineError(f"{_one_line(error)}; run the same command again") from error
             raise
         (run_dir / TRACEBACK_FILE).unlink(missing_ok=True)

@@ -58,6 +58,11 @@ def test_it_is_recognised_behind_the_error_of_a_library(
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
 
+def test_it_is_recognised_beneath_the_error_of_a_library(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"checkpoint\.pt: no space left"), replacing(tmp_path / "checkpoint.pt"):
+        raise RuntimeError("unexpected pos 704 vs 598") from OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), replacing(tmp_path / "x"):
         raise ZeroDivisionError

@@ -207,6 +207,13 @@ class TestTroubleOfTheMachine:
             meet(self.FULL, tmp_path, most=3)
         assert read_status(tmp_path).state is RunState.FAILED
 
+    def test_is_not_what_ctrl_c_is_over_it(self, tmp_path: Path) -> None:
+        stopped = KeyboardInterrupt()
+        stopped.__context__ = self.FULL
+        with pytest.raises(KeyboardInterrupt), recording(tmp_path, 9):
+            raise stopped
+        assert read_status(tmp_path).state is RunState.STOPPED
+
     @pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied"), FileNotFoundError("gone")])
     def test_is_not_what_a_person_must_mend(self, error: OSError, tmp_path: Path) -> None:
         with pytest.raises(type(error)):

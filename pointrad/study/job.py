@@ -6,7 +6,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from pointrad.config import RunConfig
-from pointrad.errors import is_of_machine
+from pointrad.errors import trouble_of_machine
 from pointrad.progress import announce
 from pointrad.run import run
 from pointrad.status import RunningElsewhereError, read_status
@@ -35,7 +35,7 @@ def compute(config: RunConfig, run_dir: Path, stop: Path | None) -> float | None
     except RunningElsewhereError:
         return None
     except Exception as error:
-        if stop is not None and not is_of_machine(error):
+        if stop is not None and not trouble_of_machine(error):
             stop.touch()
         if not read_status(run_dir).error:  # a full disk keeps it from being written there
             announce(f"{run_dir}: {error}")

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor
 
-from pointrad.errors import MachineError, UserError, is_of_machine
+from pointrad.errors import MachineError, UserError, trouble_of_machine
 from pointrad.files import replacing
 from pointrad.status import OtherRunError
 
@@ -54,8 +54,8 @@ class Checkpoint:
     def save(self, run_dir: Path) -> None:
         """Write atomically: a kill leaves the last checkpoint whole."""
         values: dict[str, Any] = {**vars(self), "progress": asdict(self.progress)}
-        with replacing(run_dir / FILE_NAME) as path:
-            torch.save(values, path)
+        with replacing(run_dir / FILE_NAME) as path, path.open("wb") as file:  # torch holds on to what it opens itself
+            torch.save(values, file)
 
     @classmethod
     def load(cls, run_dir: Path, identity: str) -> Checkpoint | None:
@@ -70,7 +70,7 @@ class Checkpoint:
         except PermissionError:
             raise UserError(f"{path}: may not be read by this account; expected a checkpoint of its own") from None
         except (*_UNREADABLE, pickle.UnpicklingError) as error:
-            if is_of_machine(error):
+            if trouble_of_machine(error):
                 raise MachineError(f"{path}: cannot be read ({error}); run the same command again") from error
             # Without torch's own words, which advise to load whatever is there, code included.
             raise UserError(
