@@ -22,6 +22,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, maximum_fi
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes, described
+from pointrad.kernel_cache import kernel
 from pointrad.scene.poses import look_away
 from pointrad.scene.types import Camera, Float32Array, Float64Array, View
 
@@ -387,7 +388,7 @@ def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequenc
         return list(pool.map(draw, cameras))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _draw_highest(positions, votes, camera, focal, step, highest):  # type: ignore[no-untyped-def]
     """Raise `highest` to a point's votes where a pixel's centre lies in the projected `step` (or pixel) around it."""
     height, width = highest.shape
@@ -407,7 +408,7 @@ def _draw_highest(positions, votes, camera, focal, step, highest):  # type: igno
                     highest[row, column] = votes[n]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _keep_highest(positions, votes, camera, focal, highest, pixels, kept):  # type: ignore[no-untyped-def]
     """Set `kept` of the points that have the `highest` votes of one of the `pixels`, that which they project into."""
     height, width = highest.shape

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from pointrad.config import Bounds, HullConfig, InitConfig
 from pointrad.errors import UserError
+from pointrad.kernel_cache import kernel
 from pointrad.scene.poses import look_away
 from pointrad.scene.types import Float32Array, Float64Array, View
 
@@ -238,7 +239,7 @@ def _foreground(mask: Float32Array) -> NDArray[np.uint8]:
     return table
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(nogil=True)
 def _cell(position, length, margin):  # type: ignore[no-untyped-def]
     """The column (or row) of `_Projections` that a pixel coordinate falls into; monotone in the coordinate."""
     inside = min(max(position, 0.0), length)
@@ -248,7 +249,7 @@ def _cell(position, length, margin):  # type: ignore[no-untyped-def]
     return cell
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def _classify(low, high, camera, focal, near, frame, sums):  # type: ignore[no-untyped-def]
     """Whether all points of the box from `low` to `high` (world) are background, foreground or neither in a view."""
     left = top = np.inf
@@ -280,7 +281,7 @@ def _classify(low, high, camera, focal, near, frame, sums):  # type: ignore[no-u
     return _FOREGROUND if votes == (row_1 - row_0) * (column_1 - column_0) else _MIXED
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def _add_votes(xs, ys, zs, camera, focal, frame, foreground, cells, votes):  # type: ignore[no-untyped-def]
     """Add one view's votes to a leaf's [8, 8, 8]. The scratch `cells` [8] splits arithmetic, which vectorises, from
     look-ups, which do not."""
@@ -302,14 +303,23 @@ def _add_votes(xs, ys, zs, camera, focal, frame, foreground, cells, votes):  # t
                 votes[i, j, k] += table[cells[k]]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(nogil=True)
+def _most(votes):  # type: ignore[no-untyped-def]
+    most = np.uint16(0)
+    for count in votes.reshape(-1):
+        most = max(most, count)
+    return most
+
+
+@numba.njit(nogil=True)
 def _count_leaf(i, j, k, axes, cameras, focals, frame, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
     """Count a block point by point in the `mixed` views, upon `sure` votes it has as a whole."""
-    votes = np.full((_LEAF, _LEAF, _LEAF), sure, np.uint16)
+    votes = np.empty((_LEAF, _LEAF, _LEAF), np.uint16)
+    votes[:] = sure
     cells = np.empty(_LEAF, np.int32)
     xs, ys, zs = axes[0, i : i + _LEAF], axes[1, j : j + _LEAF], axes[2, k : k + _LEAF]
     for done in range(mixed.size):
-        if votes.max() + (mixed.size - done) < floor:
+        if _most(votes) + (mixed.size - done) < floor:
             return
         view = mixed[done]
         _add_votes(xs, ys, zs, cameras[view], focals[view], frame, foreground[view], cells, votes)
@@ -319,7 +329,7 @@ def _count_leaf(i, j, k, axes, cameras, focals, frame, foreground, mixed, sure, 
                 counts[i + a, j + b, k + c] = votes[a, b, c] if votes[a, b, c] >= floor else 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _count_root(i, j, k, axes, cameras, focals, nears, frame, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
     """Count the block of _ROOT^3 points from (i, j, k): an octree walked depth first on a stack.
 
@@ -330,7 +340,8 @@ def _count_root(i, j, k, axes, cameras, focals, nears, frame, foreground, sums, 
     undecided = np.empty((8 * 8, cameras.shape[0]), np.int64)  # the views a block on the stack has yet to look at
     lengths = np.empty(8 * 8, np.int64)
     stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3], stack[0, 4] = i, j, k, _ROOT, 0
-    undecided[0] = np.arange(cameras.shape[0])
+    for view in range(cameras.shape[0]):
+        undecided[0, view] = view
     lengths[0] = cameras.shape[0]
     mixed = np.empty(cameras.shape[0], np.int64)
     low, high = np.empty(3), np.empty(3)
@@ -366,7 +377,8 @@ def _count_root(i, j, k, axes, cameras, focals, nears, frame, foreground, sums, 
                 z = c + half * (child >> 2)
                 if x < size_x and y < size_y and z < size_z:
                     stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = x, y, z, half, sure
-                    undecided[top, :left] = mixed[:left]
+                    for n in range(left):
+                        undecided[top, n] = mixed[n]
                     lengths[top] = left
                     top += 1
 
@@ -388,7 +400,7 @@ def _mean_colours(views: Sequence[View], positions: Float64Array) -> Float32Arra
     return colours.astype(np.float32)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _add_colours(positions, camera, focal, image, sums, seen):  # type: ignore[no-untyped-def]
     """Add one view's bilinear colour at each point's projection to `sums`, and 1 to `seen` where there is one."""
     height, width = image.shape[0], image.shape[1]

@@ -34,6 +34,7 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 from numpy.typing import NDArray
 
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
+from pointrad.kernel_cache import kernel
 from pointrad.render.lanes import (
     CELL,
     GROUP,
@@ -97,7 +98,14 @@ OPAQUE = np.float32(1e-12)
 
 # error_model: a division by zero gives inf, as in C; Python's check for it would keep loops from being vectorised.
 # So would max(a, b), whose NaN rules need branches: the loops over pixels write `a if a > b else b`.
-_PARALLEL: dict[str, Any] = {"cache": True, "parallel": True, "nogil": True, "error_model": "numpy"}
+#
+# Whoever starts for the first time waits for the compiler, so for its sake: a parallel loop's body is a function of its
+# own, which Numba's passes for parallel loops need not read; it takes the loop's number as int64, since these passes
+# change its type and the body would be compiled for both; arrays are copied number by number, since an assigned slice
+# brings all of Python's string formatting, for the message that it has another shape.
+_PART: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INLINE: dict[str, Any] = {"error_model": "numpy", "inline": "always"}
+_PARALLEL: dict[str, Any] = {"parallel": True, "nogil": True, "error_model": "numpy"}
 
 _F0 = np.float32(0)
 _F1 = np.float32(1)
@@ -108,13 +116,13 @@ _Y0, _Y1, _Y2 = np.float32(Y0), np.float32(Y1), np.float32(Y2)
 _Y2_ZZ, _Y2_XX_YY = np.float32(Y2_ZZ), np.float32(Y2_XX_YY)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def chunk_of(index, chunks, count):
     """[start, stop) of chunk `index` of `chunks` of `count` items."""
     return index * count // chunks, (index + 1) * count // chunks
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _tile_range(centre, radius, size, tiles):
     """First of the tiles of `size` pixels along one axis that a splat's pixels can lie in, and how many.
 
@@ -125,7 +133,7 @@ def _tile_range(centre, radius, size, tiles):
     return first, maximum(last - first + _F1, lanes(_F0))
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _to_camera(parameters, i, m):
     """The camera's x, y, z of the points from the i-th on."""
     count = parameters.shape[1]
@@ -136,7 +144,7 @@ def _to_camera(parameters, i, m):
     return x, y, z
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _project(parameters, start, size, m, focal, width, height, radius, found, boxes):
     """Where a block of points lies in the image, and the tiles that the squares around their splats touch.
 
@@ -164,7 +172,7 @@ def _project(parameters, start, size, m, focal, width, height, radius, found, bo
         store(boxes, 2 * BLOCK + i, across)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _tile(first, n, across, columns):
     """The n-th of the tiles that a splat touches, of all tiles of an image with so many columns."""
     return first if n == 0 else first + n // across * columns + n % across
@@ -174,29 +182,37 @@ def _tile(first, n, across, columns):
 def count_pairs(parameters, world_to_image, focal, width, height, radius, places, starts):
     """places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. starts: [chunks]
     int64 out, how many tiles they touch in all."""
-    columns = -(-width // TILE_WIDTH)
     for chunk in prange(len(starts)):
-        chunk_start, chunk_stop = chunk_of(chunk, len(starts), parameters.shape[1])
-        counts = places[chunk]
-        counts[:] = 0
-        found, boxes = np.empty((3, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
-        for start in range(chunk_start, chunk_stop, BLOCK):
-            size = min(BLOCK, chunk_stop - start)
-            _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
-            for i in range(size):
-                first, across = np.int64(boxes[0, i]), np.int64(boxes[2, i])
-                for n in range(np.int64(boxes[1, i])):
-                    counts[np.uint64(_tile(first, n, across, columns))] += 1
-        starts[chunk] = counts.sum()
+        _count_chunk(np.int64(chunk), parameters, world_to_image, focal, width, height, radius, places, starts)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
+def _count_chunk(chunk, parameters, world_to_image, focal, width, height, radius, places, starts):
+    columns = -(-width // TILE_WIDTH)
+    chunk_start, chunk_stop = chunk_of(chunk, len(starts), parameters.shape[1])
+    counts = places[chunk]
+    counts[:] = 0
+    total = 0
+    found, boxes = np.empty((3, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
+    for start in range(chunk_start, chunk_stop, BLOCK):
+        size = min(BLOCK, chunk_stop - start)
+        _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
+        for i in range(size):
+            first, across = np.int64(boxes[0, i]), np.int64(boxes[2, i])
+            for n in range(np.int64(boxes[1, i])):
+                counts[np.uint64(_tile(first, n, across, columns))] += 1
+            total += np.int64(boxes[1, i])
+    starts[chunk] = total
+
+
+@njit(**_PART)
 def _find_channels(parameters, start, stop, eye, harmonics, channels, values):
     """values [C, BLOCK] out: the channels of a block of points, RGB towards the camera or all coefficients."""
     size = stop - start
     if not harmonics or len(channels) > 3:
         for c in range(len(channels)):
-            values[c, :size] = parameters[3 + c, start:stop]
+            for i in range(size):
+                values[c, i] = parameters[3 + c, start + i]
         return
     whole = size // LANES * LANES
     for i in range(0, whole, LANES):
@@ -204,11 +220,13 @@ def _find_channels(parameters, start, stop, eye, harmonics, channels, values):
     if whole < size:
         # Beyond the last row there is nothing to read.
         rest = np.zeros((parameters.shape[0], LANES), np.float32)
-        rest[:, : size - whole] = parameters[:, start + whole : stop]
+        for row in range(len(rest)):
+            for i in range(size - whole):
+                rest[row, i] = parameters[row, start + whole + i]
         _find_colours(rest, 0, eye, values, whole)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _find_colours(parameters, at, eye, values, i):
     """values [3, BLOCK] out, from column i on: RGB towards the camera of the sixteen points from the at-th on."""
     count = parameters.shape[1]
@@ -223,7 +241,7 @@ def _find_colours(parameters, at, eye, values, i):
         store(values, c * BLOCK + i, colour)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _basis(parameters, at, eye):
     """`harmonics.basis` at the directions from the camera to the sixteen points from the at-th on."""
     count = parameters.shape[1]
@@ -244,7 +262,7 @@ def _basis(parameters, at, eye):
     )
 
 
-@njit(cache=True)
+@njit(**_PART)
 def begin_tiles(places, starts, tile_start):
     """Turn `count_pairs`' counts into where each chunk of points begins to write in each tile, and in the slots.
 
@@ -266,7 +284,7 @@ def begin_tiles(places, starts, tile_start):
         at += count
 
 
-@njit(cache=True)
+@kernel(error_model="numpy")
 def share_tiles(tile_start, tiles, shares):
     """Deal the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
 
@@ -274,13 +292,17 @@ def share_tiles(tile_start, tiles, shares):
     [threads + 1] int64 out, where each one's begin.
     """
     threads = shares.size - 1
-    fullest_first = np.argsort(tile_start[:-1] - tile_start[1:], kind="mergesort")
+    room = np.empty((2, tiles.size), np.uint64)
+    free = np.empty((tiles.size, 2), np.uint32)[:, 0]  # a column, as `composite` passes: one type to compile for
+    for tile in range(tiles.size):
+        free[tile] = np.uint32(0xFFFFFFFF) - np.uint32(tile_start[tile + 1] - tile_start[tile])
+    fullest_first = sort_by_depth(free, room[0], room[1])
     shares[0] = at = 0
     for thread in range(threads):
-        for place in range(fullest_first.size):
+        for place in range(tiles.size):
             turn = place % (2 * threads)
             if min(turn, 2 * threads - 1 - turn) == thread:
-                tiles[at] = fullest_first[place]
+                tiles[at] = _place(fullest_first[place])
                 at += 1
         shares[thread + 1] = at
 
@@ -295,36 +317,44 @@ def bin_splats(parameters, world_to_image, focal, eye, width, height, radius, ha
     int32 out, the first slot of each point; slot_pair: [P] int32 out, the pair of each slot. These two are empty where
     nothing will be differentiated.
     """
+    for chunk in prange(len(starts)):
+        _bin_chunk(np.int64(chunk), parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels,
+                   places, starts, binned, slot_start, slot_pair)  # fmt: skip
+
+
+@njit(**_PART)
+def _bin_chunk(chunk, parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, places,
+               starts, binned, slot_start, slot_pair):  # fmt: skip
     chunks, columns, values = len(starts), -(-width // TILE_WIDTH), binned.shape[1]
-    slot_start[:1] = 0
-    for chunk in prange(chunks):
-        chunk_start, chunk_stop = chunk_of(chunk, chunks, parameters.shape[1])
-        place_in, slot = places[chunk], np.uint64(starts[chunk])
-        found, boxes = np.zeros((values, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
-        splats = np.empty((BLOCK, values), np.float32)
-        for start in range(chunk_start, chunk_stop, BLOCK):
-            size = min(BLOCK, chunk_stop - start)
-            _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
-            _find_channels(parameters, start, start + size, eye, harmonics, channels, found[3:])
-            for i in range(0, size, LANES):
+    chunk_start, chunk_stop = chunk_of(chunk, chunks, parameters.shape[1])
+    if chunk == 0:
+        slot_start[:1] = 0
+    place_in, slot = places[chunk], np.uint64(starts[chunk])
+    found, boxes = np.zeros((values, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
+    splats = np.empty((BLOCK, values), np.float32)
+    for start in range(chunk_start, chunk_stop, BLOCK):
+        size = min(BLOCK, chunk_stop - start)
+        _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
+        _find_channels(parameters, start, start + size, eye, harmonics, channels, found[3:])
+        for i in range(0, size, LANES):
+            for at in range(0, values, GROUP):
+                transpose(found, at * BLOCK + i, BLOCK, splats, i * values + at, values)
+        for i in range(size):
+            first, across = np.int64(boxes[0, i]), np.int64(boxes[2, i])
+            for n in range(np.int64(boxes[1, i])):
+                tile = np.uint64(_tile(first, n, across, columns))
+                place = place_in[tile]
+                place_in[tile] = place + 1
                 for at in range(0, values, GROUP):
-                    transpose(found, at * BLOCK + i, BLOCK, splats, i * values + at, values)
-            for i in range(size):
-                first, across = np.int64(boxes[0, i]), np.int64(boxes[2, i])
-                for n in range(np.int64(boxes[1, i])):
-                    tile = np.uint64(_tile(first, n, across, columns))
-                    place = place_in[tile]
-                    place_in[tile] = place + 1
-                    for at in range(0, values, GROUP):
-                        copy_group(splats, i * values + at, binned, place * values + at)
-                    if slot_pair.size:
-                        slot_pair[slot] = place
-                    slot += np.uint64(1)
-                if slot_start.size:
-                    slot_start[np.uint64(start + i + 1)] = slot
+                    copy_group(splats, i * values + at, binned, place * values + at)
+                if slot_pair.size:
+                    slot_pair[slot] = place
+                slot += np.uint64(1)
+            if slot_start.size:
+                slot_start[np.uint64(start + i + 1)] = slot
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
 def sort_by_depth(depth_bits, keys, spare):
     """The places of a tile's splats, nearest first and by place among equals: the low halves of what is returned.
 
@@ -360,13 +390,13 @@ def sort_by_depth(depth_bits, keys, spare):
     return keys
 
 
-@njit(cache=True, inline="always")
+@njit(**_INLINE)
 def _place(key):
     """The place in a key of `sort_by_depth`."""
     return key & np.uint64(0xFFFFFFFF)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _find_reach(keys, binned, radius, left, top, first, last, reach):
     """Which splats of a tile touch which rows and columns of its cells.
 
@@ -393,7 +423,7 @@ def _find_reach(keys, binned, radius, left, top, first, last, reach):
             reach[line, word] = touched
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _centres(cell, left, top):
     """The pixels' centres of a tile's cell; left, top: of the tile's first pixel."""
     x = across() + (left + np.float32(cell % TILE_COLUMNS * CELL))
@@ -407,7 +437,7 @@ CHANNELS = tuple(range(3))
 ALL_CHANNELS = tuple(range(30))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
 def _decode(word, first, places, n):
     """Write the places of a word's bits, of which the lowest is `first`, from places[n] on; returns where they end.
 
@@ -422,7 +452,7 @@ def _decode(word, first, places, n):
     return end
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _meet(splat, x, y, square, open_hits):
     """The squared distances of pixels to a splat, and which of them take it: those near enough that take another.
 
@@ -434,7 +464,7 @@ def _meet(splat, x, y, square, open_hits):
     return d2, select(d2 < square, lanes(_F0), lanes(_INFINITY)) < open_hits
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _composite_cell(cell, keys, binned, radius, nearest, left, top, channels, reach, known, places, met, end, listed):
     """Add splats to a cell, front to back, until all its pixels are full.
 
@@ -487,49 +517,56 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
     front to back, then its next cell, and so on. met_start: [T, CELLS + 1] uint64 out, where the cells begin in the
     tile's `met`. These two are empty where nothing will be differentiated.
     """
+    for thread in prange(shares.size - 1):
+        _composite_share(np.int64(thread), binned, tile_start, tiles, shares, radius, nearest, channels, background,
+                         met, met_start, blank, image)  # fmt: skip
+
+
+@njit(**_PART)
+def _composite_share(thread, binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start,
+                     blank, image):  # fmt: skip
     line, plane = image.shape[2], image[0].size
     columns = line // TILE_WIDTH
     count = len(channels)
     size = count * LANES
     depths = binned.view(np.uint32)[:, 2]
     listed = np.uint64(met_start.size > 0)
-    for thread in prange(shares.size - 1):
-        mode = flush_denormals()
-        places = np.empty(WORDS_AT_ONCE * WORD + 3, np.uint64)
-        strip = np.empty(CELL * size, np.float32)  # cells side by side
-        unlisted, unlisted_start = np.empty(1, np.uint32), np.empty(CELLS + 1, np.uint64)
-        for tile in tiles[shares[thread] : shares[thread + 1]]:
-            pairs = slice(tile_start[tile], tile_start[tile + 1])
-            tile_met = met[pairs].reshape(-1) if listed else unlisted
-            starts = met_start[tile] if listed else unlisted_start
-            is_blank = pairs.start == pairs.stop
-            if is_blank:
-                starts[:] = 0
-                if blank[tile]:
-                    continue
-            blank[tile] = is_blank
-            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            room = np.empty((2, pairs.stop - pairs.start), np.uint64)
-            tile_binned = binned[pairs]
-            keys = sort_by_depth(depths[pairs], room[0], room[1])
-            reach = np.empty((TILE_ROWS + TILE_COLUMNS, (keys.size + WORD - 1) // WORD), np.uint64)
-            known, end = 0, np.uint64(0)
-            for cell in range(CELLS):
-                starts[cell] = end
-                colours, t, known, end = _composite_cell(
-                    cell, keys, tile_binned, radius, nearest, np.float32(left) + _HALF, np.float32(top) + _HALF,
-                    channels, reach, known, places, tile_met, end, listed,
-                )  # fmt: skip
-                at = cell % CELL * size
+    mode = flush_denormals()
+    places = np.empty(WORDS_AT_ONCE * WORD + 3, np.uint64)
+    strip = np.empty(CELL * size, np.float32)  # cells side by side
+    unlisted, unlisted_start = np.empty(1, np.uint32), np.empty(CELLS + 1, np.uint64)
+    for tile in tiles[shares[thread] : shares[thread + 1]]:
+        pairs = slice(tile_start[tile], tile_start[tile + 1])
+        tile_met = met[pairs].reshape(-1) if listed else unlisted
+        starts = met_start[tile] if listed else unlisted_start
+        is_blank = pairs.start == pairs.stop
+        if is_blank:
+            starts[:] = 0
+            if blank[tile]:
+                continue
+        blank[tile] = is_blank
+        left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+        room = np.empty((2, pairs.stop - pairs.start), np.uint64)
+        tile_binned = binned[pairs]
+        keys = sort_by_depth(depths[pairs], room[0], room[1])
+        reach = np.empty((TILE_ROWS + TILE_COLUMNS, (keys.size + WORD - 1) // WORD), np.uint64)
+        known, end = 0, np.uint64(0)
+        for cell in range(CELLS):
+            starts[cell] = end
+            colours, t, known, end = _composite_cell(
+                cell, keys, tile_binned, radius, nearest, np.float32(left) + _HALF, np.float32(top) + _HALF,
+                channels, reach, known, places, tile_met, end, listed,
+            )  # fmt: skip
+            at = cell % CELL * size
+            for c in range(count):
+                colour = multiply_add(t, background[c], colours[c]) if c < 3 else colours[c]
+                store(strip, at + c * LANES, colour)
+            if cell % CELL == CELL - 1:
+                to = (top + cell // TILE_COLUMNS * CELL) * line + left + (cell % TILE_COLUMNS - CELL + 1) * CELL
                 for c in range(count):
-                    colour = multiply_add(t, background[c], colours[c]) if c < 3 else colours[c]
-                    store(strip, at + c * LANES, colour)
-                if cell % CELL == CELL - 1:
-                    to = (top + cell // TILE_COLUMNS * CELL) * line + left + (cell % TILE_COLUMNS - CELL + 1) * CELL
-                    for c in range(count):
-                        store_cells(image, c * plane + to, line, strip, c * LANES, size)
-            starts[CELLS] = end
-        restore(mode)
+                    store_cells(image, c * plane + to, line, strip, c * LANES, size)
+        starts[CELLS] = end
+    restore(mode)
 
 
 def most_cells(radius: float) -> int:
@@ -538,7 +575,7 @@ def most_cells(radius: float) -> int:
     return min(across, TILE_ROWS) * min(across, TILE_COLUMNS)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
 def _differentiate_cell(g, b, nearest, x, y, binned, met, radius, channels, kept, slots):
     """Add the gradients of the pairs that a cell met to their slots.
 
@@ -573,7 +610,7 @@ def _differentiate_cell(g, b, nearest, x, y, binned, met, radius, channels, kept
         add_totals(slots, np.int64(place) * slots.shape[1], values)
 
 
-@njit(**_PARALLEL)
+@kernel(**_PARALLEL)
 def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start,
                   gradient, slots):  # fmt: skip
     """Gradients of every pair: slots [P, S] out, with respect to u and v, times radius^2 / 2, and the channels.
@@ -583,49 +620,62 @@ def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, 
     With A the colour behind a splat of weight w and colour c, dC/dw = T (c - A). The transmittance T is found once
     more, front to back; then only b = g . A, the product with the pixel's gradient g, is carried back to front.
     """
+    for thread in prange(shares.size - 1):
+        _differentiate_share(np.int64(thread), binned, tile_start, tiles, shares, radius, nearest, channels, background,
+                             met, met_start, gradient, slots)  # fmt: skip
+
+
+@njit(**_PART)
+def _differentiate_share(thread, binned, tile_start, tiles, shares, radius, nearest, channels, background, met,
+                         met_start, gradient, slots):  # fmt: skip
     line, plane = gradient.shape[2], gradient[0].size
     columns = line // TILE_WIDTH
-    for thread in prange(shares.size - 1):
-        mode = flush_denormals()
-        for tile in tiles[shares[thread] : shares[thread + 1]]:
-            pairs = slice(tile_start[tile], tile_start[tile + 1])
-            tile_binned, tile_met, tile_slots = binned[pairs], met[pairs].reshape(-1), slots[pairs]
-            starts = met_start[tile]
-            tile_slots[:] = _F0
-            # A cell takes no more splats than its pixels do together.
-            kept = np.empty(2 * LANES * min(len(tile_binned), np.int64(LANES * nearest)), np.float32)
-            left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-            for cell in range(CELLS):
-                cell_met = tile_met[starts[cell] : starts[cell + 1]]
-                if cell_met.size == 0:
-                    continue
-                x, y = _centres(cell, np.float32(left) + _HALF, np.float32(top) + _HALF)
-                at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
-                g = nothing(channels)
-                for c in range(len(channels)):
-                    g = tuple_setitem(g, c, load_cell(gradient, c * plane + at, line))
-                b = lanes(_F0)
-                for c in range(3):
-                    b = multiply_add(g[c], background[c], b)
-                _differentiate_cell(g, b, nearest, x, y, tile_binned, cell_met, radius, channels, kept, tile_slots)
-        restore(mode)
+    mode = flush_denormals()
+    for tile in tiles[shares[thread] : shares[thread + 1]]:
+        pairs = slice(tile_start[tile], tile_start[tile + 1])
+        tile_binned, tile_met, tile_slots = binned[pairs], met[pairs].reshape(-1), slots[pairs]
+        starts = met_start[tile]
+        tile_slots[:] = _F0
+        # A cell takes no more splats than its pixels do together.
+        kept = np.empty(2 * LANES * min(len(tile_binned), np.int64(LANES * nearest)), np.float32)
+        left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
+        for cell in range(CELLS):
+            cell_met = tile_met[starts[cell] : starts[cell + 1]]
+            if cell_met.size == 0:
+                continue
+            x, y = _centres(cell, np.float32(left) + _HALF, np.float32(top) + _HALF)
+            at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
+            g = nothing(channels)
+            for c in range(len(channels)):
+                g = tuple_setitem(g, c, load_cell(gradient, c * plane + at, line))
+            b = lanes(_F0)
+            for c in range(3):
+                b = multiply_add(g[c], background[c], b)
+            _differentiate_cell(g, b, nearest, x, y, tile_binned, cell_met, radius, channels, kept, tile_slots)
+    restore(mode)
 
 
-@njit(**_PARALLEL)
+@kernel(**_PARALLEL)
 def gather(parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient):
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
-    count = parameters.shape[1]
-    for block in prange((count + BLOCK - 1) // BLOCK):
-        mode = flush_denormals()
-        start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        found = np.empty((3 + len(channels), BLOCK), np.float32)
-        _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, found)
-        for row in range(len(found)):
-            gradient[row, start:stop] = found[row, : stop - start]
-        restore(mode)
+    for block in prange((parameters.shape[1] + BLOCK - 1) // BLOCK):
+        _gather_block(np.int64(block), parameters, world_to_image, focal, radius, channels, slot_start, slot_pair,
+                      slots, gradient)  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
+def _gather_block(block, parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient):
+    mode = flush_denormals()
+    start, stop = block * BLOCK, min((block + 1) * BLOCK, parameters.shape[1])
+    found = np.empty((3 + len(channels), BLOCK), np.float32)
+    _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, found)
+    for row in range(len(found)):
+        for i in range(stop - start):
+            gradient[row, start + i] = found[row, i]
+    restore(mode)
+
+
+@njit(**_PART)
 def _gather(parameters, start, stop, m, focal, radius, channels, slot_start, slot_pair, slots, gradient):
     """`gather` of a block of points into gradient [3 + channels, BLOCK] out."""
     scale = _F2 * focal / (radius * radius)
@@ -704,7 +754,7 @@ def allocate(
 # A pass over a view is one call: after each kernel, Python's own data would have to come back from memory.
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, background,
             b):  # fmt: skip
     """Splat `parameters` [33, N] into `b`; returns how many pairs there are.
@@ -724,20 +774,25 @@ def forward(parameters, world_to_image, focal, eye, width, height, radius, neare
     return pairs
 
 
-@njit(**_PARALLEL)
+@kernel(**_PARALLEL)
 def show(image, shown):
     """shown [3, H, W] out: an image [3, H', W'], clamped."""
-    channels, height, width = shown.shape
-    for y in prange(height):
-        for c in range(channels):
-            for x in range(width):
-                colour = image[c, y, x]
-                # Not the other way round, which would turn NaN into black and hide that training diverged.
-                colour = _F0 if colour < _F0 else colour
-                shown[c, y, x] = _F1 if colour > _F1 else colour
+    for y in prange(shown.shape[1]):
+        _show_row(np.int64(y), image, shown)
 
 
-@njit(**_PARALLEL)
+@njit(**_PART)
+def _show_row(y, image, shown):
+    channels, _, width = shown.shape
+    for c in range(channels):
+        for x in range(width):
+            colour = image[c, y, x]
+            # Not the other way round, which would turn NaN into black and hide that training diverged.
+            colour = _F0 if colour < _F0 else colour
+            shown[c, y, x] = _F1 if colour > _F1 else colour
+
+
+@kernel(**_PARALLEL)
 def photometric(image, background, target, unknown_share, gradient_weight, shifts, gradient):
     """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
 
@@ -745,44 +800,67 @@ def photometric(image, background, target, unknown_share, gradient_weight, shift
     background. gradient: [3, H', W'] out; what lies beyond H and W, but for whole vectors, is left alone.
     """
     height, width = target.shape[1:]
-    margin = 0
-    for shift in shifts:
-        margin = max(margin, shift)
     weights = np.empty((2, shifts.size), np.float32)  # of a difference across, down
     for k in range(shifts.size):
         weights[0, k] = _weight(gradient_weight / shifts.size, 3 * height * (width - shifts[k]))
         weights[1, k] = _weight(gradient_weight / shifts.size, 3 * (height - shifts[k]) * width)
     sums = np.empty((height, 2))
     for band in prange((height + BAND - 1) // BAND):
-        start, stop = band * BAND, min((band + 1) * BAND, height)
-        # As many rows as meet each other: of the errors, NaN around the image, so that no difference counts across its
-        # border, and how far each moves with its colour. Around an object errors are 0: each row keeps where they are
-        # not, between `first` and `last`.
-        rows = 2 * margin + 1
-        errors = np.full((3, rows, margin + (width + LANES - 1) // LANES * LANES + margin), np.float32(np.nan))
-        moves = np.empty(errors.shape, np.float32)
-        first, last = np.empty(rows, np.int64), np.empty(rows, np.int64)
-        for y in range(start - margin, stop + margin):
-            row = y % rows
-            if y < 0 or y >= height:
-                errors[:, row] = np.float32(np.nan)
-                first[row], last[row] = width, 0
-            else:
-                squares, first[row], last[row] = _find_errors(
-                    image, background, target, np.float32(unknown_share), y, margin, errors, moves
-                )
-                if start <= y < stop:
-                    sums[y, 0] = squares
-            if start <= y - margin:
-                reach = first.min() - margin, last.max() + margin
-                sums[y - margin, 1] = _find_gradient(
-                    height, width, shifts, weights, y - margin, margin, reach, errors, moves, gradient
-                )
+        _differentiate_band(np.int64(band), image, background, target, np.float32(unknown_share), shifts, weights,
+                            gradient, sums)  # fmt: skip
     mse = _sum_in_order(sums[:, :1]) / (3 * height * width)
     return mse + _sum_in_order(sums[:, 1:]), mse
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
+def _differentiate_band(band, image, background, target, unknown_share, shifts, weights, gradient, sums):
+    """`photometric` of a band of rows; sums: [H, 2] out, of each row the squared errors and the gradient loss."""
+    height, width = target.shape[1:]
+    margin = _greatest(shifts) if shifts.size else np.int64(0)
+    start, stop = band * BAND, min((band + 1) * BAND, height)
+    # As many rows as meet each other: of the errors, NaN around the image, so that no difference counts across its
+    # border, and how far each moves with its colour. Around an object errors are 0: each row keeps where they are
+    # not, between `first` and `last`.
+    rows = 2 * margin + 1
+    errors = np.empty((3, rows, margin + (width + LANES - 1) // LANES * LANES + margin), np.float32)
+    moves = np.empty(errors.shape, np.float32)
+    errors[:] = np.float32(np.nan)
+    first, last = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    for y in range(start - margin, stop + margin):
+        row = y % rows
+        if y < 0 or y >= height:
+            errors[:, row] = np.float32(np.nan)
+            first[row], last[row] = width, 0
+        else:
+            squares, first[row], last[row] = _find_errors(
+                image, background, target, unknown_share, y, margin, errors, moves
+            )
+            if start <= y < stop:
+                sums[y, 0] = squares
+        if start <= y - margin:
+            reach = _least(first) - margin, _greatest(last) + margin
+            sums[y - margin, 1] = _find_gradient(
+                height, width, shifts, weights, y - margin, margin, reach, errors, moves, gradient
+            )
+
+
+@njit(**_PART)
+def _least(numbers):
+    least = numbers[0]
+    for number in numbers:
+        least = min(least, number)
+    return least
+
+
+@njit(**_PART)
+def _greatest(numbers):
+    greatest = numbers[0]
+    for number in numbers:
+        greatest = max(greatest, number)
+    return greatest
+
+
+@njit(**_PART)
 def _find_errors(image, background, target, unknown_share, y, margin, errors, moves):
     """Errors of a row of the image; returns the sum of their squares, and between which pixels not all are 0."""
     height, width = target.shape[1:]
@@ -796,7 +874,8 @@ def _find_errors(image, background, target, unknown_share, y, margin, errors, mo
             if x + LANES <= width:
                 wanted = load(target, (c * height + y) * width + x)
             else:
-                rest[: width - x] = target[c, y, x:]
+                for i in range(width - x):
+                    rest[i] = target[c, y, x + i]
                 wanted = load(rest, 0)
             known = wanted <= wanted
             prefetch(image, c * image[0].size + (y + ROWS_AHEAD) * image.shape[2] + x)
@@ -816,7 +895,7 @@ def _find_errors(image, background, target, unknown_share, y, margin, errors, mo
     return total(squares), first, last
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
 def _find_gradient(height, width, shifts, weights, y, margin, reach, errors, moves, gradient):
     """The gradient of a row of the image, 0 beyond `reach`; returns its part of the gradient loss."""
     rows, line = errors.shape[1:]
@@ -846,24 +925,24 @@ def _find_gradient(height, width, shifts, weights, y, margin, reach, errors, mov
     return total(differences)
 
 
-@njit(cache=True)
+@njit(**_PART)
 def _weight(weight, count):
     """Of each of `count` differences; 0 where there are none."""
     return weight / count if count > 0 else 0.0
 
 
 # Where there is no neighbour, the difference is NaN and adds nothing.
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _add_sign(sums, difference, weight):
     return select(is_nonzero(difference), sums + copysign(lanes(weight), difference), sums)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _add_size(sums, difference, weight):
     return select(is_nonzero(difference), multiply_add(difference, copysign(lanes(weight), difference), sums), sums)
 
 
-@njit(cache=True)
+@njit(**_PART)
 def _sum_in_order(values):
     """Sum of a matrix; in a parallel kernel, Numba would make .sum() a sum per thread, which rounds otherwise."""
     total = 0.0
@@ -873,7 +952,7 @@ def _sum_in_order(values):
     return total
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**_INLINE)
 def _move(parameters, first, second, at, gradient, rate, adam):
     """One Adam update of sixteen parameters from the at-th on.
 
@@ -892,7 +971,7 @@ def _move(parameters, first, second, at, gradient, rate, adam):
     store(parameters, at, load(parameters, at) - rate * m / multiply_add(sqrt(v), lanes(root), lanes(epsilon)))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**_PART)
 def _move_points(parameters, first, second, start, size, gradient, direct, eye, harmonics, position_rate, colour_rate,
                  adam, ridge):  # fmt: skip
     """Adam over a block of whole vectors of points; gradient: as `_gather` leaves it."""
@@ -924,7 +1003,7 @@ def _move_points(parameters, first, second, start, size, gradient, direct, eye, 
                       adam)  # fmt: skip
 
 
-@njit(**_PARALLEL)
+@kernel(**_PARALLEL)
 def adam(parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, first, second, eye,
          harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon, ridge):  # fmt: skip
     """Adam over all points and the rows that train, straight from the slots: `gather` a block at a time.
@@ -933,34 +1012,44 @@ def adam(parameters, world_to_image, focal, radius, channels, slot_start, slot_p
     composited. A rate of 0 leaves its rows and their moments alone. ridge: added to the positions' gradient, times the
     position.
     """
-    count = parameters.shape[1]
-    blocks = (count + BLOCK - 1) // BLOCK
     constants = beta1, beta2, root, epsilon
+    for block in prange((parameters.shape[1] + BLOCK - 1) // BLOCK):
+        _adam_block(np.int64(block), parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots,
+                    first, second, eye, harmonics, position_rate, colour_rate, constants, ridge)  # fmt: skip
+
+
+@njit(**_PART)
+def _adam_block(block, parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, first, second,
+                eye, harmonics, position_rate, colour_rate, constants, ridge):  # fmt: skip
+    mode = flush_denormals()
     direct = 3 + len(channels) if harmonics else 6
-    for block in prange(blocks):
-        mode = flush_denormals()
-        start, stop = block * BLOCK, min((block + 1) * BLOCK, count)
-        gradient = np.empty((3 + len(channels), BLOCK), np.float32)
-        _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots,
-                gradient)  # fmt: skip
-        whole = (stop - start) // LANES * LANES
-        _move_points(parameters, first, second, start, whole, gradient, direct, eye, harmonics, position_rate,
-                     colour_rate, constants, ridge)  # fmt: skip
-        if start + whole < stop:
-            rest = stop - start - whole
-            padded = np.zeros((3, parameters.shape[0], LANES), np.float32)
-            sources = parameters, first, second
-            for n in range(3):
-                padded[n, :, :rest] = sources[n][:, start + whole : stop]
-            gradient[:, :rest] = gradient[:, whole : whole + rest]
-            _move_points(padded[0], padded[1], padded[2], 0, LANES, gradient, direct, eye, harmonics, position_rate,
-                         colour_rate, constants, ridge)  # fmt: skip
-            for n in range(3):
-                sources[n][:, start + whole : stop] = padded[n, :, :rest]
-        restore(mode)
+    start, stop = block * BLOCK, min((block + 1) * BLOCK, parameters.shape[1])
+    gradient = np.empty((3 + len(channels), BLOCK), np.float32)
+    _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient)
+    whole = (stop - start) // LANES * LANES
+    _move_points(parameters, first, second, start, whole, gradient, direct, eye, harmonics, position_rate, colour_rate,
+                 constants, ridge)  # fmt: skip
+    if start + whole < stop:
+        rest = stop - start - whole
+        padded = np.zeros((3, parameters.shape[0], LANES), np.float32)
+        sources = parameters, first, second
+        for n in range(3):
+            for row in range(parameters.shape[0]):
+                for i in range(rest):
+                    padded[n, row, i] = sources[n][row, start + whole + i]
+        for row in range(len(gradient)):
+            for i in range(rest):
+                gradient[row, i] = gradient[row, whole + i]
+        _move_points(padded[0], padded[1], padded[2], np.int64(0), np.int64(LANES), gradient, direct, eye, harmonics,
+                     position_rate, colour_rate, constants, ridge)  # fmt: skip
+        for n in range(3):
+            for row in range(parameters.shape[0]):
+                for i in range(rest):
+                    sources[n][row, start + whole + i] = padded[n, row, i]
+    restore(mode)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def train(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, background, b,
           target, unknown_share, gradient_weight, shifts, first, second, position_rate, colour_rate, beta1, beta2, root,
           epsilon, losses):  # fmt: skip

@@ -6,8 +6,6 @@ IEEE's, lane by lane and unfused but for `multiply_add`, and sums have a fixed o
 but for numbers below 2^-126 after `flush_denormals`. Indices are not checked.
 
 Of an image, 16 lanes are either neighbours in a row or a *cell*, a square of 4x4 pixels, row by row.
-
-Numba's cache does not see that this file has changed: delete the __pycache__ of the kernels then.
 """
 
 # Numba gives these functions their types.
