@@ -36,11 +36,12 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
     full = [index for index, mask in enumerate(masks) if mask.all()]
     if 2 * (len(empty) + len(full)) > len(masks):
         raise _unusable(scene.train, empty, full, threshold)
-    inverted = _inverted({index: mask for index, mask in enumerate(masks) if index not in {*empty, *full}})
+    inverted = _inverted(masks)
     if 2 * len(inverted) > len(masks) - len(empty) - len(full):
         warn(
-            f"{len(inverted)} of {len(masks)} masks look inverted, the object all around and nothing within "
-            f"({_names(scene.train, inverted)}); expected alpha above masks.threshold on the object"
+            f"{len(inverted)} of {len(masks)} training masks look inverted, the object all around and nothing within "
+            f"({_names(scene.train, inverted)}); composited by them images lack the object, and scores mean nothing; "
+            "expected alpha above masks.threshold on the object"
         )
         inverted = []
     for abstaining, kind in ((empty, "empty"), (full, "full"), (inverted, "inverted by the looks of it")):
@@ -58,12 +59,14 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
 
 def _hard_evaluation(views: Sequence[View], threshold: float) -> tuple[View, ...]:
     hard = tuple(_with_mask(view, view.mask > threshold) for view in views)
-    empty = [index for index, view in enumerate(hard) if not view.mask.any()]
-    if empty:
-        warn(
-            f"{len(empty)} of {len(hard)} evaluation views have an empty mask, so that nothing but background "
-            f"is right there: {_names(hard, empty)}"
-        )
+    masks = [view.mask > 0 for view in hard]
+    empty = [index for index, mask in enumerate(masks) if not mask.any()]
+    for odd, kind in ((empty, "are empty"), (_inverted(masks), "look inverted")):
+        if odd:
+            warn(
+                f"{len(odd)} of {len(hard)} evaluation masks {kind}, so that their images lack the object, and its "
+                f"absence scores best: {_names(hard, odd)}"
+            )
     return hard
 
 
@@ -88,16 +91,17 @@ def _names(views: Sequence[View], chosen: Collection[int], most: int = 3) -> str
     return ", ".join(names[:most]) + more
 
 
-def _inverted(masks: dict[int, Mask]) -> list[int]:
-    """Which of these masks, neither empty nor full, look as if object and background were exchanged.
+def _inverted(masks: Sequence[Mask]) -> list[int]:
+    """Which of these masks look as if object and background were exchanged; empty and full ones do not.
 
     Such a mask is on most of its image's border, more so than within. Where others are not like that, what it leaves
     free must also be about as large as what they cover, which is not so of a close view of the object.
     """
-    coverage = {index: float(mask.mean()) for index, mask in masks.items()}
-    borders = {index: float(_border(mask).mean()) for index, mask in masks.items()}
+    usable = {index: mask for index, mask in enumerate(masks) if mask.any() and not mask.all()}
+    coverage = {index: float(mask.mean()) for index, mask in usable.items()}
+    borders = {index: float(_border(mask).mean()) for index, mask in usable.items()}
     suspects = [index for index, border in borders.items() if border > max(0.5, coverage[index])]
-    others = [coverage[index] for index in masks if index not in suspects]
+    others = [coverage[index] for index in usable if index not in suspects]
     if not others:
         return suspects
     typical = float(np.median(others))

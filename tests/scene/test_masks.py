@@ -93,7 +93,7 @@ def test_that_refusal_says_which_thresholds_would_do() -> None:
 def test_if_most_look_inverted_they_stay_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     found = with_hard_masks(scene(*((index, inverted) for index in range(6))), 0.5)
     assert names(found.train) == names(VIEWS)
-    assert "Warning: 6 of 6 masks look inverted" in capsys.readouterr().err
+    assert "Warning: 6 of 6 training masks look inverted" in capsys.readouterr().err
 
 
 def test_a_close_view_of_the_object_is_not_inverted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,12 +111,15 @@ def test_a_close_view_of_the_object_is_not_inverted(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == ""
 
 
-def test_evaluation_views_stay_and_those_without_an_object_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("edit", "kind"), [(np.zeros_like, "are empty"), (inverted, "look inverted")])
+def test_evaluation_views_stay_and_those_without_an_object_are_named(
+    edit: Edit, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = scene()
-    lost = replace(given.evaluation[0], mask=np.zeros_like(given.evaluation[0].mask))
+    lost = replace(given.evaluation[0], mask=edit(given.evaluation[0].mask))
     found = with_hard_masks(replace(given, evaluation=(lost, given.evaluation[1])), 0.5)
     assert len(found.evaluation) == 2
-    assert "1 of 2 evaluation views have an empty mask" in capsys.readouterr().err
+    assert f"Warning: 1 of 2 evaluation masks {kind}" in capsys.readouterr().err
 
 
 def test_where_training_views_are_evaluated_it_is_those_that_train() -> None:
