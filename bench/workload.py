@@ -30,9 +30,9 @@ SETTINGS = SplatSettings(RADIUS, 15, "point", (0.0, 0.0, 0.0))
 SCHEDULE = ScheduleConfig.model_validate(
     yaml.safe_load((Path(__file__).resolve().parents[1] / "conf" / "schedule" / "paper.yaml").read_text())
 )
-STAGE = SCHEDULE.stages["refine_2"]
-DECAY = dict.fromkeys(STAGE.lr, STAGE.decay(STAGE.epochs // 2))  # half-way through the stage
 VIEWS = 8
+STAGE = SCHEDULE.stages["refine_2"]
+DECAY = dict.fromkeys(STAGE.lr, STAGE.decay(STAGE.length(VIEWS) // 2 * VIEWS, VIEWS))  # half-way through the stage
 CAMERA_ANGLE_X = 0.6911112  # NeRF-synthetic's
 CAMERA_DISTANCE = 4.0311
 LATTICE = 256  # cells per axis of the hull whose order the points keep

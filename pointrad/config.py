@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -243,12 +243,24 @@ AnyCorruptionConfig = Annotated[
 ]
 
 
+class SurfaceConfig(Config):
+    """So many of the hull's points that have a neighbour outside it, at random; all of them where there are fewer."""
+
+    surface_points: Count
+
+
 class InitConfig(Config):
-    """What every start has: the lattice whose points the views vote on, and which of a hull's points it takes."""
+    """What every start has: the lattice whose points the views vote on, and which of a hull's points it takes.
+
+    kept_share: a share of all of them at random, or a number of those on its surface.
+    """
 
     lattice: Annotated[int, Field(ge=2, le=1024)]
     bounds: Bounds
-    kept_share: PositiveShare
+    kept_share: Annotated[
+        Annotated[PositiveShare, Tag("share")] | Annotated[SurfaceConfig, Tag("surface")],
+        Discriminator(lambda value: "surface" if isinstance(value, dict | SurfaceConfig) else "share"),
+    ]
     jitter: NonNegative
     outside_margin: NonNegative
 
@@ -295,9 +307,44 @@ class PointsConfig(Config):
     points_per_pixel: Annotated[int, Field(ge=1, le=255)]
     view_direction: Literal["point", "pixel"]
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The parameters of a splat."""
+        return groups.POINTS
 
-ModelConfig = PointsConfig
-GROUPS: dict[str, tuple[Group, ...]] = {"points": groups.POINTS}
+
+class GaussiansConfig(Config):
+    """Anisotropic Gaussians with opacity.
+
+    sh_degree: of the harmonics. opacity: of a fresh Gaussian. max_points, max_mb: what growth stops at, null for none.
+    """
+
+    name: Literal["gaussians"]
+    sh_degree: Annotated[int, Field(ge=0, le=3)]
+    opacity: Annotated[float, Field(gt=0, lt=1)]
+    max_points: Count | None
+    max_mb: Positive | None
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The parameters of a splat."""
+        return groups.gaussians(self.sh_degree)
+
+    @property
+    def most(self) -> int | None:
+        """How many Gaussians there may be."""
+        bytes_each = 4 * sum(group.width for group in self.groups)
+        fitting = None if self.max_mb is None else int(self.max_mb * 2**20 / bytes_each)
+        return min((limit for limit in (self.max_points, fitting) if limit is not None), default=None)
+
+    @model_validator(mode="after")
+    def _one_fits(self) -> Self:
+        if self.most == 0:
+            raise ValueError(f"max_mb: found {self.max_mb}, in which no Gaussian fits")
+        return self
+
+
+ModelConfig = Annotated[PointsConfig | GaussiansConfig, Field(discriminator="name")]
 
 
 class RendererConfig(Config):
@@ -324,33 +371,39 @@ class SilhouetteLossConfig(Config):
     ridge: NonNegative
 
 
-class RemoveOutliersConfig(Config):
+class OperationConfig(Config):
+    """needs: the groups of parameters that the operation works on, besides those that every model has."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+
+class RemoveOutliersConfig(OperationConfig):
     op: Literal["remove_outliers"]
     voxel: Positive
     neighbours: Count
     deviations: NonNegative
 
 
-class DuplicateConfig(Config):
+class DuplicateConfig(OperationConfig):
     op: Literal["duplicate"]
     copies: Annotated[int, Field(ge=2)]
 
 
-class DropFaintHarmonicsConfig(Config):
+class DropFaintHarmonicsConfig(OperationConfig):
     """Drop the points whose harmonics' norm lies below this quantile (in the published code, unused there)."""
 
     op: Literal["drop_faint_harmonics"]
     quantile: Share
 
 
-class PruneUnsupportedConfig(Config):
+class PruneUnsupportedConfig(OperationConfig):
     """Drop the points of whose contributions to the training images less than `share` shows an object there."""
 
     op: Literal["prune_unsupported"]
     share: Share
 
 
-class ReplenishConfig(Config):
+class ReplenishConfig(OperationConfig):
     """Drop the points that hardly show in the training images, and copy those that show most.
 
     least: what a point must show on average over the views, as a share of what it would show with nothing before it.
@@ -362,10 +415,70 @@ class ReplenishConfig(Config):
     growth: Annotated[Positive, Field(ge=1)]
 
 
-class ClearHarmonicsConfig(Config):
+class ClearHarmonicsConfig(OperationConfig):
     """Start from harmonics of 0 instead of the random ones that the published code starts from."""
 
     op: Literal["clear_harmonics"]
+
+
+class SplitConfig(OperationConfig):
+    """Replace splats by two halves each, along their longest axis, up to the model's cap.
+
+    Drawn without repetition, with chances in proportion to how much the loss pulled at their centres on screen since
+    the last time. share: how many are split, of those there are. offset: of each half from the middle, in standard
+    deviations along the axis. along, across: what their scales are multiplied by, on that axis and on the others.
+    opacity: what their opacity is multiplied by.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("scale", "rotation", "opacity")
+
+    op: Literal["split"]
+    share: PositiveShare
+    offset: NonNegative
+    along: Positive
+    across: Positive
+    opacity: PositiveShare
+
+
+class RelocateConfig(OperationConfig):
+    """Move splats of at most this opacity onto others, and add more up to the model's cap (3DGS-MCMC).
+
+    The others are drawn in proportion to their opacity. All that lie at one place then get the opacity and scale at
+    which they look as the one did. growth: how many are added, of those there are.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("scale", "opacity")
+
+    op: Literal["relocate"]
+    opacity: PositiveShare
+    growth: NonNegative
+
+
+class PruneTransparentConfig(OperationConfig):
+    """Drop the splats of less than this opacity."""
+
+    needs: ClassVar[tuple[str, ...]] = ("opacity",)
+
+    op: Literal["prune_transparent"]
+    opacity: PositiveShare
+
+
+class LimitOpacityConfig(OperationConfig):
+    """Lower every opacity above this one to it (the reset of 3D Gaussian Splatting)."""
+
+    needs: ClassVar[tuple[str, ...]] = ("opacity",)
+
+    op: Literal["limit_opacity"]
+    opacity: PositiveShare
+
+
+class FadeConfig(OperationConfig):
+    """Multiply all opacities, so that splats fade that nothing needs."""
+
+    needs: ClassVar[tuple[str, ...]] = ("opacity",)
+
+    op: Literal["fade"]
+    factor: PositiveShare
 
 
 Operation = Annotated[
@@ -374,7 +487,12 @@ Operation = Annotated[
     | DropFaintHarmonicsConfig
     | PruneUnsupportedConfig
     | ReplenishConfig
-    | ClearHarmonicsConfig,
+    | ClearHarmonicsConfig
+    | SplitConfig
+    | RelocateConfig
+    | PruneTransparentConfig
+    | LimitOpacityConfig
+    | FadeConfig,
     Field(discriminator="op"),
 ]
 
@@ -385,22 +503,52 @@ class CosineConfig(Config):
     cosine_to: PositiveShare
 
 
+class ExponentialConfig(Config):
+    """Down an exponential curve, step by step over a stage, to this share of the rate that it begins with."""
+
+    exponential_to: PositiveShare
+
+
+def _kind_of_decay(value: object) -> str:
+    """So that a wrong value is told what it should be, and not also what else there is."""
+    if isinstance(value, CosineConfig) or (isinstance(value, dict) and "exponential_to" not in value):
+        return "cosine"
+    return "exponential" if isinstance(value, dict | ExponentialConfig) else "factor"
+
+
 Decay = Annotated[
-    Annotated[PositiveShare, Tag("factor")] | Annotated[CosineConfig, Tag("curve")],
-    # Else a wrong factor would also be told that it is no curve.
-    Discriminator(lambda value: "curve" if isinstance(value, dict | CosineConfig) else "factor"),
+    Annotated[PositiveShare, Tag("factor")]
+    | Annotated[CosineConfig, Tag("cosine")]
+    | Annotated[ExponentialConfig, Tag("exponential")],
+    Discriminator(_kind_of_decay),
 ]
+
+
+class StepsConfig(Config):
+    """As many whole epochs as come nearest to so many steps, whatever the number of views; at least one."""
+
+    steps: Count
+
+
+class EveryConfig(Config):
+    """Operations within a stage, after every so many steps; splats keep their optimiser's state."""
+
+    steps: Count
+    ops: tuple[Operation, ...]
 
 
 class StageConfig(Config):
     """A stage of training; each starts a fresh optimiser.
 
     lr: learning rates by the names that the model's groups of parameters have for them. lr_decay: of all rates, by a
-    factor per epoch or along a curve.
+    factor per epoch or along a curve. every: operations within the stage; a stage without the key has none.
     """
 
     enabled: bool
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: Annotated[
+        Annotated[int, Field(ge=0), Tag("epochs")] | Annotated[StepsConfig, Tag("steps")],
+        Discriminator(lambda value: "steps" if isinstance(value, dict | StepsConfig) else "epochs"),
+    ]
     harmonics: bool
     lr: dict[str, NonNegative]
     lr_decay: Decay
@@ -408,6 +556,7 @@ class StageConfig(Config):
     loss: Annotated[PhotometricLossConfig | SilhouetteLossConfig, Field(discriminator="name")]
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
+    every: EveryConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -417,12 +566,25 @@ class StageConfig(Config):
             raise ValueError(f"{', '.join(old)}; expected lr: {{position: RATE, colour: RATE}}")
         return values
 
-    def decay(self, epoch: int) -> float:
-        """The learning rates of this epoch of the stage, the first being 0, as a share of the first's."""
-        if isinstance(self.lr_decay, CosineConfig):
-            least = self.lr_decay.cosine_to
-            return least + (1 - least) * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
-        return self.lr_decay**epoch
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """All that are done before, within and after the stage."""
+        return self.before + (self.every.ops if self.every else ()) + self.after
+
+    def length(self, views: int) -> int:
+        """In epochs, of a training on so many views."""
+        return self.epochs if isinstance(self.epochs, int) else max(1, round(self.epochs.steps / views))
+
+    def decay(self, step: int, views: int) -> float:
+        """The learning rates of this step of the stage, the first being 0, as a share of the first's."""
+        epoch = step // views
+        match self.lr_decay:
+            case CosineConfig(cosine_to=float(least)):
+                return least + (1 - least) * (1 + math.cos(math.pi * epoch / self.length(views))) / 2
+            case ExponentialConfig(exponential_to=float(least)):
+                return float(least ** (step / (self.length(views) * views)))
+            case float(factor):
+                return float(factor**epoch)
 
 
 class AdamConfig(Config):
@@ -522,13 +684,20 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _stages_train_the_model(self) -> Self:
-        wanted = groups.rates(GROUPS[self.model.name])
+        names, wanted = {group.name for group in self.model.groups}, groups.rates(self.model.groups)
         for name, stage in self.schedule.enabled_stages.items():
             if set(stage.lr) != set(wanted):
                 raise ValueError(
                     f"schedule.stages.{name}.lr: found rates of {', '.join(stage.lr) or 'nothing'}; model="
-                    f"{self.model.name} has {', '.join(wanted)}, expected one of each (0 trains none)"
+                    f"{self.model.name} has {', '.join(wanted)}, expected one of each (0 trains none); schedule="
+                    f"{self.schedule.name} may be one of another model"
                 )
+            for operation in stage.operations:
+                if missing := set(operation.needs) - names:
+                    raise ValueError(
+                        f"schedule.stages.{name}: operation {operation.op} works on {', '.join(sorted(missing))}, "
+                        f"which model={self.model.name} does not have"
+                    )
         return self
 
     def identity(self, content: SceneContent) -> str:

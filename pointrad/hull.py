@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pointrad.config import Bounds, HullConfig, InitConfig
+from pointrad.config import Bounds, HullConfig, InitConfig, SurfaceConfig
 from pointrad.errors import UserError
 from pointrad.kernel_cache import kernel
 from pointrad.scene.poses import look_away
@@ -142,7 +142,7 @@ def hull_votes(views: Sequence[View], config: HullConfig) -> Votes:
 
 
 def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: int) -> InitialPoints:
-    """A random `kept_share` of the points that have `votes` (at least one), coloured from the views.
+    """A random part, `config.kept_share`, of the points that have `votes` (at least one), coloured from the views.
 
     A point's colour is the mean over all views that have it inside their image of the bilinear colour there; mid-grey
     if there is none. `config.jitter` moves the points, in lattice steps, before they are coloured. The same views,
@@ -151,8 +151,12 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     lattice = votes.lattice
     hull = np.flatnonzero(votes.counts)
     rng = np.random.default_rng(seed)
-    kept = max(1, round(config.kept_share * hull.size))
-    chosen = np.sort(rng.choice(hull, kept, replace=False, shuffle=False))
+    if isinstance(config.kept_share, SurfaceConfig):
+        drawn_from = np.flatnonzero(_surface(votes.counts > 0))
+        kept = min(config.kept_share.surface_points, drawn_from.size)
+    else:
+        drawn_from, kept = hull, max(1, round(config.kept_share * hull.size))
+    chosen = np.sort(rng.choice(drawn_from, kept, replace=False, shuffle=False))
     positions = lattice.positions(np.stack(np.unravel_index(chosen, votes.counts.shape), axis=1))
     positions += rng.uniform(-config.jitter, config.jitter, positions.shape) * lattice.step
     return InitialPoints(
@@ -163,6 +167,17 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
         needed=votes.floor,
         views=len(views),
     )
+
+
+def _surface(hull: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Those points of a hull [size, size, size] one of whose six neighbours is not part of it."""
+    padded = np.pad(hull, 1)
+    inner = hull.copy()
+    for axis in range(3):
+        for shift in (0, 2):
+            inner &= padded[tuple(slice(shift, shift + n) if a == axis else slice(1, 1 + n)
+                                  for a, n in enumerate(hull.shape))]  # fmt: skip
+    return hull & ~inner
 
 
 def described(bounds: Bounds) -> str:

@@ -31,7 +31,7 @@ class TrainingBar:
     """
 
     def __init__(self, schedule: ScheduleConfig, views: int, epochs_done: int) -> None:
-        self._epochs = {name: stage.epochs for name, stage in schedule.enabled_stages.items()}
+        self._epochs = {name: stage.length(views) for name, stage in schedule.enabled_stages.items()}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),

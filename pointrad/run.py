@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 import yaml
 
+from pointrad.artifacts.colours import mean_colours
 from pointrad.artifacts.curves import write_curves
 from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
-from pointrad.artifacts.ply import write_ply
+from pointrad.artifacts.ply import write_points, write_splats
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
 from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
@@ -264,7 +265,10 @@ def _write_artifacts(
     epoch: int,
 ) -> None:
     write_curves(run_dir / "pictures" / "curves.png", metrics.read())
-    write_ply(run_dir / "cloud.ply", cloud.model.to_world(cloud, frame))
+    in_world = cloud.model.to_world(cloud, frame)
+    write_points(run_dir / "cloud.ply", in_world, mean_colours(cloud, scene.train, renderer))
+    splats = renderer.settings.as_gaussians(cloud, [view.camera for view in scene.train])
+    write_splats(run_dir / "splats.ply", splats.model.to_world(splats, frame))
     tracker.log_image("masks", run_dir / "pictures" / "masks.png", epoch)
     tracker.log_file("cloud", run_dir / "cloud.ply")
     cameras = turntable_cameras([view.camera for view in scene.train], config.artifacts.turntable)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
-from pointrad.config import CosineConfig, RunConfig, StageConfig
+from pointrad.config import CosineConfig, GaussiansConfig, RunConfig, StageConfig, SurfaceConfig
 from pointrad.errors import UserError
 from pointrad.scene.types import SceneContent
 from tests.runs import CONTENT, REPOSITORY, composed, config, groups
@@ -63,7 +63,7 @@ class TestPublishedConstants:
     def test_stages_come_in_the_published_order_and_length(self, schedule: str, names: list[str], epochs: int) -> None:
         stages = config(f"schedule={schedule}").schedule.enabled_stages
         assert list(stages) == names
-        assert sum(stage.epochs for stage in stages.values()) == epochs
+        assert sum(stage.length(100) for stage in stages.values()) == epochs
 
     @pytest.mark.parametrize(
         ("schedule", "stage"),
@@ -188,6 +188,57 @@ def test_a_bad_value_is_explained_by_its_key_itself_and_what_is_valid(key: str, 
     assert key.startswith(message.split(":")[0])  # of a wrong tag, the block that it belongs to
     assert str(value) in message
     assert valid in message
+
+
+GAUSSIANS = ("model=gaussians", "schedule=gaussians")
+
+
+class TestGaussians:
+    def test_the_cap_is_the_lower_of_points_and_megabytes(self) -> None:
+        def most(*overrides: str) -> int | None:
+            model = config(*GAUSSIANS, *overrides).model
+            assert isinstance(model, GaussiansConfig)
+            return model.most
+
+        assert most("model.max_mb=1", "model.max_points=null") == 2**20 // (38 * 4)
+        assert most("model.max_mb=1", "model.max_points=100") == 100
+        assert most("model.max_mb=1", "model.sh_degree=0") == 2**20 // (14 * 4)
+        assert most("model.max_mb=null") is None
+
+    @pytest.mark.parametrize(
+        "key", ["max_points=0", "max_mb=0", "max_mb=0.0001", "sh_degree=4", "sh_degree=-1", "opacity=1"]
+    )
+    def test_what_makes_no_model_is_an_error_that_names_the_key(self, key: str) -> None:
+        with pytest.raises(UserError, match=f"^model.*{key.split('=')[0]}"):
+            config(*GAUSSIANS, f"model.{key}")
+
+    def test_they_start_from_the_hulls_surface(self) -> None:
+        assert config(*GAUSSIANS, "init.kept_share.surface_points=5").init.kept_share == SurfaceConfig(surface_points=5)
+
+    def test_model_and_schedule_choose_each_other(self) -> None:
+        assert config("schedule=gaussians").model.name == "gaussians"
+        assert config("model=gaussians").schedule.name == "gaussians_fast"
+        assert config("model=points").schedule.name == "demo"
+        with pytest.raises(UserError, match=r"model=points has position, colour, .* schedule=gaussians may be one of "):
+            config("model=points", "schedule=gaussians")
+
+    @pytest.mark.parametrize("operation", ["{op:prune_transparent,opacity:0.1}", "{op:fade,factor:0.5}"])
+    def test_an_operation_on_what_a_model_lacks_is_an_error(self, operation: str) -> None:
+        with pytest.raises(
+            UserError, match=r"^schedule\.stages\.base: operation \w+ works on opacity, which model=points"
+        ):
+            config("schedule=paper", f"schedule.stages.base.before=[{operation}]")
+
+    @pytest.mark.parametrize(("steps", "views", "epochs"), [(100, 100, 1), (149, 100, 1), (151, 100, 2), (5, 100, 1)])
+    def test_a_stage_of_so_many_steps_has_the_nearest_number_of_epochs(
+        self, steps: int, views: int, epochs: int
+    ) -> None:
+        stage = config(*GAUSSIANS, f"schedule.stages.coarse.epochs.steps={steps}").schedule.stages["coarse"]
+        assert stage.length(views) == epochs
+
+    def test_an_exponential_decay_goes_step_by_step_to_its_share(self) -> None:
+        stage = config(*GAUSSIANS, "schedule.stages.settle.epochs=2").schedule.stages["settle"]
+        assert [stage.decay(step, 4) for step in (0, 4, 8)] == pytest.approx([1, 0.02**0.5, 0.02])
 
 
 @pytest.mark.parametrize(("old", "new"), [("colour_lr", "lr.colour"), ("position_lr", "lr.position")])
@@ -395,10 +446,10 @@ class TestLearningRates:
         return config("schedule=paper").schedule.stages["base"].model_copy(update={"lr_decay": decay, "epochs": 10})
 
     def test_a_factor_is_applied_once_an_epoch(self) -> None:
-        assert [self.stage(0.5).decay(epoch) for epoch in range(3)] == [1, 0.5, 0.25]
+        assert [self.stage(0.5).decay(7 * epoch, 7) for epoch in range(3)] == [1, 0.5, 0.25]
 
     def test_a_cosine_falls_ever_from_all_to_its_share(self) -> None:
-        rates = [self.stage(CosineConfig(cosine_to=0.1)).decay(epoch) for epoch in range(11)]
+        rates = [self.stage(CosineConfig(cosine_to=0.1)).decay(7 * epoch, 7) for epoch in range(11)]
         assert rates[0] == 1
         assert rates[5] == pytest.approx(0.55)
         assert rates[10] == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""Clouds as PLY files: coloured points for any viewer, and every parameter for reading back exactly."""
+"""Clouds as PLY files: coloured points for any viewer, and splats for viewers of 3D Gaussian Splatting."""
 
 from __future__ import annotations
 
@@ -6,31 +6,69 @@ from pathlib import Path
 
 import numpy as np
 from plyfile import PlyData, PlyElement, PlyParseError
+from torch import Tensor
 
 from pointrad.errors import UserError
 from pointrad.files import replacing
-from pointrad.model.base import Cloud, Model
+from pointrad.model.base import Cloud, Model, Vertices
+from pointrad.model.gaussians import Gaussians, degree_of
+
+_SEEN = ("red", "green", "blue")
 
 
-def write_ply(path: Path, cloud: Cloud) -> None:
-    """Write a cloud as binary little-endian PLY, atomically; the columns are its model's."""
+def write_points(path: Path, cloud: Cloud, colours: Tensor) -> None:
+    """Write a cloud as coloured points and, besides, every parameter, as its model names it; atomically.
+
+    colours: [3, N] RGB, which viewers show.
+    """
     columns = cloud.model.to_vertices(cloud)
-    vertices = np.empty(len(cloud), [(name, column.dtype.newbyteorder("<")) for name, column in columns.items()])
+    seen = np.rint(255 * colours.clamp(0, 1).cpu().numpy()).astype(np.uint8)
+    position = {name: columns[name] for name in "xyz"}
+    _write(path, {**position, **dict(zip(_SEEN, seen, strict=True)), **columns})
+
+
+def write_splats(path: Path, cloud: Cloud) -> None:
+    """Write a cloud of Gaussians as 3D Gaussian Splatting does; atomically."""
+    _write(path, cloud.model.to_vertices(cloud))
+
+
+def read_ply(path: Path, model: Model) -> Cloud:
+    """Read back a cloud of `model` that was written to `path`; UserError for any other file."""
+    try:
+        return model.from_vertices(_vertices(path))
+    except KeyError as error:
+        raise UserError(f"{path}: not a cloud of model={model.name}: its vertices have no {error}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not a cloud of this model: its vertices have {error}") from None
+
+
+def read_splats(path: Path) -> Cloud:
+    """Read a cloud of Gaussians, of the degree of harmonics that the file has; UserError for any other file."""
+    try:
+        degree = degree_of(_vertices(path))
+    except ValueError as error:
+        raise UserError(f"{path}: not a file of 3D Gaussian Splatting: its vertices have {error}") from None
+    return read_ply(path, Gaussians(degree, opacity=0.5, most=None))
+
+
+def _write(path: Path, columns: Vertices) -> None:
+    """As binary little-endian."""
+    length = len(next(iter(columns.values())))
+    vertices = np.empty(length, [(name, column.dtype.newbyteorder("<")) for name, column in columns.items()])
     for name, column in columns.items():
         vertices[name] = column
     with replacing(path) as temporary:
         PlyData([PlyElement.describe(vertices, "vertex")], text=False, byte_order="<").write(str(temporary))
 
 
-def read_ply(path: Path, model: Model) -> Cloud:
-    """Read back exactly what `write_ply` wrote of a cloud of `model`; UserError for any other file."""
+def _vertices(path: Path) -> Vertices:
+    """The columns of a file's vertices."""
     try:
         vertices = PlyData.read(str(path), mmap=False)["vertex"].data
-        return model.from_vertices({name: vertices[name] for name in vertices.dtype.names})
     except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{path}: no such file; expected a PLY file written by pointrad") from None
-    except (PlyParseError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no such file; expected a PLY file") from None
+    except (PlyParseError, UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{path}: not a readable PLY file ({error})") from None
-    except KeyError as error:
-        missing = f"vertices have no {error}"
-        raise UserError(f"{path}: not a cloud of model={model.name} ({missing})") from None
+    except KeyError:
+        raise UserError(f"{path}: a PLY file without vertices; expected the splats of a cloud") from None
+    return {name: vertices[name] for name in vertices.dtype.names}

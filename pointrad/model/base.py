@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from pointrad.model import groups
 from pointrad.model.groups import Group
 from pointrad.scene.frame import SceneFrame
+from pointrad.scene.types import Camera
 
 Vertices = Mapping[str, NDArray[np.generic]]  # the columns of a PLY file by their names, each [N]
 
@@ -27,18 +28,23 @@ class Model(ABC):
 
     name: str
     groups: tuple[Group, ...]
+    most: int | None = None  # splats that a cloud may have
 
     @abstractmethod
     def start(self, positions: Tensor, colours: Tensor, seed: int) -> Cloud:
         """A fresh cloud from [N, 3] positions and RGB; what it draws at random comes from `seed`."""
 
     @abstractmethod
+    def colours(self, cloud: Cloud, camera: Camera) -> Tensor:
+        """[3, N] RGB of each splat as the camera sees it, not clamped."""
+
+    @abstractmethod
     def to_vertices(self, cloud: Cloud) -> Vertices:
-        """The cloud as the columns of a PLY file, which hold every parameter exactly."""
+        """The cloud as the columns of a PLY file, which hold every parameter."""
 
     @abstractmethod
     def from_vertices(self, vertices: Vertices) -> Cloud:
-        """The cloud that `to_vertices` was given. Raises KeyError for a column that is missing."""
+        """The cloud that `to_vertices` was given. Raises KeyError or ValueError where columns are missing or others."""
 
     def to_world(self, cloud: Cloud, frame: SceneFrame) -> Cloud:
         """The cloud in world units; what is a length besides the position, a model moves itself."""
@@ -85,10 +91,13 @@ class Cloud:
 
     parameters: [D, N] float32, contiguous, the model's groups one after another. A row per parameter rather than a row
         per splat, so that kernels and the optimiser stream along the splats.
+    state: what training keeps of each splat besides, [..., N] each (Adam's moments, statistics), by name; it stays
+        with its splat. Empty between stages.
     """
 
     model: Model
     parameters: Tensor
+    state: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.parameters.shape[1]
@@ -103,15 +112,22 @@ class Cloud:
         return self.parameters.numel() * self.parameters.element_size() / 2**20
 
     def select(self, index: Tensor) -> Cloud:
-        """The splats at [M] int64 or [N] bool `index`, in that order, as a new cloud."""
-        return self.with_parameters(self.parameters[:, index].contiguous())
+        """The splats at [M] int64 or [N] bool `index`, in that order, as a new cloud; one may come several times."""
+        state = {name: values[..., index].contiguous() for name, values in self.state.items()}
+        return Cloud(self.model, self.parameters[:, index].contiguous(), state)
 
     def with_parameters(self, parameters: Tensor) -> Cloud:
         return replace(self, parameters=parameters)
 
     def changed(self, **by_group: Tensor | float) -> Cloud:
-        """A copy with other values of some groups."""
+        """A copy with other values of some groups, a row or all of them."""
         copy = self.with_parameters(self.parameters.clone())
         for group, values in by_group.items():
             copy[group][:] = values
         return copy
+
+
+def directions(positions: Tensor, camera: Camera) -> Tensor:
+    """[3, N] unit vectors from the camera to positions [3, N]."""
+    eye = torch.as_tensor(camera.position, dtype=positions.dtype, device=positions.device)
+    return torch.nn.functional.normalize(positions - eye[:, None], dim=0)

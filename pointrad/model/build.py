@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pointrad.config import ModelConfig
+from pointrad.config import ModelConfig, PointsConfig
 from pointrad.model.base import Model
+from pointrad.model.gaussians import Gaussians
 from pointrad.model.points import POINTS
 
 
 def build_model(config: ModelConfig) -> Model:
-    match config.name:
-        case "points":
-            return POINTS
+    if isinstance(config, PointsConfig):
+        return POINTS
+    return Gaussians(config.sh_degree, config.opacity, config.most)

@@ -28,6 +28,18 @@ POINTS = (
 )
 
 
+def gaussians(degree: int) -> tuple[Group, ...]:
+    """Of anisotropic Gaussians with harmonics up to this degree; the constant one is part of the base colour."""
+    return (
+        Group("position", 3, "position", "centre, scene units"),
+        Group("scale", 3, "scale", "log of the standard deviations along the splat's own axes, scene units"),
+        Group("rotation", 4, "rotation", "quaternion w x y z of the own axes, of any length"),
+        Group("opacity", 1, "opacity", "logit"),
+        Group("base", 3, "base", "base RGB"),
+        Group("harmonics", 3 * ((degree + 1) ** 2 - 1), "harmonics", "coefficients of degree 1 and more, each RGB"),
+    )
+
+
 def rates(groups: Sequence[Group]) -> tuple[str, ...]:
     """The keys of `lr` that these groups train at, in their order, each once."""
     return tuple(dict.fromkeys(group.rate for group in groups))

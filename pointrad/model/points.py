@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pointrad import harmonics
 from pointrad.model import groups
-from pointrad.model.base import Cloud, Model, Vertices
+from pointrad.model.base import Cloud, Model, Vertices, directions
+from pointrad.scene.types import Camera
 
 # The rows of a cloud of points: for the renderers of this model, which stream along them.
 POSITION = slice(0, 3)
@@ -16,9 +17,8 @@ BASE = slice(3, 6)
 HARMONICS = slice(6, 6 + 3 * harmonics.COUNT)
 ROWS = HARMONICS.stop
 
-_SEEN = ("red", "green", "blue")
-_POSITION = ("x", "y", "z")
-_COLOURS = ("base_r", "base_g", "base_b", *(f"sh_{j}_{c}" for j in range(harmonics.COUNT) for c in "rgb"))
+_COEFFICIENTS = [f"sh_{j}_{channel}" for j in range(harmonics.COUNT) for channel in "rgb"]
+_COLUMNS = [*"xyz", "base_r", "base_g", "base_b", *_COEFFICIENTS]
 
 
 class Points(Model):
@@ -33,18 +33,17 @@ class Points(Model):
         drawn = torch.rand(ROWS - HARMONICS.start, len(positions), generator=generator)
         return Cloud(self, torch.cat([positions.T.float(), colours.T.float(), drawn]).contiguous())
 
+    def colours(self, cloud: Cloud, camera: Camera) -> Tensor:
+        values = harmonics.basis(directions(cloud["position"], camera))
+        return cloud["base"] + torch.einsum(
+            "jn,jcn->cn", values, cloud["harmonics"].view(harmonics.COUNT, 3, len(cloud))
+        )
+
     def to_vertices(self, cloud: Cloud) -> Vertices:
-        """`red`, `green` and `blue`, which viewers show, are the colour without what depends on the direction."""
-        seen = np.clip((cloud["base"] + harmonics.Y0 * cloud["harmonics"][:3]).cpu().numpy(), 0, 1)
-        values = cloud.parameters.cpu().numpy()
-        return {
-            **dict(zip(_POSITION, values[POSITION], strict=True)),
-            **dict(zip(_SEEN, np.rint(255 * seen).astype(np.uint8), strict=True)),
-            **dict(zip(_COLOURS, values[BASE.start :], strict=True)),
-        }
+        return dict(zip(_COLUMNS, cloud.parameters.cpu().numpy(), strict=True))
 
     def from_vertices(self, vertices: Vertices) -> Cloud:
-        columns = [vertices[name].astype(np.float32) for name in _POSITION + _COLOURS]
+        columns = [vertices[name].astype(np.float32) for name in _COLUMNS]
         return Cloud(self, torch.from_numpy(np.stack(columns)))
 
 

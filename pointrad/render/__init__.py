@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import torch
 
-from pointrad.config import ModelConfig, RendererConfig
+from pointrad.config import GaussiansConfig, ModelConfig, PointsConfig, RendererConfig
 from pointrad.errors import UserError
 from pointrad.render import triton_support
 from pointrad.render.base import Renderer, Settings, SplatSettings
+from pointrad.render.gaussian_settings import GaussianSettings
 
 __all__ = ["Renderer", "Settings", "SplatSettings", "build_renderer", "build_settings"]
 
 
-def build_settings(model: ModelConfig, background: tuple[float, float, float]) -> SplatSettings:
+def build_settings(model: ModelConfig, background: tuple[float, float, float]) -> Settings:
     """How `model` is drawn on `background`."""
-    return SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, background)
+    match model:
+        case PointsConfig():
+            return SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, background)
+        case GaussiansConfig():
+            return GaussianSettings(background, model.sh_degree)
 
 
-def build_renderer(config: RendererConfig, settings: SplatSettings) -> Renderer:
-    """The renderer that `config` names; `auto` is the fastest that its device can run.
+def build_renderer(config: RendererConfig, settings: Settings) -> Renderer:
+    """The renderer that `config` names, of the model that `settings` are of; `auto` is the fastest that can be had.
 
-    That is ours in Numba without CUDA, ours in Triton on CUDA, and PyTorch3D's where Triton cannot run.
+    Of points that is ours in Numba without CUDA, ours in Triton on CUDA, and PyTorch3D's where Triton cannot run; of
+    Gaussians ours in Numba.
 
-    Raises UserError for a device that this machine or renderer does not have, and for CUDA graphs with another renderer
-    than Triton's on CUDA.
+    Raises UserError for a device that this machine or renderer does not have, for CUDA graphs with another renderer
+    than Triton's on CUDA, and for a renderer of another model.
     """
+    match settings:
+        case GaussianSettings():
+            return _gaussians(config, settings)
+        case SplatSettings():
+            return _points(config, settings)
+    raise TypeError(f"no renderer draws splats of {settings}")
+
+
+def _gaussians(config: RendererConfig, settings: GaussianSettings) -> Renderer:
+    if config.name not in ("auto", "cpu"):
+        raise UserError(f"renderer.name: found {config.name!r}, which draws points; model=gaussians has auto and cpu")
+    if config.device not in ("auto", "cpu"):
+        raise UserError(f"renderer.device: found {config.device!r}; model=gaussians is rendered on the cpu only")
+    if config.graphs:
+        raise UserError("renderer.graphs: found true; model=gaussians is rendered on the cpu, without CUDA graphs")
+    from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+
+    return GaussianCpuRenderer(settings)
+
+
+def _points(config: RendererConfig, settings: SplatSettings) -> Renderer:
     device = _device(config)
     name = config.name if config.name != "auto" else _automatic(device)
     if config.graphs and (name != "triton" or device.type != "cuda"):

@@ -10,9 +10,13 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from pointrad.harmonics import Y0
+from pointrad.model.base import Cloud
+from pointrad.model.gaussians import Gaussians
 from pointrad.render.projection import AnyCamera
 from pointrad.scene.types import Camera
 
+_OPAQUE = 0.99  # the most that a Gaussian's opacity counts
 _FLOAT = 4
 _TILE = 8  # pixels, as in `triton_kernels`, which cannot be imported everywhere
 _PAIR_BYTES = 100  # of a pair of splat and tile: sorting keys and places, both ways of composition
@@ -27,6 +31,10 @@ class Settings(Protocol):
 
     def unhidden_weight(self, parameters: Tensor, camera: Camera) -> Tensor | float:
         """What each splat's compositing weights would sum to over the pixels if nothing hid it: [N], or of all."""
+        ...
+
+    def as_gaussians(self, cloud: Cloud, cameras: Sequence[Camera]) -> Cloud:
+        """Gaussians that look as the cloud does before these cameras, as well as they can."""
         ...
 
     def rendering_bytes(self, points: int, camera: Camera) -> int:
@@ -54,6 +62,29 @@ class SplatSettings(Settings):
     def unhidden_weight(self, parameters: Tensor, camera: Camera) -> float:
         """Of a splat of r pixels pi r^2 / 2, the integral of 1 - d^2 / r^2."""
         return math.pi * self.radius_in_pixels(camera) ** 2 / 2
+
+    def as_gaussians(self, cloud: Cloud, cameras: Sequence[Camera]) -> Cloud:
+        """Balls of the discs' weight: 2 pi s^2 o = pi r^2 / 2 for an opacity o near 1.
+
+        Lost: that a disc has the same size at every distance (a ball has that of its mean distance from the cameras),
+        its sharp edge, and that a pixel takes the nearest discs only.
+        """
+        model = Gaussians(degree=2, opacity=_OPAQUE, most=None)
+        constant, rest = cloud["harmonics"][:3], cloud["harmonics"][3:]
+        empty = Cloud(model, cloud.parameters.new_zeros(model.width, len(cloud)))
+        centre = cloud["position"].new_zeros(len(cloud))
+        for camera in cameras:
+            rows = torch.as_tensor(camera.world_to_image, dtype=centre.dtype, device=centre.device)
+            depth = (rows[2, :3] @ cloud["position"] + rows[2, 3]).clamp(min=0)
+            centre += depth * self.radius_in_pixels(camera) / camera.focal / len(cameras)
+        return empty.changed(
+            position=cloud["position"],
+            scale=(centre / (2 * math.sqrt(_OPAQUE))).clamp(min=1e-6).log(),
+            rotation=torch.tensor([[1.0], [0.0], [0.0], [0.0]], device=centre.device),
+            opacity=math.log(_OPAQUE / (1 - _OPAQUE)),
+            base=cloud["base"] + Y0 * constant,
+            harmonics=rest,
+        )
 
     def rendering_bytes(self, points: int, camera: Camera) -> int:
         pixels = camera.width * camera.height

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, SimpleQueue
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -16,13 +13,10 @@ from torch import Tensor
 from pointrad import harmonics as sh
 from pointrad.model.points import BASE, HARMONICS, POSITION, ROWS
 from pointrad.render import cpu_kernels as kernels
-from pointrad.render.base import Renderer, SplatSettings
+from pointrad.render.base import SplatSettings
 from pointrad.render.projection import pixel_directions, point_directions
+from pointrad.render.threads import ThreadedRenderer
 from pointrad.scene.types import Camera, Float32Array
-
-# Views of up to so many pixels are rendered a thread each: no thread waits for another at the end of each kernel. Of
-# larger ones all threads render one, since each holds 12 bytes per pixel.
-MOST_PIXELS_PER_THREAD = 2**21
 
 
 def set_threads(threads: int) -> None:
@@ -145,11 +139,11 @@ class Splatting:
         return padded
 
 
-def _shown(splatting: Splatting, image: Float32Array) -> Tensor:
-    """[H, W, 3], what `forward` returned, clamped."""
-    shown = np.empty((3, splatting.camera.height, splatting.camera.width), np.float32)
-    kernels.show(image, shown)
-    return torch.from_numpy(shown).permute(1, 2, 0)
+def shown(image: Float32Array, camera: Camera) -> Tensor:
+    """[H, W, 3] clamped, of a padded image [3, H', W']."""
+    clamped = np.empty((3, camera.height, camera.width), np.float32)
+    kernels.show(image, clamped)
+    return torch.from_numpy(clamped).permute(1, 2, 0)
 
 
 class _Splat(torch.autograd.Function):
@@ -158,7 +152,7 @@ class _Splat(torch.autograd.Function):
         values = parameters.detach().contiguous().numpy()
         image = splatting.forward(values, camera, harmonics)
         ctx.splatting, ctx.values, ctx.image, ctx.harmonics = splatting, values, image, harmonics
-        return _shown(splatting, image)
+        return shown(image, camera)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -172,12 +166,6 @@ class _Splat(torch.autograd.Function):
         return full, None, None, None
 
 
-def _render(splatting: Splatting, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
-    """The image [H, W, 3] alone."""
-    values = parameters.detach().contiguous().numpy()
-    return _shown(splatting, splatting.forward(values, camera, harmonics, differentiable=False))
-
-
 def pad_gradient(gradient: Tensor, colours: Float32Array) -> Float32Array:
     """A gradient [H, W, 3] as [3, H', W'], zero in the padding and where `colours` [3, H', W'] was clamped."""
     padded = np.zeros_like(colours)
@@ -187,49 +175,23 @@ def pad_gradient(gradient: Tensor, colours: Float32Array) -> Float32Array:
     return padded
 
 
-class CpuRenderer(Renderer):
-    """Our tile renderer on all cores; its images and gradients do not depend on the number of threads."""
+class CpuRenderer(ThreadedRenderer[Splatting]):
+    """Our tile renderer of points on all cores."""
 
     name = "cpu"
     settings: SplatSettings
 
     def __init__(self, settings: SplatSettings) -> None:
+        super().__init__()
         self.settings = settings
-        self.device = torch.device("cpu")
-        self._splatting = Splatting(settings)
-        self._idle = SimpleQueue[Splatting]()  # those of `render_views`
 
-    def render(self, parameters: Tensor, camera: Camera, harmonics: bool = True) -> Tensor:
-        # An image to differentiate keeps its intermediate results; another may reuse the last one's buffers.
-        if not (torch.is_grad_enabled() and parameters.requires_grad):
-            return _render(self._splatting, parameters, camera, harmonics)
+    def _allocate(self) -> Splatting:
+        return Splatting(self.settings)
+
+    def _draw(self, buffers: Splatting, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
+        values = parameters.detach().contiguous().numpy()
+        return shown(buffers.forward(values, camera, harmonics, differentiable=False), camera)
+
+    def _differentiable(self, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
         image: Tensor = _Splat.apply(parameters, Splatting(self.settings), camera, harmonics)  # type: ignore[no-untyped-call]
         return image
-
-    def render_views(self, parameters: Tensor, cameras: Sequence[Camera], harmonics: bool = True) -> Iterator[Tensor]:
-        threads = numba.get_num_threads()  # which also starts them, so that Numba knows its threading layer
-        large = any(camera.width * camera.height > MOST_PIXELS_PER_THREAD for camera in cameras)
-        if threads == 1 or large or numba.threading_layer() == "workqueue":  # takes no calls from several threads
-            yield from super().render_views(parameters, cameras, harmonics)
-            return
-        waiting = deque[Future[Tensor]]()
-        with ThreadPoolExecutor(threads, initializer=numba.set_num_threads, initargs=(1,)) as pool:
-            for camera in cameras:
-                waiting.append(pool.submit(self._render_alone, parameters, camera, harmonics))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-
-    def _render_alone(self, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
-        """`render` with buffers that no other thread has."""
-        try:
-            splatting = self._idle.get_nowait()
-        except Empty:
-            splatting = Splatting(self.settings)
-        image = _render(splatting, parameters, camera, harmonics)
-        self._idle.put(splatting)
-        return image
-
-    def synchronise(self) -> None:
-        pass

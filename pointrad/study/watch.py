@@ -36,6 +36,9 @@ class QueueState:
         return self.state in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
 
 
+_USUAL_VIEWS = 100  # of a stage whose length is given in steps: only the bar's pace depends on it
+
+
 class StudyBar:
     """A live bar over the epochs of `runs`, and a line for each run that ends.
 
@@ -44,9 +47,7 @@ class StudyBar:
 
     def __init__(self, plan: Plan, runs: list[PlannedRun]) -> None:
         self._plan, self._runs = plan, runs
-        self._epochs = {
-            run.identity: sum(s.epochs for s in run.config.schedule.enabled_stages.values()) for run in runs
-        }
+        self._epochs = {run.identity: _epochs(run) for run in runs}
         self._reported: set[str] = set()
         self._console = Console(file=sys.stderr, highlight=False)
         self._progress = Progress(
@@ -100,6 +101,10 @@ class StudyBar:
             return self._epochs[run.identity]
         path = self._plan.run_dir(run) / "metrics.jsonl"
         return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _epochs(run: PlannedRun) -> int:
+    return sum(stage.length(_USUAL_VIEWS) for stage in run.config.schedule.enabled_stages.values())
 
 
 def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 
 from pointrad.config import ScheduleConfig
@@ -20,7 +19,7 @@ def picture_path(run_dir: Path, schedule: ScheduleConfig, stage: str) -> Path:
 
 def log_history(tracker: Tracker, run_dir: Path, schedule: ScheduleConfig, records: Sequence[EpochRecord]) -> None:
     """Log `records`, the epochs trained so far, and the pictures of the stages that end with one of them, in order."""
-    drawn = {epoch: path for epoch, path in _pictures(run_dir, schedule).items() if path.exists()}
+    drawn = {epoch: path for epoch, path in _pictures(run_dir, schedule, records).items() if path.exists()}
     if 0 in drawn:
         tracker.log_image("render", drawn[0], 0)
     for record in records:
@@ -29,8 +28,14 @@ def log_history(tracker: Tracker, run_dir: Path, schedule: ScheduleConfig, recor
             tracker.log_image("render", drawn[record.epoch], record.epoch)
 
 
-def _pictures(run_dir: Path, schedule: ScheduleConfig) -> dict[int, Path]:
-    """By the epoch at whose end they are drawn."""
-    stages = schedule.enabled_stages
-    ends = accumulate((stage.epochs for stage in stages.values()), initial=0)
-    return {epoch: picture_path(run_dir, schedule, stage) for epoch, stage in zip(ends, [INIT, *stages], strict=True)}
+def _pictures(run_dir: Path, schedule: ScheduleConfig, records: Sequence[EpochRecord]) -> dict[int, Path]:
+    """By the epoch at whose end they are drawn; of the stages up to the last whose length is known."""
+    lengths = {record.stage: record.stage_epochs for record in records}
+    pictures, epoch = {0: picture_path(run_dir, schedule, INIT)}, 0
+    for name, stage in schedule.enabled_stages.items():
+        length = stage.epochs if isinstance(stage.epochs, int) else lengths.get(name)
+        if length is None:
+            break
+        epoch += length
+        pictures[epoch] = picture_path(run_dir, schedule, name)
+    return pictures

@@ -39,7 +39,7 @@ class Checkpoint:
 
     steps, exp_avg, exp_avg_sq: how often Adam moved them, and its moments by group, absent between stages. facts: what
     else the summary tells (hull points, mask IoU, bits of the targets, ...). losses: loss and MSE of each step done in
-    the epoch under way.
+    the epoch under way. statistics: what else training keeps of each splat within a stage (`Cloud.state`).
     """
 
     identity: str
@@ -49,6 +49,7 @@ class Checkpoint:
     steps: int = 0
     exp_avg: dict[str, Tensor] | None = None
     exp_avg_sq: dict[str, Tensor] | None = None
+    statistics: dict[str, Tensor] = field(default_factory=dict)
     losses: list[list[float]] = field(default_factory=list)
 
     def save(self, run_dir: Path) -> None:

@@ -43,8 +43,9 @@ def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], rend
     kept = cloud.select(enough)
     copies = round((config.growth - 1) * len(kept))
     order = torch.argsort(shown[enough], descending=True, stable=True)
+    all_kept = torch.arange(len(kept), device=order.device)
     copied = order[torch.arange(copies, device=order.device) % max(len(kept), 1)]
-    return kept.with_parameters(torch.cat([kept.parameters, kept.parameters[:, copied]], dim=1))
+    return kept.select(torch.cat([all_kept, copied]))
 
 
 def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer, pixels: Callable[[View], Tensor]) -> Tensor:

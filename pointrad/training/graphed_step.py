@@ -69,13 +69,18 @@ class GraphedStep(TritonStep):
     keeps for life, and the size and focal length of views, for each of which there are recordings.
     """
 
+    _recordings: dict[Hashable, Callable[[], Any]]
+
     def __init__(
         self, cloud: Cloud, renderer: TritonRenderer, stage: StageConfig, adam: AdamConfig, capture: Capture
     ) -> None:
         super().__init__(cloud, renderer, stage, adam)
         self._capture = capture
         self._inputs: dict[Hashable, _Inputs] = {}
-        self._recordings: dict[Hashable, Callable[[], Any]] = {}
+
+    def go_on_with(self, cloud: Cloud) -> None:
+        super().go_on_with(cloud)
+        self._recordings = {}
 
     def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         lens = (camera.width, camera.height, camera.focal)

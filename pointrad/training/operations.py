@@ -1,4 +1,4 @@
-"""What is done to a cloud between stages."""
+"""What is done to a cloud before, within and after stages. An operation names the groups it changes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,36 @@ from pointrad.config import (
     ClearHarmonicsConfig,
     DropFaintHarmonicsConfig,
     DuplicateConfig,
+    FadeConfig,
+    LimitOpacityConfig,
     Operation,
+    PruneTransparentConfig,
     PruneUnsupportedConfig,
+    RelocateConfig,
     RemoveOutliersConfig,
     ReplenishConfig,
+    SplitConfig,
 )
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.render import Renderer
 from pointrad.scene.types import View
+from pointrad.training import densify
 from pointrad.training.contributions import prune_unsupported, replenish
 
 
-def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Cloud:
-    """The cloud after `operation`, which may ask the training views. Raises UserError where no point would be left."""
+def apply(
+    operation: Operation, cloud: Cloud, views: Sequence[View], renderer: Renderer, rng: np.random.Generator
+) -> Cloud:
+    """The cloud after `operation`, which may ask the training views and draw from `rng`.
+
+    Raises UserError where no point would be left, or more than the model may have.
+    """
     match operation:
         case RemoveOutliersConfig():
             result = remove_outliers(cloud, operation)
         case DuplicateConfig():
-            result = cloud.with_parameters(cloud.parameters.repeat(1, operation.copies))
+            result = cloud.select(torch.arange(len(cloud), device=cloud.parameters.device).repeat(operation.copies))
         case DropFaintHarmonicsConfig():
             result = drop_faint_harmonics(cloud, operation.quantile)
         case PruneUnsupportedConfig():
@@ -39,8 +50,23 @@ def apply(operation: Operation, cloud: Cloud, views: Sequence[View], renderer: R
             result = replenish(cloud, operation, views, renderer)
         case ClearHarmonicsConfig():
             result = cloud.changed(harmonics=0)
+        case SplitConfig():
+            result = densify.split(cloud, operation, rng)
+        case RelocateConfig():
+            result = densify.relocate(cloud, operation, rng)
+        case PruneTransparentConfig():
+            result = cloud.select(densify.opacities(cloud) >= operation.opacity)
+        case LimitOpacityConfig():
+            result = densify.with_opacities(cloud, densify.opacities(cloud).clamp(max=operation.opacity))
+        case FadeConfig():
+            result = densify.with_opacities(cloud, densify.opacities(cloud) * operation.factor)
     if len(result) == 0:
         raise UserError(f"schedule: operation {operation.op} left none of {len(cloud)} points; soften {operation}")
+    if cloud.model.most is not None and len(result) > max(cloud.model.most, len(cloud)):
+        raise UserError(
+            f"schedule: operation {operation.op} made {len(result)} of {len(cloud)} points; model.max_points and "
+            f"model.max_mb allow {cloud.model.most}"
+        )
     return result
 
 

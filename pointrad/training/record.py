@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class EpochRecord:
     """One epoch of training.
 
-    epoch: 1, 2, ... over all stages; `stage_epoch` counts within the stage.
+    epoch: 1, 2, ... over all stages; `stage_epoch` counts within the stage, up to `stage_epochs` (0 where an earlier
+    version did not record it).
     loss: mean over the epoch's steps; psnr_db: of the epoch's mean squared error on the training views, as rendered
     while training. lr: learning rates by name. seconds: of training so far, over all processes of a resumed run.
     """
@@ -22,3 +23,4 @@ class EpochRecord:
     points: int
     lr: dict[str, float]
     seconds: float
+    stage_epochs: int = 0

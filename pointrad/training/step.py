@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -16,18 +17,24 @@ from pointrad.render import Renderer
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient
+from pointrad.render.gaussian_renderer import GaussianCpuRenderer
 from pointrad.scene.types import Camera
+from pointrad.training.densify import SCREEN_GRADIENT
 from pointrad.training.losses import Unknown, image_loss, residual, ridge
+
+EXP_AVG, EXP_AVG_SQ = "exp_avg", "exp_avg_sq"  # of `Cloud.state`: Adam's moments, [D, N] each
 
 
 class Step(Protocol):
-    """Trains `cloud` in place with a fresh Adam; `steps`, `exp_avg` and `exp_avg_sq` [D, N] are all of its state."""
+    """Trains `cloud` in place with Adam, whose moments are part of `cloud.state`; `steps` is how often it did."""
 
     cloud: Cloud
     unknown_share: float
     steps: int
-    exp_avg: Tensor
-    exp_avg_sq: Tensor
+
+    def go_on_with(self, cloud: Cloud) -> None:
+        """Train another cloud from now on, with the state that it has, or with a fresh one."""
+        ...
 
     def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         """One step towards `target` [3, H, W], each learning rate times its `decay`; returns the loss and its MSE part.
@@ -36,6 +43,14 @@ class Step(Protocol):
         two numbers are a tensor [2] on the device of the cloud: whoever reads it waits until the step is computed.
         """
         ...
+
+
+def with_moments(cloud: Cloud, *statistics: str) -> Cloud:
+    """The cloud with Adam's moments and these statistics, [N] each, in its state: 0 where it has none."""
+    points = cloud.parameters.new_zeros(len(cloud))
+    fresh = {EXP_AVG: torch.zeros_like(cloud.parameters), EXP_AVG_SQ: torch.zeros_like(cloud.parameters)}
+    fresh |= {name: torch.zeros_like(points) for name in statistics}
+    return replace(cloud, state=fresh | dict(cloud.state))
 
 
 def build_step(
@@ -50,6 +65,10 @@ def build_step(
 def _choose_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
     if isinstance(renderer, CpuRenderer):
         return FusedStep(cloud, renderer.settings, stage, adam)
+    if isinstance(renderer, GaussianCpuRenderer) and not ridge(stage.loss):
+        from pointrad.training.gaussian_step import GaussianStep
+
+        return GaussianStep(cloud, renderer, stage, adam)
     if renderer.name == "triton":
         # Not above, since Triton is not everywhere.
         from pointrad.render.triton import TritonRenderer
@@ -67,19 +86,25 @@ class AutogradStep:
     """Any renderer, torch's losses, gradients and fused Adam (Kingma and Ba 2015, algorithm 1)."""
 
     def __init__(self, cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> None:
-        self.cloud, self.renderer, self.stage, self.adam = cloud, renderer, stage, adam
+        self.renderer, self.stage, self.adam = renderer, stage, adam
         self.unknown_share = 0.0
         self._background = torch.tensor(renderer.settings.background, device=renderer.device)
         self.steps = 0
-        self.exp_avg, self.exp_avg_sq = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
+        self.go_on_with(cloud)
         # Those that train: which rows, at the rate of which name.
         named = {rate: cloud.model.rows_at_rate(rate, stage.harmonics) for rate in cloud.model.rates if stage.lr[rate]}
         self._trained = {rate: rows for rate, rows in named.items() if rows.start < rows.stop}
+
+    def go_on_with(self, cloud: Cloud) -> None:
+        self.cloud = with_moments(cloud, *((SCREEN_GRADIENT,) if "opacity" in cloud.model.rows else ()))
+        self.exp_avg, self.exp_avg_sq = self.cloud.state[EXP_AVG], self.cloud.state[EXP_AVG_SQ]
 
     def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         parameters = self.cloud.parameters.requires_grad_()
         losses, gradient = self._differentiate(parameters, camera, target)
         parameters.requires_grad_(False)
+        if SCREEN_GRADIENT in self.cloud.state:
+            self.cloud.state[SCREEN_GRADIENT] += self._screen_gradient(gradient, camera)
         # Filled on the device, once for each rate: Adam adds 1 to its own.
         steps = torch.full((len(self._trained),), float(self.steps), device=gradient.device)
         self._update(gradient, self._rates(decay), steps)
@@ -99,6 +124,17 @@ class AutogradStep:
             loss = loss + weight * parameters[self.cloud.model.rows["position"]].square().mean()
         (gradient,) = torch.autograd.grad(loss, parameters)
         return torch.stack([loss.detach(), residual(image.detach(), pixels, unknown).square().mean()]), gradient
+
+    def _screen_gradient(self, gradient: Tensor, camera: Camera) -> Tensor:
+        """[N], about how long the gradient is with respect to a splat's centre, in units of half the image's width.
+
+        From the gradient of its position, as if it were all due to where the centre is seen.
+        """
+        rows = torch.as_tensor(camera.world_to_image, dtype=gradient.dtype, device=gradient.device)
+        depth = (rows[2, :3] @ self.cloud["position"] + rows[2, 3]).clamp(min=0)
+        pull = rows[:2, :3] @ gradient[self.cloud.model.rows["position"]]
+        length: Tensor = pull.norm(dim=0) * depth * (camera.width / 2 / camera.focal)
+        return length
 
     def _rates(self, decay: Mapping[str, float]) -> list[float]:
         """The learning rates of what trains."""
@@ -122,13 +158,9 @@ class FusedStep:
     """Points: the CPU renderer's kernels from positions to Adam, without autograd and without allocation."""
 
     def __init__(self, cloud: Cloud, settings: SplatSettings, stage: StageConfig, adam: AdamConfig) -> None:
-        self.cloud, self.settings, self.stage, self.adam = cloud, settings, stage, adam
+        self.settings, self.stage, self.adam = settings, stage, adam
         self.steps = 0
-        self.exp_avg, self.exp_avg_sq = torch.zeros_like(cloud.parameters), torch.zeros_like(cloud.parameters)
-        # The same memory as NumPy sees it.
-        self._parameters, self._exp_avg, self._exp_avg_sq = (
-            values.numpy() for values in (cloud.parameters, self.exp_avg, self.exp_avg_sq)
-        )
+        self.go_on_with(cloud)
         self.unknown_share = 0.0
         self._splatting = Splatting(settings)
         self._background = np.asarray(settings.background, np.float32)
@@ -136,6 +168,14 @@ class FusedStep:
         self._photometric_loss = stage.loss if isinstance(stage.loss, PhotometricLossConfig) else None
         self._shifts = np.asarray(self._photometric_loss.shifts if self._photometric_loss else (), np.int64)
         self._ridge = ridge(stage.loss)
+
+    def go_on_with(self, cloud: Cloud) -> None:
+        self.cloud = with_moments(cloud)
+        self.exp_avg, self.exp_avg_sq = self.cloud.state[EXP_AVG], self.cloud.state[EXP_AVG_SQ]
+        # The same memory as NumPy sees it.
+        self._parameters, self._exp_avg, self._exp_avg_sq = (
+            values.numpy() for values in (self.cloud.parameters, self.exp_avg, self.exp_avg_sq)
+        )
 
     def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         loss, harmonics = self._photometric_loss, self.stage.harmonics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from pointrad.scene.types import Camera, View
 from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.record import EpochRecord
-from pointrad.training.step import Step, build_step
+from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, Step, build_step
 
 
 class Listener(Protocol):
@@ -83,16 +84,23 @@ class _Training:
             need = memory.with_graphs(need)
         with memory.within(need, self.renderer.device, name):
             training = _training_views(self.views, stage, name, self.renderer.device, need.dtype)
-            step = build_step(cloud, self.renderer, stage, self.config.schedule.adam, self.unknown_share)
-            self._restore(step)
+            step = build_step(
+                self._with_state(cloud), self.renderer, stage, self.config.schedule.adam, self.unknown_share
+            )
+            step.steps = self.state.steps
             started = self._run_epochs(step, training, name, stage, started)
+            cloud = replace(step.cloud, state={})
         cloud = self._apply_all(stage.after, cloud)
         progress.seconds += time.perf_counter() - started
         return cloud
 
-    def _apply_all(self, todo: tuple[Operation, ...], cloud: Cloud) -> Cloud:
+    def _apply_all(self, todo: tuple[Operation, ...], cloud: Cloud, step: int = 0) -> Cloud:
+        """step: of the stage, 0 before and after it. What operations draw depends on the seed and on when they come."""
+        progress = self.state.progress
+        when = [self.config.seed, progress.stage, progress.stage_epoch, step]
+        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(when)))
         for operation in todo:
-            cloud = operations.apply(operation, cloud, self.views, self.renderer)
+            cloud = operations.apply(operation, cloud, self.views, self.renderer, rng)
         return cloud
 
     def _note_bits(self, need: memory.Need, stage: str) -> None:
@@ -110,7 +118,7 @@ class _Training:
     ) -> float:
         """The stage's remaining epochs; `started` is when training time was last added up, returned as it is then."""
         progress = self.state.progress
-        while progress.stage_epoch < stage.epochs:
+        while progress.stage_epoch < stage.length(len(training)):
             try:
                 losses = self._epoch(step, training, name, stage)
             except Preempted:
@@ -133,11 +141,13 @@ class _Training:
         """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
         earlier, losses = self.state.losses, list[Tensor]()
         stage_epoch = self.state.progress.stage_epoch
-        decay = dict.fromkeys(stage.lr, stage.decay(stage_epoch))
         try:
             for index in self._order(len(training))[len(earlier) :]:
                 camera, target = training[index]
+                decay = dict.fromkeys(stage.lr, stage.decay(step.steps, len(training)))
                 losses.append(step(camera, memory.unpacked(target), decay))
+                if stage.every and step.steps % stage.every.steps == 0:
+                    step.go_on_with(self._apply_all(stage.every.ops, step.cloud, step.steps))
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
         except Preempted:
             self.state.losses = [*earlier, *_read(losses)]
@@ -160,7 +170,7 @@ class _Training:
                 f"{len(cloud)} points have parameters that are not finite; lower a rate of "
                 f"schedule.stages.{name}.lr (found {', '.join(f'{key}: {rate}' for key, rate in stage.lr.items())})"
             )
-        decay = stage.decay(progress.stage_epoch - 1)
+        decay = stage.decay((progress.stage_epoch - 1) * len(self.views), len(self.views))
         self.listener.on_epoch(
             EpochRecord(
                 epoch=progress.epoch,
@@ -171,6 +181,7 @@ class _Training:
                 points=len(cloud),
                 lr={rate: value * decay for rate, value in stage.lr.items()},
                 seconds=progress.seconds,
+                stage_epochs=stage.length(len(self.views)),
             )
         )
 
@@ -178,17 +189,21 @@ class _Training:
         split = cloud.model.split
         self.state.parameters = split(cloud.parameters.cpu())
         self.state.steps = step.steps if step else 0
-        self.state.exp_avg = split(step.exp_avg.cpu()) if step else None
-        self.state.exp_avg_sq = split(step.exp_avg_sq.cpu()) if step else None
+        kept = {name: values.cpu() for name, values in cloud.state.items()} if step else {}
+        self.state.exp_avg = split(kept.pop(EXP_AVG)) if step else None
+        self.state.exp_avg_sq = split(kept.pop(EXP_AVG_SQ)) if step else None
+        self.state.statistics = kept
         self.state.save(self.run_dir)
         self.saved_at = time.monotonic()
 
-    def _restore(self, step: Step) -> None:
-        if self.state.exp_avg is not None and self.state.exp_avg_sq is not None:
-            step.steps = self.state.steps
-            step.exp_avg.copy_(step.cloud.model.join(self.state.exp_avg))
-            step.exp_avg_sq.copy_(step.cloud.model.join(self.state.exp_avg_sq))
+    def _with_state(self, cloud: Cloud) -> Cloud:
+        """With what the checkpoint keeps of a stage under way, if it is within one."""
+        if self.state.exp_avg is None or self.state.exp_avg_sq is None:
+            return cloud
+        moments = {name: cloud.model.join(getattr(self.state, name)) for name in (EXP_AVG, EXP_AVG_SQ)}
+        kept = {name: values.to(self.renderer.device) for name, values in (moments | self.state.statistics).items()}
         self.state.exp_avg = self.state.exp_avg_sq = None
+        return replace(cloud, state=kept)
 
 
 def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> None:

@@ -9,37 +9,33 @@ import pytest
 import torch
 from plyfile import PlyData
 
-from pointrad.artifacts.ply import read_ply, write_ply
+from pointrad.artifacts.ply import read_ply, write_points
 from pointrad.errors import UserError
-from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from tests.runs import random_cloud
 
 
 def test_reading_back_is_exact(tmp_path: Path) -> None:
     cloud = random_cloud(7)
-    write_ply(tmp_path / "cloud.ply", cloud)
+    write_points(tmp_path / "cloud.ply", cloud, cloud["base"])
     assert torch.equal(read_ply(tmp_path / "cloud.ply", POINTS).parameters, cloud.parameters)
 
 
 def test_an_empty_cloud_can_be_written(tmp_path: Path) -> None:
-    write_ply(tmp_path / "cloud.ply", random_cloud(0))
+    write_points(tmp_path / "cloud.ply", random_cloud(0), random_cloud(0)["base"])
     assert len(read_ply(tmp_path / "cloud.ply", POINTS)) == 0
 
 
-def test_viewers_show_the_colour_that_holds_for_every_direction(tmp_path: Path) -> None:
-    cloud = Cloud(POINTS, torch.full((33, 2), 5.0))
-    cloud["base"][:] = torch.tensor([[0.5] * 3, [2, -1, 1]]).T
-    cloud["harmonics"][:3] = torch.tensor([[1.0, -1, 0], [0, 0, 0]]).T
-    write_ply(tmp_path / "cloud.ply", cloud)
+def test_viewers_show_the_colours_given(tmp_path: Path) -> None:
+    write_points(tmp_path / "cloud.ply", random_cloud(2), torch.tensor([[0.5, 2], [0.25, -1], [0.5, 1]]))
     vertices = PlyData.read(str(tmp_path / "cloud.ply"))["vertex"]
     seen = np.stack([vertices[name] for name in ("red", "green", "blue")], axis=1)
     assert seen.dtype == np.uint8
-    assert seen.tolist() == [[199, 56, 128], [255, 0, 255]]
+    assert seen.tolist() == [[128, 64, 128], [255, 0, 255]]
 
 
 def test_the_file_is_binary_little_endian(tmp_path: Path) -> None:
-    write_ply(tmp_path / "cloud.ply", random_cloud(1))
+    write_points(tmp_path / "cloud.ply", random_cloud(1), random_cloud(1)["base"])
     header = (tmp_path / "cloud.ply").read_bytes().split(b"end_header")[0].decode()
     assert header.startswith("ply\nformat binary_little_endian 1.0\nelement vertex 1\nproperty float x\n")
     assert "property uchar red\n" in header
@@ -55,7 +51,7 @@ def test_another_file_is_an_error_that_names_it(tmp_path: Path, content: bytes |
 
 def test_a_file_cut_short_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "cloud.ply"
-    write_ply(path, random_cloud(9))
+    write_points(path, random_cloud(9), random_cloud(9)["base"])
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(UserError, match=r"cloud\.ply"):
         read_ply(path, POINTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,7 +26,8 @@ REMOVE = RemoveOutliersConfig(op="remove_outliers", voxel=0.01, neighbours=20, d
 
 
 def apply(operation: Operation, cloud: Cloud, views: tuple[View, ...] = ()) -> Cloud:
-    return operations.apply(operation, cloud, views, CpuRenderer(SplatSettings(0.1, 15, "point", (0.0, 0.0, 0.0))))
+    renderer = CpuRenderer(SplatSettings(0.1, 15, "point", (0.0, 0.0, 0.0)))
+    return operations.apply(operation, cloud, views, renderer, np.random.default_rng(0))
 
 
 def at(positions: torch.Tensor) -> Cloud:

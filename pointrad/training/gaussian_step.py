@@ -1,0 +1,80 @@
+"""The training step of Gaussians on the CPU: its kernels from positions to Adam, without autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
+from pointrad.model.base import Cloud
+from pointrad.render.cpu import pad_gradient, shown
+from pointrad.render.gaussian_cpu import GaussianSplatting
+from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+from pointrad.scene.types import Camera
+from pointrad.training.densify import SCREEN_GRADIENT
+from pointrad.training.losses import Unknown, image_loss, residual
+from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, with_moments
+
+
+class GaussianStep:
+    """A `Step`. Gaussians that no pixel of the view takes stay as they are, and so do their moments."""
+
+    def __init__(self, cloud: Cloud, renderer: GaussianCpuRenderer, stage: StageConfig, adam: AdamConfig) -> None:
+        self.stage, self.adam = stage, adam
+        self.steps = 0
+        self.unknown_share = 0.0
+        self._degree = renderer.degree(stage.harmonics)
+        self._background = torch.tensor(renderer.settings.background)
+        self._splatting = GaussianSplatting(renderer.settings.background)
+        self._photometric = stage.loss if isinstance(stage.loss, PhotometricLossConfig) else None
+        self._shifts = np.asarray(self._photometric.shifts if self._photometric else (), np.int64)
+        self.go_on_with(cloud)
+
+    def go_on_with(self, cloud: Cloud) -> None:
+        self.cloud = with_moments(cloud, SCREEN_GRADIENT)
+        # The same memory as NumPy sees it.
+        self._parameters = self.cloud.parameters.numpy()
+        self._exp_avg, self._exp_avg_sq, self._screen_gradient = (
+            self.cloud.state[name].numpy() for name in (EXP_AVG, EXP_AVG_SQ, SCREEN_GRADIENT)
+        )
+
+    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+        self.steps += 1
+        loss = self._photometric
+        if loss is None:
+            return self._pass_by_pass(camera, target, decay)
+        losses = self._splatting.train(
+            self._parameters, camera, self._degree, target.contiguous().numpy(), self.unknown_share,
+            loss.gradient_weight, self._shifts, self._exp_avg, self._exp_avg_sq, self._rates(decay), self._adam(),
+            self._screen_gradient,
+        )  # fmt: skip
+        return torch.tensor(losses, dtype=torch.float64)
+
+    def _pass_by_pass(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+        """A loss without a kernel of its own: torch differentiates it with respect to the image only."""
+        image = self._splatting.forward(self._parameters, camera, self._degree)
+        pixels, unknown = shown(image, camera).requires_grad_(), Unknown(self._background, self.unknown_share)
+        wanted = target.permute(1, 2, 0)
+        loss = image_loss(self.stage.loss, pixels, wanted, unknown)
+        gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], image)
+        self._splatting.step(
+            self._parameters, gradient, self._exp_avg, self._exp_avg_sq, self._rates(decay), self._adam(),
+            self._screen_gradient,
+        )  # fmt: skip
+        return torch.stack([loss.detach(), residual(pixels.detach(), wanted, unknown).square().mean()]).double()
+
+    def _rates(self, decay: Mapping[str, float]) -> np.ndarray:
+        """[D] float32, each row's learning rate over the bias correction of this step; 0 of what does not train."""
+        rates = np.zeros(self.cloud.model.width, np.float32)
+        correction = 1 - self.adam.beta1**self.steps
+        for group in self.cloud.model.groups:
+            if self.stage.harmonics or group.name != "harmonics":
+                rates[self.cloud.model.rows[group.name]] = self.stage.lr[group.rate] * decay[group.rate] / correction
+        return rates
+
+    def _adam(self) -> tuple[float, float, float, float]:
+        adam = self.adam
+        return adam.beta1, adam.beta2, (1 - adam.beta2**self.steps) ** -0.5, adam.epsilon
