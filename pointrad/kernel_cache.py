@@ -19,6 +19,7 @@ import pickle
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -84,17 +85,20 @@ class _KernelCache(FunctionCache):
     def _load_overload(self, sig, target_context):
         try:
             path = self._path(sig, target_context.codegen())
+            if path.exists() and not path.is_file():
+                raise ValueError(f"{path} is no file")  # opening a pipe would wait for ever
             data = path.read_bytes()
             digest, packed = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
             if hashlib.sha256(packed).digest() != digest:
                 raise ValueError(f"{path} is damaged")
             result = self._impl.rebuild(target_context, pickle.loads(packed))
-            path.touch()
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever unpickling makes of what another program wrote
             _warn(f"cannot read compiled kernels ({error}); they are compiled again")
             return None
+        with suppress(OSError):  # of others, or of a disk that is only read
+            path.touch()
         return result
 
     def _save_overload(self, sig, data):
@@ -195,8 +199,9 @@ def _versions() -> str:
 def _forget_old(place: Path) -> None:
     oldest = time.time() - 86400 * _KEPT_DAYS
     for path in place.iterdir():
-        if path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # another process was as quick, or it is no entry
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 @cache

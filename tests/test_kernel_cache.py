@@ -101,6 +101,33 @@ def test_a_damaged_entry_is_told_and_compiled_again(
     assert compiled(lambda: clone("third").tripled(2)) == []
 
 
+def link_to_nowhere(entry: Path) -> None:
+    entry.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, link_to_nowhere], ids=["folder", "pipe", "dangling link"])
+def test_what_is_no_entry_keeps_no_kernel_from_running(
+    make: Callable[[Path], None], clone: Callable[..., ModuleType], folder: Path
+) -> None:
+    clone("first").tripled(2)
+    (entry,) = entries(folder)
+    entry.unlink()
+    make(entry)
+    assert clone("second").tripled(2) == 6
+
+
+def test_entries_that_may_only_be_read_are_read(
+    clone: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    clone("first").tripled(2)
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert compiled(lambda: clone("second").tripled(2)) == []
+    assert capsys.readouterr().err == ""
+
+
 def test_where_nothing_can_be_written_kernels_run_and_one_warning_says_so(
     clone: Callable[..., ModuleType], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
