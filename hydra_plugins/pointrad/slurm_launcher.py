@@ -6,6 +6,7 @@ Hydra executes this file at start, so it imports no more than submitit's own plu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,22 @@ class _PlainLauncher(BaseSubmititLauncher):
         from submitit.core.utils import UncompletedJobError
 
         from launcher.elsewhere import code_importable
+        from pointrad.errors import UserError
 
         # Of this class, Hydra prints the message alone.
         try:
-            with code_importable():
+            with code_importable(), self._submitting():
                 return super().launch(job_overrides, initial_job_idx)
+        except UserError as error:
+            raise CompactHydraException(f"Error: {error}") from None
         except UncompletedJobError as error:
             assert self.config is not None
             sweep_dir = Path(str(self.config.hydra.sweep.dir))
             raise CompactHydraException("\n".join([f"Error: {str(error).strip()}", *_unfinished(sweep_dir)])) from None
+
+    def _submitting(self) -> AbstractContextManager[None]:
+        """What raises UserError where the block's jobs are refused."""
+        return nullcontext()
 
 
 class PlainLocalLauncher(_PlainLauncher, LocalLauncher):
@@ -42,17 +50,12 @@ class PlainLocalLauncher(_PlainLauncher, LocalLauncher):
 class PlainSlurmLauncher(_PlainLauncher, SlurmLauncher):
     """On a cluster, as one job array."""
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+    def _submitting(self) -> AbstractContextManager[None]:
         from launcher.elsewhere import python_path_line
         from launcher.slurm import telling_refusals
-        from pointrad.errors import UserError
 
         self.params["setup"] = [python_path_line(), *(self.params.get("setup") or [])]  # where sbatch exports nothing
-        try:
-            with telling_refusals():
-                return super().launch(job_overrides, initial_job_idx)
-        except UserError as error:
-            raise CompactHydraException(f"Error: {error}") from None
+        return telling_refusals()
 
 
 def _unfinished(sweep_dir: Path) -> list[str]:

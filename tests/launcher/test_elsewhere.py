@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.errors import CompactHydraException
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
+from submitit.core.utils import FailedJobError
 
 from hydra_plugins.pointrad.slurm_launcher import PlainLocalLauncher, PlainSlurmLauncher
 from launcher.elsewhere import code_importable, python_path_line
@@ -47,3 +49,14 @@ def test_submitits_launchers_see_to_it(
     assert len(paths) == 1
     if launcher is PlainSlurmLauncher:
         assert launched.params["setup"] == [python_path_line(), "module load"]
+
+
+def test_a_cluster_that_refuses_the_jobs_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise FailedJobError("Invalid partition") from subprocess.CalledProcessError(1, "sbatch")
+
+    (tmp_path / "sbatch").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(BaseSubmititLauncher, "launch", refuse)
+    with pytest.raises(CompactHydraException, match="SLURM refused the jobs: Invalid partition"):
+        PlainSlurmLauncher().launch([[]], 0)
