@@ -10,8 +10,10 @@ import errno
 import hashlib
 import json
 import shutil
+import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from pointrad.files import flush_to_disk
 
 Array = NDArray[Any]
 _DESCRIPTION = "entry.json"
+_LONGEST_WRITING = 3600  # seconds
 
 
 def write_entry(entry: Path, arrays: Mapping[str, Array], description: object) -> None:
@@ -31,6 +34,7 @@ def write_entry(entry: Path, arrays: Mapping[str, Array], description: object) -
     description: plain values. Raises OSError where the disk or the system does.
     """
     entry.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(entry)
     temporary = entry.with_name(f".{entry.name}.{uuid.uuid4().hex[:8]}")
     temporary.mkdir()
     try:
@@ -58,6 +62,14 @@ def read_entry(entry: Path) -> tuple[dict[str, Array], Any]:
         raise ValueError("it is damaged")
     # Runs side by side share the pages, and torch wants arrays that look writable.
     return {name: np.load(path, mmap_mode="c") for name, path in paths.items()}, values["description"]
+
+
+def _remove_leftovers(entry: Path) -> None:
+    """Of processes that were killed while they wrote; others may be writing now."""
+    for path in entry.parent.glob(f".{entry.name}.*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _LONGEST_WRITING:
+                shutil.rmtree(path)
 
 
 def _require_file(path: Path) -> None:

@@ -200,6 +200,14 @@ def test_an_entry_that_another_process_wrote_meanwhile_is_left_as_it_is(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["entry"]
 
 
+def test_what_a_killed_process_left_half_written_goes_in_the_end(tmp_path: Path) -> None:
+    for name in (".entry.0a1b2c3d", ".entry.4e5f6a7b"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / ".entry.0a1b2c3d", (0, 0))
+    write_entry(tmp_path / "entry", {"a": np.arange(3)}, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".entry.4e5f6a7b", "entry"]
+
+
 def test_arrays_stay_on_disk_until_they_are_used(tiny_scene_root: Path, tmp_path: Path) -> None:
     chosen = quick(tiny_scene_root)
     for _ in range(2):
