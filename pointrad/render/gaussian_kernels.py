@@ -71,12 +71,15 @@ CELLS = LINES * LINES
 SPLAT = 16  # numbers of a splat, and of what is summed over its pixels
 # How many splats ahead of themselves kernels ask for a splat, and for where its sums will go.
 AHEAD, FAR_AHEAD = 4, 12
+ROWS_AHEAD = 4 * LANES  # and how many Gaussians for the parameters of one
 BLOCK = 256  # Gaussians whose gradient stays in the second cache
 FORWARD_STATE, BACKWARD_STATE = 4 * LANES, 5 * LANES  # numbers of a cell while splats pass
 
+# Nothing but Numba calls what is _INNER or _INLINE: without a way in from Python or C they compile in half the time.
 _PARALLEL: dict[str, Any] = {"cache": True, "parallel": True, "nogil": True, "error_model": "numpy"}
-_SERIAL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-_INLINE: dict[str, Any] = {"cache": True, "forceinline": True, "error_model": "numpy"}
+_SERIAL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_INNER: dict[str, Any] = {**_SERIAL, "no_cpython_wrapper": True}
+_INLINE: dict[str, Any] = {**_INNER, "forceinline": True}
 
 _F0, _F1, _F2, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
 _ONE = np.uint64(1)
@@ -224,7 +227,7 @@ def _direction(parameters, at, eye):
     return x * scale, y * scale, z * scale
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _find_basis(parameters, at, eye, degree, basis):
     """basis [15, LANES] out: the harmonics but for the first, as `harmonics.basis`, up to the degree."""
     x, y, z = _direction(parameters, at, eye)
@@ -262,7 +265,7 @@ def _colour(parameters, at, channel, basis, count):
 # Project
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _project_group(parameters, at, view, degree, basis, found):
     """found [20, LANES] out: the splats of sixteen Gaussians, a number to a row, and which tiles they might touch.
 
@@ -339,10 +342,10 @@ def _edges(splat, tile_row, columns, rows):
 def project(parameters, view, degree, b):
     """`_project_chunk` of all chunks."""
     for chunk in prange(len(b.starts)):
-        _project_chunk(chunk, parameters, view, degree, b)
+        _project_chunk(np.int64(chunk), parameters, view, degree, b)
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _project_chunk(chunk, parameters, view, degree, b):
     """Find the splats of a chunk of Gaussians and their intersections with tiles.
 
@@ -365,13 +368,13 @@ def _project_chunk(chunk, parameters, view, degree, b):
     begin = end = chunk * room
     for group in range(first_group, last_group):
         at = group * LANES
-        if at + LANES <= count:
-            for row in range(len(parameters)):
-                prefetch(parameters, row * count + at + 4 * LANES)
-            _project_group(parameters, at, view, degree, basis, found)
-        else:
+        source, first = parameters, at
+        if at + LANES > count:
             rest[:, : count - at] = parameters[:, at:]
-            _project_group(rest, 0, view, degree, basis, found)
+            source, first = rest, 0
+        for row in range(len(parameters)):
+            prefetch(parameters, row * count + at + ROWS_AHEAD)
+        _project_group(source, first, view, degree, basis, found)
         transpose_square(found, 0, LANES, b.splats, at * SPLAT, SPLAT)
         for i in range(min(LANES, count - at)):
             index = np.uint64(at + i)
@@ -406,10 +409,10 @@ def bin_splats(b):
     many there are.
     """
     for chunk in prange(len(b.found)):
-        _bin_chunk(chunk, b)
+        _bin_chunk(np.int64(chunk), b)
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _bin_chunk(chunk, b):
     place_in, depths = b.places[chunk], b.splats.view(np.uint32)
     begin = chunk * (len(b.cells) // len(b.found))
@@ -433,7 +436,7 @@ def _place_on(x, y, u, v, k, p, r, level):
     return multiply_add(p * t, t, multiply_add(r * dy, dy, lanes(level))), t, dy
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _composite_tile(b, left, top, pairs, indices, met_by_splat, state):
     """Add a tile's splats to the state of its cells: transmittance, red, green and blue of 16 pixels each.
 
@@ -487,7 +490,7 @@ def composite(background, b):
         restore(mode)
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _show_tile(tile, background, b, state):
     """Composite a tile and write it into the image."""
     pairs = slice(b.tile_start[tile], b.tile_start[tile + 1])
@@ -524,7 +527,7 @@ def _show_tile(tile, background, b, state):
 # Differentiate
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _differentiate_tile(b, left, top, pairs, indices, met_by_splat, state):
     """Sum the gradient of each of a tile's intersections over the pixels that took it, into b.sums.
 
@@ -584,7 +587,7 @@ def differentiate(gradient, b):
         restore(mode)
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _enter_tile(tile, gradient, b, state):
     """Differentiate a tile, beginning with what its pixels' gradients are."""
     pairs = slice(b.tile_start[tile], b.tile_start[tile + 1])
@@ -609,7 +612,7 @@ def _enter_tile(tile, gradient, b, state):
 # Back into space
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _gather(b, start, count, sums, seen):
     """Add the sums of each Gaussian's intersections; returns whether any pixel took any of sixteen.
 
@@ -633,7 +636,7 @@ def _gather(b, start, count, sums, seen):
     return found
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _differentiate_group(parameters, at, view, degree, sums, basis, gradient, column):
     """gradient [D, BLOCK] out, sixteen columns: of the parameters of sixteen Gaussians, given `_gather`'s sums.
 
@@ -734,11 +737,11 @@ def gather(parameters, view, degree, b, gradient):
     """gradient [D, N] out: of all parameters, after `differentiate`."""
     for group in prange((parameters.shape[1] + LANES - 1) // LANES):
         mode = flush_denormals()
-        _gather_group(group * LANES, parameters, view, degree, b, gradient)
+        _gather_group(np.int64(group * LANES), parameters, view, degree, b, gradient)
         restore(mode)
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _gather_group(at, parameters, view, degree, b, gradient):
     size = min(LANES, parameters.shape[1] - at)
     sums, basis = np.empty((LANES, LANES), np.float32), np.empty((15, LANES), np.float32)
@@ -746,7 +749,7 @@ def _gather_group(at, parameters, view, degree, b, gradient):
     if _gather(b, at, size, sums, seen):
         padded = np.zeros((len(parameters), LANES), np.float32)
         padded[:, :size] = parameters[:, at : at + size]
-        _differentiate_group(padded, 0, view, degree, sums, basis, found, 0)
+        _differentiate_group(padded, np.int64(0), view, degree, sums, basis, found, np.int64(0))
     for row in range(len(parameters)):
         for i in range(size):
             gradient[row, at + i] = found[row, i] if seen[i] else _F0
@@ -769,6 +772,20 @@ def _move(parameters, first, second, at, gradient, seen, rate, adam):
     store(parameters, at, select(seen, new, old))
 
 
+@njit(**_INNER)
+def _move_rest(parameters, first, second, row, start, gradient, column, seen, rate, adam):
+    """`_move` of the last few Gaussians, which are no whole group; column: where they begin in `gradient` and `seen`."""
+    rest = np.zeros((3, LANES), np.float32)
+    size = parameters.shape[1] - start
+    arrays = parameters, first, second
+    for n in range(3):
+        rest[n, :size] = arrays[n][row, start:]
+    _move(rest[:1], rest[1:2], rest[2:], 0, load(gradient, row * BLOCK + column), lanes(_F0) < load(seen, column), rate,
+          adam)  # fmt: skip
+    for n in range(3):
+        arrays[n][row, start:] = rest[n, :size]
+
+
 @njit(**_PARALLEL)
 def adam(parameters, view, degree, b, first, second, rates, beta1, beta2, root, epsilon, screen_gradient):
     """Adam over all Gaussians that a pixel took, straight from the sums of their intersections; a block at a time.
@@ -784,36 +801,29 @@ def adam(parameters, view, degree, b, first, second, rates, beta1, beta2, root, 
         restore(mode)
 
 
-@njit(**_SERIAL)
+@njit(**_INNER)
 def _adam_block(start, parameters, view, degree, b, first, second, rates, constants, screen_gradient):
     count = parameters.shape[1]
     rows = _FIRST + 3 * ((degree + 1) * (degree + 1) - 1)
     gradient = np.empty((len(parameters), BLOCK), np.float32)
     sums, basis = np.empty((LANES, LANES), np.float32), np.empty((15, LANES), np.float32)
     seen, columns = np.empty(BLOCK, np.float32), np.empty(BLOCK // LANES, np.int64)
-    whole = 0
+    groups = 0
     for column in range(0, min(BLOCK, count - start), LANES):
         at = start + column
         size = min(LANES, count - at)
         if not _gather(b, at, size, sums, seen[column : column + LANES]):
             continue
-        if size == LANES:
-            gu, gv = _differentiate_group(parameters, at, view, degree, sums, basis, gradient, column)
-            columns[whole] = column
-            whole += 1
-        else:
-            padded = np.zeros((3, len(parameters), LANES), np.float32)
-            padded[0, :, :size] = parameters[:, at:]
-            padded[1, :, :size] = first[:, at:]
-            padded[2, :, :size] = second[:, at:]
-            gu, gv = _differentiate_group(padded[0], 0, view, degree, sums, basis, gradient, column)
-            for row in range(rows):
-                if rates[row] != _F0:
-                    _move(padded[0], padded[1], padded[2], row * LANES, load(gradient, row * BLOCK + column),
-                          lanes(_F0) < load(seen, column), rates[row], constants)  # fmt: skip
-            parameters[:, at:] = padded[0, :, :size]
-            first[:, at:] = padded[1, :, :size]
-            second[:, at:] = padded[2, :, :size]
+        source, place = parameters, at
+        if size < LANES:
+            padded = np.zeros((len(parameters), LANES), np.float32)
+            padded[:, :size] = parameters[:, at:]
+            source, place = padded, 0
+        for row in range(rows):
+            prefetch(parameters, row * count + at + ROWS_AHEAD)
+        gu, gv = _differentiate_group(source, place, view, degree, sums, basis, gradient, column)
+        columns[groups] = column
+        groups += 1
         length = sqrt(gu * gu + gv * gv) * (np.float32(view.width) * _HALF)
         store(sums, 0, select(lanes(_F0) < load(seen, column), length, lanes(_F0)))
         for i in range(size):
@@ -822,10 +832,13 @@ def _adam_block(start, parameters, view, degree, b, first, second, rates, consta
         rate = rates[row]
         if rate == _F0:
             continue
-        for n in range(whole):
+        for n in range(groups):
             column = columns[n]
-            _move(parameters, first, second, row * count + start + column, load(gradient, row * BLOCK + column),
-                  lanes(_F0) < load(seen, column), rate, constants)  # fmt: skip
+            if start + column + LANES <= count:
+                _move(parameters, first, second, row * count + start + column, load(gradient, row * BLOCK + column),
+                      lanes(_F0) < load(seen, column), rate, constants)  # fmt: skip
+            else:
+                _move_rest(parameters, first, second, row, start + column, gradient, column, seen, rate, constants)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
