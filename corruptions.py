@@ -1,67 +1,6 @@
-"""Draw every model of mask errors, or match their levels: `python corruptions.py --help`.
+"""Draw every model of mask errors, or match their levels: `python corruptions.py --help`."""
 
-Either way, each line of the output is a model, a level and the mean IoU there.
-"""
-
-from __future__ import annotations
-
-import sys
-
-import hydra
-from omegaconf import DictConfig, OmegaConf
-
-from pointrad.artifacts.contact_sheet import Cell, write_contact_sheet
-from pointrad.config import CorruptionsConfig
-from pointrad.corruption import corrupted_at, mask_iou, matching_level
-from pointrad.errors import UserError
-from pointrad.progress import announce
-from pointrad.scene.loading import load_scene, prepare
-from pointrad.scene.types import Split, View
-from pointrad.terminal import end_with_reader
-
-
-@hydra.main(version_base="1.3", config_path="conf", config_name="corruptions")
-def main(composed: DictConfig) -> None:
-    try:
-        config = CorruptionsConfig.parse(OmegaConf.to_container(composed, resolve=True))
-        scene = load_scene(config.dataset, config.scene.name, Split.TRAIN)
-        views = prepare(scene, config.dataset, config.masks).train
-        if config.matched_iou is None:
-            _draw(config, views)
-        else:
-            _match(config, views, config.matched_iou)
-    except UserError as error:
-        sys.exit(f"Error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def _draw(config: CorruptionsConfig, views: tuple[View, ...]) -> None:
-    if config.view >= len(views):
-        raise UserError(f"view: found {config.view}; expected less than {len(views)}, the number of training views")
-    rows: dict[str, list[Cell]] = {}
-    for name, model in config.models.items():
-        rows[name] = []
-        for level in config.levels:
-            corrupted = corrupted_at(model, views, level)
-            rows[name].append(Cell(corrupted[config.view], mask_iou(corrupted, views)))
-            print(f"{name} {level:g} {rows[name][-1].iou:.4f}", flush=True)
-    view = views[config.view]
-    title = f"{config.scene.name}, {view.name}; IoU: mean over {len(views)} views"
-    write_contact_sheet(config.picture, view, rows, config.levels, title)
-    print(f"Picture: {config.picture}")
-
-
-def _match(config: CorruptionsConfig, views: tuple[View, ...], iou: float) -> None:
-    for name, model in config.models.items():
-        level = matching_level(model, views, iou)
-        reached = mask_iou(corrupted_at(model, views, 1 if level is None else level), views)
-        if level is None:
-            announce(f"{name}: no level has a mean IoU of {iou:g}; level 1 has {reached:.4f}")
-        else:
-            print(f"{name} {level:g} {reached:.4f}", flush=True)
-
+from launcher.corruptions import main
 
 if __name__ == "__main__":
-    end_with_reader()
     main()

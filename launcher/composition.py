@@ -8,6 +8,9 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pointrad.errors import UserError
 
 # Where a value is in a configuration: keys of mappings and places in lists, from the outside in.
 _Path = tuple[str | int, ...]
@@ -59,8 +62,14 @@ class Composer:
 
 
 def plain_values(composed: DictConfig) -> dict[str, Any]:
-    """The resolved values of a composed configuration, without Hydra's own part."""
-    values: Any = OmegaConf.to_container(_without_hydra(composed), resolve=True)
+    """The resolved values of a composed configuration, without Hydra's own part.
+
+    Raises UserError for a value that refers to what is not there.
+    """
+    try:
+        values: Any = OmegaConf.to_container(_without_hydra(composed), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     return dict(values)
 
 

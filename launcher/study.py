@@ -20,6 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from launcher.composition import Composer, plain_values
+from launcher.mistakes import explained
 from pointrad.config import DatasetConfig, RunConfig, WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.progress import announce
@@ -97,7 +98,7 @@ class Sweep:
         command = shlex.join(["python", *sys.argv])
         composer = Composer(self._context.config_loader, partial(self._compose, chosen=chosen), chosen.values)
         kept_in = self._composed.cache.dir
-        digests = FileDigests(Path(kept_in) if kept_in else None)
+        digests = FileDigests(Path(kept_in).expanduser() if kept_in else None)
         content = partial(content_if_here if self._config.dry_run else scene_content, digests=digests)
 
         def compose(variant: Variant) -> RunConfig:
@@ -111,11 +112,11 @@ class Sweep:
         dataset, root = composed.dataset.name, composed.dataset.get("root")
         if self._study.scenes == "all" and root is None:
             raise UserError(f"study.scenes: found all, but dataset={dataset} has no dataset.root to look in")
-        names = find_scenes(Path(root)) if self._study.scenes == "all" else self._study.scenes
+        names = find_scenes(Path(root).expanduser()) if self._study.scenes == "all" else self._study.scenes
         files = self._context.config_loader.get_group_options("scene")
         own = [name for name in names if name not in files]
         for name in own:
-            if root is None or not (Path(root) / name).is_dir():
+            if root is None or not (Path(root).expanduser() / name).is_dir():
                 where = f"dataset={dataset}" if root is None else f"dataset.root ({root})"
                 raise UserError(
                     f"study.scenes: found {name!r}, which is neither in conf/scene nor in {where}; expected "
@@ -127,10 +128,11 @@ class Sweep:
         return names, own
 
     def _compose(self, settings: Mapping[str, object], chosen: _Chosen) -> DictConfig:
+        loader, overrides = self._context.config_loader, chosen.overrides(settings)
         try:
-            return self._context.config_loader.load_sweep_config(self._composed, chosen.overrides(settings))
+            return loader.load_sweep_config(self._composed, overrides)
         except ConfigCompositionException as error:
-            raise UserError(str(error)) from None
+            raise UserError(explained(error, loader, self._composed.hydra.job.config_name, overrides)) from None
 
     @property
     def _on_slurm(self) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -23,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from pointrad.errors import UserError
+from pointrad.errors import UserError, did_you_mean
 from pointrad.method import METHOD_VERSION
 from pointrad.model import groups
 from pointrad.model.groups import Group
@@ -34,6 +36,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+GivenPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Interval = tuple[float, float]
 Bounds = tuple[Interval, Interval, Interval]  # of x, y and z, world units
 Background = Literal["black", "white", "published"]  # published: RGB as it is stored, whatever its alpha
@@ -68,7 +71,7 @@ class BlenderDatasetConfig(Config):
     """Scenes in NeRF-synthetic layout: `root` holds one folder per scene."""
 
     name: Literal["blender"]
-    root: Path
+    root: GivenPath
     downscale: Count
     background: Background
 
@@ -632,7 +635,7 @@ class ArtifactsConfig(Config):
 class CacheConfig(Config):
     """Where preparation that runs share is kept; None keeps none."""
 
-    dir: Path | None
+    dir: GivenPath | None
 
 
 class CheckpointConfig(Config):
@@ -740,7 +743,7 @@ class CorruptionsConfig(Config):
     models: Annotated[dict[str, AnyCorruptionConfig], Field(min_length=1)]
     levels: Annotated[tuple[Share, ...], Field(min_length=1)]
     view: Annotated[int, Field(ge=0)]
-    picture: Path
+    picture: GivenPath
     matched_iou: Share | None
 
 
@@ -749,30 +752,40 @@ def digest(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _key(problem: Any, values: Any) -> str:
-    """The key that a problem is about, as one writes it on the command line.
+def _path(problem: Any, values: Any) -> list[int | str]:
+    """Where the key lies that a problem is about.
 
     Pydantic's location of an error also names the members of unions on the way; `values` has no such keys.
     """
-    key, at = [], values
+    path, at = [], values
     for place, part in enumerate(problem["loc"], 1):
         if (isinstance(at, dict) and part in at) or (isinstance(at, list | tuple) and part in range(len(at))):
-            key.append(part)
+            path.append(part)
             at = at[part]
         elif problem["type"] == "missing" and place == len(problem["loc"]):
-            key.append(part)
-    return ".".join(map(str, key))
+            path.append(part)
+    return path
+
+
+def _nearest_beside(path: Sequence[int | str], values: Any) -> str:
+    """Which of a mapping's other keys a key that does not belong there may stand for."""
+    *parents, last = path
+    for part in parents:
+        values = values[part]
+    beside = [".".join(map(str, [*parents, name])) for name in values if name != last]
+    return did_you_mean(".".join(map(str, path)), beside) or f"; expected one of {', '.join(sorted(beside))}"
 
 
 def _explain(problem: Any, values: object) -> str:
     """One of pydantic's problems as a line: the key, what was found and what is expected."""
-    key = _key(problem, values)
+    path = _path(problem, values)
+    key = ".".join(map(str, path))  # as one writes it on the command line
     message = problem["msg"].removeprefix("Value error, ")
     match problem["type"]:
         case "missing":
             return f"{key}: missing; expected a value"
         case "extra_forbidden":
-            return f"{key}: unknown key (value {problem['input']!r}); see --help for the valid ones"
+            return f"{key}: unknown key (value {problem['input']!r}){_nearest_beside(path, values)}"
         case "value_error":
             return f"{key}: {message}" if key else message
         case "union_tag_invalid":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from pointrad.terminal import printable
 
@@ -37,3 +39,9 @@ def trouble_of_machine(error: BaseException | None) -> BaseException | None:
     if isinstance(error, MachineError) or of_memory or of_system:
         return error
     return trouble_of_machine(error.__cause__ or error.__context__)
+
+
+def did_you_mean(found: str, valid: Iterable[str]) -> str:
+    """The end of a sentence that names the valid word nearest to `found`; "" where none is near."""
+    near = get_close_matches(found, list(valid), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -103,3 +103,30 @@ def _trouble_of_disk(folder: Path) -> OSError | None:
     except OSError as error:
         return error if trouble_of_machine(error) else None
     return None
+
+
+def refusal(error: OSError) -> str | None:
+    """What the file system refuses and why, for a person who can change it; None for what is no refusal."""
+    if error.filename is None:
+        return None
+    path = Path(os.fsdecode(error.filename))
+    match error.errno:
+        case errno.ENAMETOOLONG:
+            name = max(path.parts, key=len)
+            return f"{name[:60]}...: a name of {len(name)} characters; the file system takes fewer (most take 255)"
+        case errno.ENOTDIR | errno.EEXIST:
+            file = next((folder for folder in [*reversed(path.parents), path] if folder.is_file()), path)
+            return f"{file}: found a file; expected a folder" + (f", to hold {path}" if file != path else "")
+        case errno.EISDIR:
+            return f"{path}: found a folder; expected a file"
+        case errno.EACCES | errno.EPERM:
+            return f"{path}: this user may not read or write it (permission denied)"
+        case errno.EROFS:
+            return f"{path}: cannot be written, its file system is read-only"
+        case errno.ENOENT:
+            return f"{path}: no such file or folder"
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"{path}: no space left on its disk"
+        case errno.ELOOP:
+            return f"{path}: a link that leads back to itself"
+    return None

@@ -153,11 +153,17 @@ class TestAnInterruptedRun:
 
 
 @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow, id="joblib")])
-def test_a_multirun_gives_each_job_its_own_folder(launcher: str, root: Path, tmp_path: Path) -> None:
-    arguments = (*QUICK_DEMO, f"dataset.root={root}", "corruption.level=0,0.05", "init=hull", "init.consistency=0.5")
+def test_a_multirun_gives_each_job_its_own_folder_and_tells_which_failed(
+    launcher: str, root: Path, tmp_path: Path
+) -> None:
+    arguments = (*QUICK_DEMO, f"dataset.root={root}", "corruption.level=2,0,0.05", "init=hull", "init.consistency=0.5")
     swept = ended(started("-m", *arguments, f"hydra.sweep.dir={tmp_path}", f"hydra/launcher={launcher}"), tmp_path)
-    assert swept.code == 0, swept.err
-    levels = [json.loads((tmp_path / job / "summary.json").read_text())["level"] for job in ("0", "1")]
+    assert swept.code == 1
+    assert "1 job failed:" in swept.err
+    assert "Traceback" not in swept.err
+    assert json.loads((tmp_path / "0" / "status.json").read_text())["error"].startswith("corruption.level: found 2")
+    assert "UserError: corruption.level: found 2" in (tmp_path / "0" / "traceback.txt").read_text()
+    levels = [json.loads((tmp_path / job / "summary.json").read_text())["level"] for job in ("1", "2")]
     assert levels == [0, 0.05]
 
 
@@ -182,10 +188,3 @@ class TestBadInput:
 
     def test_a_misspelt_key(self, root: Path, tmp_path: Path) -> None:
         assert "corruption.levle" in self.refused(tmp_path / "run", f"dataset.root={root}", "corruption.levle=0.1")
-
-
-def test_help_shows_the_groups_and_how_to_change_a_value() -> None:
-    shown = ended(started("--help"), REPOSITORY)
-    assert shown.code == 0
-    for expected in ("schedule: ", "corruption: ", "GROUP=OPTION", "KEY=VALUE", "source: masks"):
-        assert expected in shown.out

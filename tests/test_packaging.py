@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shlex
+import shutil
 import subprocess
+import sys
 import tomllib
+import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
 
-from launcher.study import run_config
-from pointrad.config import CorruptionsConfig, Operation, RunConfig
-from pointrad.study.config import SweepConfig
-from sweep import ACTIONS
+from pointrad import __version__
+from pointrad.bundled import CONFIG_FOLDER, DEMO_FOLDER
+from pointrad.config import Operation
 from tests.runs import groups
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,13 +82,6 @@ def _config_keys() -> set[str]:
     return keys
 
 
-def _commands(document: str, script: str = "train") -> list[list[str]]:
-    """The arguments of each `python train.py` line, or of another script, in a document's indented blocks."""
-    text = (ROOT / document).read_text().replace("\\\n", " ")
-    lines = re.findall(rf"^    python {script}\.py\b(.*)$", text, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
-
-
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-scene.txt"])
 def test_every_requirement_is_pinned_exactly(name: str) -> None:
     own = [line for line in _requirements(name) if line != "-r requirements.txt"]
@@ -112,6 +105,63 @@ def test_pyproject_takes_its_dependencies_from_requirements() -> None:
     assert "dependencies" not in settings["project"]
     assert "dependencies" in settings["project"]["dynamic"]
     assert settings["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": ["requirements.txt"]}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy: setuptools leaves a folder of its own beside the project."""
+    copy, built = tmp_path_factory.mktemp("copy") / "pointrad", tmp_path_factory.mktemp("wheel")
+    names = (
+        "pointrad",
+        "launcher",
+        "hydra_plugins",
+        "conf",
+        "pyproject.toml",
+        "requirements.txt",
+        "README.md",
+        "LICENSE",
+    )
+    tracked = subprocess.run(["git", "ls-files", *names], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in tracked.splitlines():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), str(copy)]
+    subprocess.run(build, check=True)
+    return next(built.glob("*.whl"))
+
+
+@pytest.mark.slow  # downloads setuptools
+class TestTheWheel:
+    def test_holds_all_that_is_configured_and_the_demo_scene(self, wheel: Path) -> None:
+        held = set(zipfile.ZipFile(wheel).namelist())
+        configured = {f"pointrad/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
+        demo = {f"pointrad/demo_scene/{name}" for name in ("transforms_train.json", "train/r_99.png", "val/r_0.png")}
+        assert configured | demo <= held
+        assert {"launcher/train.py", "hydra_plugins/pointrad/study_sweeper.py"} <= held
+        assert {f"pointrad/study/report/page.{kind}" for kind in ("html", "css", "js")} <= held
+
+    def test_works_from_any_folder(self, wheel: Path, tmp_path: Path) -> None:
+        site = tmp_path / "site"
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+        subprocess.run(install, check=True)
+        for command, told in [
+            ("pointrad-train --version", f"pointrad {__version__}"),
+            ("pointrad-train --cfg hydra -p hydra.runtime.config_sources", f"path: {site}/pointrad/conf"),
+            ("pointrad-sweep study=smoke dry_run=true", "8 runs, 8 of them distinct: 8 missing"),
+            ("pointrad-corruptions levels=[0] matched_iou=1 ~models.affine", "holes 0 1.0000"),
+        ]:
+            words = [sys.executable, str(site / "bin" / command.split()[0]), *command.split()[1:]]
+            environment = {**os.environ, "PYTHONPATH": str(site)}
+            done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+            assert told in done.stdout, done.stderr
+
+
+def test_what_lies_beside_the_code_is_in_the_package() -> None:
+    assert (CONFIG_FOLDER / "train.yaml").samefile(ROOT / "conf" / "train.yaml")
+    assert (DEMO_FOLDER / "transforms_train.json").is_file()
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["pointrad"]
+    packed = {path for pattern in patterns for path in (ROOT / "pointrad").glob(pattern)}
+    assert {ROOT / "pointrad" / path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")} <= packed
 
 
 def test_the_table_of_options_names_only_keys_that_exist() -> None:
@@ -157,34 +207,6 @@ def test_cluster_document_lists_every_launcher_profile() -> None:
         assert f"\n| `{path.stem}` | " in text
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_documented_commands_are_valid(document: str) -> None:
-    commands = _commands(document)
-    assert commands
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for words in commands:
-            overrides = [word for word in words if not word.startswith(("-", "hydra"))]
-            if "-m" in words:
-                overrides = [word.split(",")[0] for word in overrides]
-            RunConfig.parse(OmegaConf.to_container(compose("train", overrides), resolve=True))
-
-
-def _sweep(overrides: list[str]) -> tuple[SweepConfig, DictConfig]:
-    composed = compose("sweep", overrides)
-    values: Any = OmegaConf.to_container(composed, resolve=True)
-    return SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields}), composed
-
-
-@pytest.mark.parametrize("document", ["README.md", "docs/studies.md", "docs/results.md", "docs/robustness.md"])
-def test_documented_sweeps_are_valid(document: str) -> None:
-    commands = _commands(document, "sweep")
-    assert commands
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for words in commands:
-            composed = _sweep([word for word in words if word not in ACTIONS and not word.startswith("hydra")])[1]
-            run_config(composed)
-
-
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_says_what_it_asks_and_how_to_run_it(name: str) -> None:
     header = (ROOT / "conf" / "study" / f"{name}.yaml").read_text().split("defaults:")[0]
@@ -198,21 +220,6 @@ def test_studies_of_published_scenes_read_colours_as_published(path: Path) -> No
     study = yaml.safe_load(path.read_text())
     if {"override /dataset": "blender"} in study["defaults"]:
         assert study["dataset"]["background"] == "published"
-
-
-@pytest.mark.parametrize("document", ["README.md", "docs/options.md", "docs/robustness.md", "docs/renderer.md"])
-def test_so_do_commands_that_reproduce_published_figures(document: str) -> None:
-    commands = [overrides for overrides in _commands(document) if "eval.split=paper" in overrides]
-    assert commands
-    assert all("dataset.background=published" in overrides for overrides in commands)
-
-
-def test_documented_commands_of_the_corruptions_are_valid() -> None:
-    commands = _commands("docs/corruption.md", "corruptions")
-    assert commands
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for overrides in commands:
-            CorruptionsConfig.parse(OmegaConf.to_container(compose("corruptions", overrides), resolve=True))
 
 
 @pytest.mark.parametrize("model", sorted(path.stem for path in (ROOT / "conf" / "corruption").glob("*.yaml")))

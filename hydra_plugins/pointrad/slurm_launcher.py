@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import CompactHydraException
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (
     BaseSubmititLauncher,
     LocalLauncher,
@@ -27,16 +26,13 @@ class _PlainLauncher(BaseSubmititLauncher):
         from launcher.elsewhere import code_importable
         from pointrad.errors import UserError
 
-        # Of this class, Hydra prints the message alone.
         try:
             with code_importable(), self._submitting():
                 return super().launch(job_overrides, initial_job_idx)
-        except UserError as error:
-            raise CompactHydraException(f"Error: {error}") from None
         except UncompletedJobError as error:
             assert self.config is not None
             sweep_dir = Path(str(self.config.hydra.sweep.dir))
-            raise CompactHydraException("\n".join([f"Error: {str(error).strip()}", *_unfinished(sweep_dir)])) from None
+            raise UserError("\n".join([str(error).strip(), *_unfinished(sweep_dir)])) from None
 
     def _submitting(self) -> AbstractContextManager[None]:
         """What raises UserError where the block's jobs are refused."""

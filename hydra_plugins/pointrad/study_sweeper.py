@@ -21,12 +21,9 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from launcher.study import Sweep
-        from pointrad.errors import UserError
 
         try:
             sys.exit(Sweep(self._context, self._task_function, self._composed).run(arguments))
-        except UserError as error:
-            sys.exit(f"Error: {error}")
         except KeyboardInterrupt:
             print("\nStopped. The same command goes on with what is missing.", file=sys.stderr)
             sys.exit(130)

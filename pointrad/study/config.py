@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pointrad.config import Config, Count
+from pointrad.config import Config, Count, GivenPath
 
 # A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
 Value = Any
@@ -53,7 +52,7 @@ class StudyConfig(Config):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     question: str
-    dir: Path
+    dir: GivenPath
     scenes: Literal["all"] | tuple[str, ...]
     axes: dict[str, Together]
     seeds: Together
@@ -121,7 +120,7 @@ class SweepConfig(Config):
     retry: Literal["none", "failed"]
     fail_fast: bool
     dry_run: bool
-    reuse: tuple[Path, ...]
+    reuse: tuple[GivenPath, ...]
     detach: bool
     runs_per_job: Count
     rounds: Count

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra.errors import CompactHydraException
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 from submitit.core.utils import FailedJobError
 
 from hydra_plugins.pointrad.slurm_launcher import PlainLocalLauncher, PlainSlurmLauncher
 from launcher.elsewhere import code_importable, python_path_line
+from pointrad.errors import UserError
 
 IMPORT = "import hydra_plugins.pointrad.slurm_launcher, launcher.requeue, pointrad"
 
@@ -58,5 +58,5 @@ def test_a_cluster_that_refuses_the_jobs_is_quoted(tmp_path: Path, monkeypatch: 
     (tmp_path / "sbatch").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(BaseSubmititLauncher, "launch", refuse)
-    with pytest.raises(CompactHydraException, match="SLURM refused the jobs: Invalid partition"):
+    with pytest.raises(UserError, match="SLURM refused the jobs: Invalid partition"):
         PlainSlurmLauncher().launch([[]], 0)
