@@ -774,7 +774,7 @@ def _move(parameters, first, second, at, gradient, seen, rate, adam):
 
 @njit(**_INNER)
 def _move_rest(parameters, first, second, row, start, gradient, column, seen, rate, adam):
-    """`_move` of the last few Gaussians, which are no whole group; column: where they begin in `gradient` and `seen`."""
+    """`_move` of the last Gaussians, which are no whole group; column: where they begin in `gradient` and `seen`."""
     rest = np.zeros((3, LANES), np.float32)
     size = parameters.shape[1] - start
     arrays = parameters, first, second
