@@ -116,7 +116,7 @@ class MaskErrorConfig(Config):
 
 
 class AffineConfig(MaskErrorConfig):
-    """The jitter at level 1; `level` scales every part (spec, section 2)."""
+    """The jitter at level 1; `level` scales every part."""
 
     name: Literal["affine"]
     rotation_degrees: NonNegative
@@ -284,7 +284,7 @@ class InitConfig(Config):
 
 
 class HullConfig(InitConfig):
-    """The soft visual hull of the masks, at a consistency that the user picks (spec, section 3)."""
+    """The soft visual hull of the masks, at a consistency that the user picks (docs/method.md)."""
 
     name: Literal["hull"]
     consistency: Share
@@ -359,7 +359,7 @@ class RendererConfig(Config):
 
 
 class PhotometricLossConfig(Config):
-    """MSE plus `gradient_weight` times the mean absolute differences of shifted errors (spec, section 6)."""
+    """MSE plus `gradient_weight` times the mean absolute differences of shifted errors."""
 
     name: Literal["photometric"]
     gradient_weight: NonNegative

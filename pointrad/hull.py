@@ -1,6 +1,6 @@
 """The soft visual hull a cloud starts from: which lattice points enough masks agree on, and their colours.
 
-Spec, section 3. Every lattice point is projected into every view and votes "foreground" there or not. The count is the
+Every lattice point is projected into every view and votes "foreground" there or not. The count is the
 plain per-point one in float64, but most of it is never carried out: blocks of the lattice are tested first, and one
 whose whole footprint in a view is foreground (or background) needs no test of its points there.
 """
@@ -105,7 +105,7 @@ def votes_needed(views: int, consistency: float) -> int:
 
 
 def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, floor: int = 0) -> Votes:
-    """Count for every lattice point the views that call it foreground (spec, section 3).
+    """Count for every lattice point the views that call it foreground.
 
     A point votes in a view where any of the four pixels around its projection has mask > 0 (those that exist, next to
     the image's edge), or where its projection lies outside the image by at most `outside_margin` half-widths (of the

@@ -54,7 +54,7 @@ SCENES = {
 
 
 class TestPublishedConstants:
-    """Spec, sections 1 to 6."""
+    """Those of docs/method.md."""
 
     @pytest.mark.parametrize(
         ("schedule", "names", "epochs"),

@@ -31,7 +31,7 @@ def start(views: list[View], config: HullConfig, seed: int) -> InitialPoints:
 
 
 def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> NDArray[np.bool_]:
-    """The definition, point by point in float64 (spec, section 3)."""
+    """The definition, point by point in float64 (docs/method.md)."""
     at, mask = view.camera, view.mask > 0
     longest = max(high - low for low, high in lattice.bounds)
     sides = zip(lattice.bounds, lattice.shape, strict=True)

@@ -58,6 +58,7 @@ DOCUMENTS = (
     "docs/gpu.md",
     "docs/studies.md",
 )
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 STUDIES = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
 
 
@@ -229,12 +230,30 @@ def test_every_corruption_is_described_and_on_the_sheet(model: str) -> None:
         assert f"corruption@models.{model}: {model}" in (ROOT / "conf" / "corruptions.yaml").read_text()
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "docs/conventions.md", "docs/results.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", PAGES)
 def test_links_lead_somewhere(document: str) -> None:
     path = ROOT / document
-    for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+    for link, heading in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", path.read_text()):
         if not link.startswith("http"):
-            assert (path.parent / link).exists(), link
+            target = path.parent / link if link else path
+            assert target.exists(), link
+            assert not heading or heading in _anchors(target.read_text()), f"{link}#{heading}"
+
+
+def _anchors(text: str) -> set[str]:
+    """Those that GitHub gives the headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_nothing_refers_to_a_specification_that_is_not_here() -> None:
+    found = subprocess.run(
+        ["git", "grep", "-nEi", r"spec(ification)?('s)?[,.]? +sections? [0-9]", "--", "*.py", "*.yaml", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout == ""
 
 
 def test_make_help_lists_every_documented_target() -> None:

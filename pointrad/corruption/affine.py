@@ -1,4 +1,4 @@
-"""A random affine warp of each view, as if its mask had been drawn for another pose (spec, section 2)."""
+"""A random affine warp of each view, as if its mask had been drawn for another pose (docs/method.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points with a base colour and degree-2 spherical harmonics, splatted as discs of one radius (spec, section 4)."""
+"""Points with a base colour and degree-2 spherical harmonics, splatted as discs of one radius (docs/method.md)."""
 
 from __future__ import annotations
 

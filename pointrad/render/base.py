@@ -44,7 +44,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class SplatSettings(Settings):
-    """How points become pixels (spec, section 5).
+    """How points become pixels (docs/method.md).
 
     radius: splat radius in NDC, half the image *width* being 1. points_per_pixel: K, the nearest splats composited.
     view_direction: where harmonics are evaluated, once per point or along each pixel's ray.

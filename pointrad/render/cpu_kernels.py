@@ -506,7 +506,7 @@ def _composite_cell(cell, keys, binned, radius, nearest, left, top, channels, re
 @njit(**_PARALLEL)
 def composite(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start, blank,
               image):  # fmt: skip
-    """Composite all tiles (spec, section 5).
+    """Composite all tiles (docs/method.md).
 
     binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, behind the first
     three channels. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles; kept from call
@@ -794,7 +794,7 @@ def _show_row(y, image, shown):
 
 @kernel(**_PARALLEL)
 def photometric(image, background, target, unknown_share, gradient_weight, shifts, gradient):
-    """The photometric loss (spec, section 6) of a composited image and its gradient; returns (loss, MSE).
+    """The photometric loss (docs/method.md) of a composited image and its gradient; returns (loss, MSE).
 
     image: [3, H', W'] as composited; target: [3, H, W], NaN where it is unknown, which counts as `unknown_share` of the
     background. gradient: [3, H', W'] out; what lies beyond H and W, but for whole vectors, is left alone.

@@ -9,7 +9,7 @@ A cloud is one tensor [D, N] float32, a row per parameter as in `Cloud`:
     base         3   RGB; that of 3D Gaussian Splatting's PLY is 0.5 + 0.28209479 f_dc
     harmonics        RGB of the harmonics of degree 1 and more, coefficient-major as in `Cloud`: 0, 9, 24 or 45 rows
 
-The image (Kerbl et al. 2023; the spec's section 9):
+The image, as in Kerbl et al. 2023, "3D Gaussian Splatting for Real-Time Radiance Field Rendering":
 
 - A Gaussian whose centre lies nearer than NEAR is left out. The others are composited front to back by the depth of
   their centres, of equal depths the lower index first.

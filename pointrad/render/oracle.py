@@ -1,4 +1,4 @@
-"""A plain, slow, differentiable renderer: every point against every pixel, as the spec reads. For tests."""
+"""A plain, slow, differentiable renderer: every point against every pixel, as docs/method.md reads. For tests."""
 
 from __future__ import annotations
 

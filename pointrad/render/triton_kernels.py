@@ -40,7 +40,7 @@ def _pixels(tile, columns, height, width):
 @triton.jit
 def forward(splats, pair_point, tile_start, image, transmittance, last, columns, height, width, channels, radius,
             nearest):  # fmt: skip
-    """Composite channels 3 c to 3 c + 2 of tile t, for the program (t, c) (spec, section 5).
+    """Composite channels 3 c to 3 c + 2 of tile t, for the program (t, c) (docs/method.md).
 
     splats: [N, 2 + channels] float32, u, v and channels; pair_point: [P] int32, the point of each pair, tile by tile
     and nearest first; tile_start: [tiles + 1] int32.
@@ -154,7 +154,7 @@ def _sign(value):
 @triton.jit
 def photometric(image, transmittance, background, target, shifts, gradient, behind, sums, columns, height, width, count,
                 weight, unknown_share):  # fmt: skip
-    """Tile t's part of the photometric loss (spec, section 6) of a composited image, and its gradient in tile t.
+    """Tile t's part of the photometric loss (docs/method.md) of a composited image, and its gradient in tile t.
 
     image: [3, H, W] float32, without background; transmittance: [H, W] float32; background: [3] float32; target:
     [3, H, W] float32; shifts: [count] int32; weight: of each shift.

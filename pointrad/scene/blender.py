@@ -1,4 +1,4 @@
-"""Scenes in NeRF-synthetic ("Blender") layout (spec, section 1).
+"""Scenes in NeRF-synthetic ("Blender") layout.
 
 A scene is a folder with transforms_{train,val,test}.json and RGBA pictures. The JSON alone says which pictures belong
 to it, in which order.

@@ -71,7 +71,7 @@ def apply(
 
 
 def remove_outliers(cloud: Cloud, config: RemoveOutliersConfig) -> Cloud:
-    """Statistical outlier removal on voxel centroids (spec, section 6), so that crowding does not hide an outlier.
+    """Statistical outlier removal on voxel centroids (docs/method.md), so that crowding does not hide an outlier.
 
     Centroids whose mean distance to their nearest `neighbours` exceeds the mean by more than `deviations` standard
     deviations go; each that stays keeps the parameters of the original point nearest to it.

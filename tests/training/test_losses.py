@@ -1,4 +1,4 @@
-"""The losses, against the spec's formulas rewritten in numpy."""
+"""The losses, against the formulas of docs/method.md rewritten in numpy."""
 
 from __future__ import annotations
 
