@@ -39,7 +39,7 @@ bench-gpu: $(DEV) ## time the Triton renderer against PyTorch3D on a GPU
 lint: $(DEV) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p pointrad -p launcher -m train -m sweep -m corruptions
+	$(BIN)/mypy -p pointrad -p launcher -m train -m sweep -m corruptions -m splats
 	$(BIN)/mypy --scripts-are-modules launcher/local_slurm
 
 clean: ## remove the virtual environment and all caches; results in outputs/ stay

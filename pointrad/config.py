@@ -747,6 +747,31 @@ class CorruptionsConfig(Config):
     matched_iou: Share | None
 
 
+class SplatsConfig(Config):
+    """What `splats.py` renders and scores: a PLY file of 3D Gaussian Splatting, on a split of a scene.
+
+    views: those drawn beside the truth, None for three. folder: where pictures and scores go.
+    """
+
+    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
+    scene: SceneConfig
+    masks: MasksConfig
+    splats: Path
+    split: Split
+    lpips: bool
+    views: tuple[Annotated[int, Field(ge=0)], ...] | None
+    turntable: TurntableConfig
+    folder: Path
+    threads: Annotated[int, Field(ge=0)]
+
+    @field_validator("splats", mode="before")
+    @classmethod
+    def _file_is_given(cls, splats: object) -> object:
+        if splats is None:
+            raise ValueError("not given; expected splats=FILE.ply, a file of 3D Gaussian Splatting")
+        return splats
+
+
 def digest(values: object) -> str:
     """16 hex digits that name plain values; the order of a mapping's keys does not matter."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

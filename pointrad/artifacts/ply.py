@@ -42,13 +42,13 @@ def read_ply(path: Path, model: Model) -> Cloud:
         raise UserError(f"{path}: not a cloud of this model: its vertices have {error}") from None
 
 
-def read_splats(path: Path) -> Cloud:
-    """Read a cloud of Gaussians, of the degree of harmonics that the file has; UserError for any other file."""
+def read_splats(path: Path) -> tuple[Cloud, int]:
+    """Read a cloud of Gaussians, and the degree of harmonics that the file has; UserError for any other file."""
     try:
         degree = degree_of(_vertices(path))
     except ValueError as error:
         raise UserError(f"{path}: not a file of 3D Gaussian Splatting: its vertices have {error}") from None
-    return read_ply(path, Gaussians(degree, opacity=0.5, most=None))
+    return read_ply(path, Gaussians(degree, opacity=0.5, most=None)), degree
 
 
 def _write(path: Path, columns: Vertices) -> None:

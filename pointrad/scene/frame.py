@@ -39,6 +39,10 @@ class SceneFrame:
         """[..., 3] scene units to world units."""
         return self.centre + self.unit * positions
 
+    def inverted(self) -> SceneFrame:
+        """The frame whose `to_world` is this one's `from_world`."""
+        return SceneFrame(-self.centre / self.unit, 1 / self.unit)
+
     def camera(self, camera: Camera) -> Camera:
         """The camera, its pose in scene units."""
         pose = camera.camera_to_world.copy()

@@ -52,7 +52,7 @@ def test_a_degree_has_its_coefficients(degree: int, width: int) -> None:
 def test_a_file_holds_every_parameter(degree: int, tmp_path: Path) -> None:
     cloud = random_gaussians(degree=degree)
     write_splats(tmp_path / "splats.ply", cloud)
-    torch.testing.assert_close(read_splats(tmp_path / "splats.ply").parameters, cloud.parameters)
+    torch.testing.assert_close(read_splats(tmp_path / "splats.ply")[0].parameters, cloud.parameters)
 
 
 def test_a_file_has_the_columns_of_3d_gaussian_splatting_in_their_order(tmp_path: Path) -> None:

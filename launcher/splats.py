@@ -1,0 +1,28 @@
+"""`splats.py`, and `pointrad-splats` where pointrad is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from launcher.entry import job, start
+
+
+def main() -> None:
+    start("splats", score)
+
+
+def score(composed: Any) -> None:
+    """Render and score the splats of a file."""
+    job(lambda folder: _score(composed))
+
+
+def _score(composed: Any) -> None:
+    from launcher.composition import plain_values
+    from pointrad.config import SplatsConfig
+    from pointrad.splats import score
+
+    config = SplatsConfig.parse(plain_values(composed))
+    evaluation = score(config)
+    ssim = "" if evaluation.ssim is None else f", SSIM {evaluation.ssim:.4f}"
+    print(f"Rendering quality: {evaluation.psnr_db:.2f} dB{ssim}")
+    print(f"Pictures: {config.folder}")

@@ -1,0 +1,61 @@
+"""Splats that any program trained, rendered and scored on the views of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from pointrad.artifacts.pictures import drawn_views, write_comparison
+from pointrad.artifacts.ply import read_splats
+from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.config import SplatsConfig
+from pointrad.errors import UserError
+from pointrad.evaluation import Evaluation, evaluate
+from pointrad.files import write_json
+from pointrad.model.base import Cloud
+from pointrad.render.cpu import set_threads
+from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+from pointrad.render.gaussian_settings import GaussianSettings
+from pointrad.scene.frame import LONGEST_SIDE, SceneFrame
+from pointrad.scene.loading import load_scene, prepare
+from pointrad.scene.types import Camera, Float32Array, View
+
+
+def score(config: SplatsConfig) -> Evaluation:
+    """The scores of the file's splats on a split, with pictures, and a video if frames are asked for, in `folder`.
+
+    Raises UserError for a file that holds no splats, and for views that the split does not have.
+    """
+    set_threads(config.threads)
+    cloud, degree = read_splats(config.splats)
+    if len(cloud) == 0:
+        raise UserError(f"{config.splats}: holds no splats")
+    scene = prepare(load_scene(config.dataset, config.scene.name, config.split), config.dataset, config.masks)
+    views = scene.evaluation
+    drawn = drawn_views(config.views, len(views))
+    if drawn and max(drawn) >= len(views):
+        raise UserError(f"views: found {max(drawn)}; the {config.split} split has {len(views)} views")
+    frame = _frame(cloud, views)
+    renderer = GaussianCpuRenderer(GaussianSettings(scene.background, degree))
+    placed = cloud.model.to_world(cloud, frame.inverted())
+
+    def render(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        seen = [frame.camera(camera) for camera in cameras]
+        return (image.numpy() for image in renderer.render_views(placed.parameters, seen))
+
+    evaluation = evaluate(render, views, config.lpips)
+    config.folder.mkdir(parents=True, exist_ok=True)
+    write_json(config.folder / "evaluation.json", [asdict(view) for view in evaluation.views])
+    write_comparison(config.folder / "comparison.png", render, [views[index] for index in drawn], config.splats.name)
+    cameras = turntable_cameras([view.camera for view in views], config.turntable)
+    write_turntable(config.folder / "turntable.mp4", render, cameras, config.turntable.fps)
+    return evaluation
+
+
+def _frame(cloud: Cloud, views: Sequence[View]) -> SceneFrame:
+    """One in which the object is about as large as in training, whatever the file's unit: near planes are lengths."""
+    centre = cloud["position"].double().median(dim=1).values.numpy()
+    distance = float(np.median([np.linalg.norm(view.camera.position - centre) for view in views]))
+    return SceneFrame(centre, max(distance, 1e-12) / LONGEST_SIDE)
