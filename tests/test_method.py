@@ -28,7 +28,7 @@ RAISE = (
 
 SAME = "If results cannot change by it, as by a number that moves to another file, the last command alone is enough."
 
-# Every start, operation and loss, and several kinds of wrong masks.
+# Every model, start, operation and loss, and several kinds of wrong masks.
 RUNS = {
     "adaptive start of cut pictures": (
         "init=adaptive", "corruption=mixed", "corruption.level=0.25", "corruption.targets=masked",
@@ -41,6 +41,10 @@ RUNS = {
     "soft hull": (
         "init=hull", "init.consistency=0.6", "init.jitter=0.5", "corruption=boundary", "corruption.level=0.2",
         *one_epoch_each("fast"), "schedule.stages.spread_more.downscale=2",
+    ),
+    "Gaussians": (
+        "init=hull", "init.consistency=0.6", "corruption=dropout", "corruption.level=0.1",
+        *one_epoch_each("gaussians_fast"), "schedule.stages.grow.epochs=3", "schedule.stages.grow.every.steps=10",
     ),
 }  # fmt: skip
 # Processors differ in the order of sums, so in a point that just is an outlier or not: by 0.5 % of points and 0.05 % of
