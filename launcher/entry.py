@@ -110,7 +110,7 @@ def job(work: Callable[[Path], T]) -> T | None:
 
 
 def tell_how_to_go_on(folder: dict[str, str]) -> None:
-    """Say on standard error, after Ctrl-C, which command goes on: the same, with this key set to this folder."""
+    """Say on standard error that a run was stopped, and the command that goes on: the same, with this key."""
     kept = [word for word in sys.orig_argv if word.split("=")[0] not in folder]
     given = [f"{key}={value}" for key, value in folder.items()]
     print(f"\nStopped. The same command with {' '.join(given)} goes on from its last checkpoint:", file=sys.stderr)

@@ -24,7 +24,7 @@ def _train(composed: Any, run_dir: Path) -> float:
 
     from launcher.composition import plain_values
     from pointrad.config import RunConfig
-    from pointrad.errors import UserError
+    from pointrad.errors import MachineError, UserError
     from pointrad.status import discard_if_empty, record_failure
 
     alone = HydraConfig.get().mode is not RunMode.MULTIRUN
@@ -38,9 +38,11 @@ def _train(composed: Any, run_dir: Path) -> float:
         from pointrad.run import run
 
         result = preemptible(lambda: run(config, run_dir))
-    except UserError:
+    except UserError as error:
         if alone:  # one of many keeps its status and traceback
             discard_if_empty(run_dir)
+            if isinstance(error, MachineError) and run_dir.exists():
+                tell_how_to_go_on({"hydra.run.dir": str(run_dir)})
         raise
     except KeyboardInterrupt:
         if not alone:

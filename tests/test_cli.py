@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 import torch
 
 from pointrad.run import run
+from pointrad.status import RunState, read_status
 from pointrad.training.checkpoint import FILE_NAME
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
 from tests.scenes import write_tiny_scene
@@ -46,12 +49,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_scene(tmp_path_factory.mktemp("scenes"))
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, prepare: Callable[[], None] = lambda: None) -> subprocess.Popen[str]:
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
     environment.pop("HYDRA_FULL_ERROR", None)
     return subprocess.Popen(
         [sys.executable, "train.py", *arguments], cwd=REPOSITORY, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_hears_ctrl_c,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: (_hears_ctrl_c(), prepare()),
     )  # fmt: skip
 
 
@@ -65,8 +68,9 @@ def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
     return Ended(folder, process.returncode, out, err)
 
 
-def train(folder: Path, *arguments: str) -> Ended:
-    return ended(started(*arguments, f"hydra.run.dir={folder}"), folder)
+def train(folder: Path, *arguments: str, prepare: Callable[[], None] = lambda: None) -> Ended:
+    """prepare: what the process does first."""
+    return ended(started(*arguments, f"hydra.run.dir={folder}", prepare=prepare), folder)
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +157,20 @@ class TestAnInterruptedRun:
 
 
 @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow, id="joblib")])
+def _writes_small_files_alone() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+
+def test_a_disk_that_takes_no_more_stops_a_run_which_goes_on_once_it_does(root: Path, tmp_path: Path) -> None:
+    arguments = (*QUICK_DEMO, f"dataset.root={root}")
+    stopped = train(tmp_path, *arguments, prepare=_writes_small_files_alone)
+    assert (stopped.code, read_status(tmp_path).state) == (1, RunState.STOPPED)
+    assert "cannot be written ([Errno 27] File too large); run the same command again" in stopped.err
+    assert f"hydra.run.dir={tmp_path} goes on from its last checkpoint" in stopped.err
+    assert "Traceback" not in stopped.err
+    assert train(tmp_path, *arguments).code == 0
+
+
 def test_a_multirun_gives_each_job_its_own_folder_and_tells_which_failed(
     launcher: str, root: Path, tmp_path: Path
 ) -> None:
