@@ -33,6 +33,7 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
 from pointrad import harmonics as sh
+from pointrad.kernel_cache import kernel
 from pointrad.render import gaussians
 from pointrad.render.cpu_kernels import begin_tiles, chunk_of, photometric, share_tiles, sort_by_depth
 from pointrad.render.lanes import (
@@ -75,11 +76,11 @@ ROWS_AHEAD = 4 * LANES  # and how many Gaussians for the parameters of one
 BLOCK = 256  # Gaussians whose gradient stays in the second cache
 FORWARD_STATE, BACKWARD_STATE = 4 * LANES, 5 * LANES  # numbers of a cell while splats pass
 
-# Nothing but Numba calls what is _INNER or _INLINE: without a way in from Python or C they compile in half the time.
-_PARALLEL: dict[str, Any] = {"cache": True, "parallel": True, "nogil": True, "error_model": "numpy"}
-_SERIAL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-_INNER: dict[str, Any] = {**_SERIAL, "no_cpython_wrapper": True}
+# How kernels are to be written for the compiler's sake is said in `cpu_kernels`. What only other kernels call has no way
+# in from Python or C.
+_INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _INLINE: dict[str, Any] = {**_INNER, "forceinline": True}
+_PARALLEL: dict[str, Any] = {"parallel": True, "nogil": True, "error_model": "numpy"}
 
 _F0, _F1, _F2, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
 _ONE = np.uint64(1)
@@ -315,6 +316,14 @@ def _project_group(parameters, at, view, degree, basis, found):
         store(found, (_RED + channel) * LANES, maximum(lanes(_F0), colour))
 
 
+@njit(**_INNER)
+def _copy_rest(parameters, at, rest):
+    """rest [D, LANES] out: the Gaussians from the at-th on, of which there may be fewer."""
+    for row in range(len(parameters)):
+        for i in range(min(LANES, parameters.shape[1] - at)):
+            rest[row, i] = parameters[row, at + i]
+
+
 @njit(**_INLINE)
 def _edges(splat, tile_row, columns, rows):
     """Between which columns of cells a splat lies in each of the 8 rows of cells of a tile: see `cells_between`.
@@ -338,7 +347,7 @@ def _edges(splat, tile_row, columns, rows):
     return select(touched, minimum(maximum(cell, lanes(_F0)), lanes(np.float32(columns))), lanes(_F0))
 
 
-@njit(**_PARALLEL)
+@njit(**{**_INNER, **_PARALLEL})
 def project(parameters, view, degree, b):
     """`_project_chunk` of all chunks."""
     for chunk in prange(len(b.starts)):
@@ -360,8 +369,8 @@ def _project_chunk(chunk, parameters, view, degree, b):
     mode = flush_denormals()
     first_group, last_group = chunk_of(chunk, chunks, groups)
     counts, loads = b.places[chunk], b.loads[chunk]
-    counts[:] = 0
-    loads[:] = 0
+    for tile in range(counts.size):
+        counts[tile] = loads[tile] = 0
     basis, found = np.empty((15, LANES), np.float32), np.zeros((20, LANES), np.float32)
     # Beyond the last row there is nothing to read.
     rest = np.zeros((parameters.shape[0], LANES), np.float32)
@@ -370,7 +379,7 @@ def _project_chunk(chunk, parameters, view, degree, b):
         at = group * LANES
         source, first = parameters, at
         if at + LANES > count:
-            rest[:, : count - at] = parameters[:, at:]
+            _copy_rest(parameters, at, rest)
             source, first = rest, 0
         for row in range(len(parameters)):
             prefetch(parameters, row * count + at + ROWS_AHEAD)
@@ -401,7 +410,7 @@ def _project_chunk(chunk, parameters, view, degree, b):
     restore(mode)
 
 
-@njit(**_PARALLEL)
+@njit(**{**_INNER, **_PARALLEL})
 def bin_splats(b):
     """Write the intersections of each tile into `b.binned`, in the order of the Gaussians, and their depths' bits.
 
@@ -480,7 +489,7 @@ def _composite_tile(b, left, top, pairs, indices, met_by_splat, state):
         b.cells[pair] = met
 
 
-@njit(**_PARALLEL)
+@njit(**{**_INNER, **_PARALLEL})
 def composite(background, b):
     """Composite all tiles. Leaves in `b` the image, the order of each tile's intersections and the cells they met."""
     for thread in prange(b.shares.size - 1):
@@ -572,7 +581,7 @@ def _differentiate_tile(b, left, top, pairs, indices, met_by_splat, state):
         store(b.sums, pairs[np.uint64(n)] * SPLAT, totals((s0, s1, s2, s3, s4, s5, s6, s7, s8)))
 
 
-@njit(**_PARALLEL)
+@kernel(**_PARALLEL)
 def differentiate(gradient, b):
     """Sums of each intersection over its pixels into b.sums, given the gradient [3, H', W'] of the image.
 
@@ -732,7 +741,7 @@ def _outer(across, down, g1, g2, row):
     )
 
 
-@njit(**_PARALLEL)
+@kernel(**_PARALLEL)
 def gather(parameters, view, degree, b, gradient):
     """gradient [D, N] out: of all parameters, after `differentiate`."""
     for group in prange((parameters.shape[1] + LANES - 1) // LANES):
@@ -748,7 +757,7 @@ def _gather_group(at, parameters, view, degree, b, gradient):
     seen, found = np.empty(LANES, np.float32), np.zeros((len(parameters), BLOCK), np.float32)
     if _gather(b, at, size, sums, seen):
         padded = np.zeros((len(parameters), LANES), np.float32)
-        padded[:, :size] = parameters[:, at : at + size]
+        _copy_rest(parameters, at, padded)
         _differentiate_group(padded, np.int64(0), view, degree, sums, basis, found, np.int64(0))
     for row in range(len(parameters)):
         for i in range(size):
@@ -779,14 +788,16 @@ def _move_rest(parameters, first, second, row, start, gradient, column, seen, ra
     size = parameters.shape[1] - start
     arrays = parameters, first, second
     for n in range(3):
-        rest[n, :size] = arrays[n][row, start:]
+        for i in range(size):
+            rest[n, i] = arrays[n][row, start + i]
     _move(rest[:1], rest[1:2], rest[2:], 0, load(gradient, row * BLOCK + column), lanes(_F0) < load(seen, column), rate,
           adam)  # fmt: skip
     for n in range(3):
-        arrays[n][row, start:] = rest[n, :size]
+        for i in range(size):
+            arrays[n][row, start + i] = rest[n, i]
 
 
-@njit(**_PARALLEL)
+@kernel(**_PARALLEL)
 def adam(parameters, view, degree, b, first, second, rates, beta1, beta2, root, epsilon, screen_gradient):
     """Adam over all Gaussians that a pixel took, straight from the sums of their intersections; a block at a time.
 
@@ -817,7 +828,7 @@ def _adam_block(start, parameters, view, degree, b, first, second, rates, consta
         source, place = parameters, at
         if size < LANES:
             padded = np.zeros((len(parameters), LANES), np.float32)
-            padded[:, :size] = parameters[:, at:]
+            _copy_rest(parameters, at, padded)
             source, place = padded, 0
         for row in range(rows):
             prefetch(parameters, row * count + at + ROWS_AHEAD)
@@ -926,27 +937,31 @@ def allocate(count: int, width: int, height: int, threads: int, pairs: int) -> B
     )
 
 
-@njit(**_SERIAL)
+@kernel(nogil=True, error_model="numpy")
 def forward(parameters, view, degree, background, b):
     """Splat `parameters` [D, N] into `b`; returns how many intersections the fullest chunk has.
 
     Where `b` lacks room for so many, no image is made.
     """
     project(parameters, view, degree, b)
-    most = b.starts.max()
+    most = 0
+    for chunk in range(b.starts.size):
+        most = max(most, b.starts[chunk])
+        b.found[chunk] = b.starts[chunk]
     if most > len(b.cells) // len(b.starts):
         return most
-    b.found[:] = b.starts
     begin_tiles(b.places, b.starts, b.tile_start)
     for tile in range(b.places.shape[1]):
-        b.load_start[tile + 1] = b.load_start[tile] + b.loads[:, tile].sum()
+        b.load_start[tile + 1] = b.load_start[tile]
+        for chunk in range(b.starts.size):
+            b.load_start[tile + 1] += b.loads[chunk, tile]
     share_tiles(b.load_start, b.tiles, b.shares)
     bin_splats(b)
     composite(background, b)
     return most
 
 
-@njit(**_SERIAL)
+@kernel(nogil=True, error_model="numpy")
 def train(parameters, view, degree, background, b, target, unknown_share, gradient_weight, shifts, first, second, rates,
           beta1, beta2, root, epsilon, screen_gradient, losses):  # fmt: skip
     """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns what `forward` does.
