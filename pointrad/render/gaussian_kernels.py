@@ -76,8 +76,8 @@ ROWS_AHEAD = 4 * LANES  # and how many Gaussians for the parameters of one
 BLOCK = 256  # Gaussians whose gradient stays in the second cache
 FORWARD_STATE, BACKWARD_STATE = 4 * LANES, 5 * LANES  # numbers of a cell while splats pass
 
-# How kernels are to be written for the compiler's sake is said in `cpu_kernels`. What only other kernels call has no way
-# in from Python or C.
+# How kernels are to be written for the compiler's sake is said in `cpu_kernels`. What only other kernels call has no
+# way in from Python or C.
 _INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _INLINE: dict[str, Any] = {**_INNER, "forceinline": True}
 _PARALLEL: dict[str, Any] = {"parallel": True, "nogil": True, "error_model": "numpy"}
