@@ -2,7 +2,8 @@
 
 A program is one warp that owns a tile of 8x8 pixels, two to a lane, and walks over the tile's *pairs* (a splat in a
 tile, nearest first). Since a warp's sums are shuffles, no loop has a barrier; since each pair writes a *slot* of its
-own, no kernel has an atomic. What is computed is what `cpu_kernels` computes; docs/gpu.md tells why it is cut so.
+own, no kernel has an atomic. What is computed is what `cpu_kernels` computes. Why it is cut so is said in
+docs/notes/gpu_renderer.md.
 """
 
 # Triton compiles these functions: they are written for its language, not for mypy.
@@ -92,7 +93,7 @@ def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transm
     sums over the second axis. Pairs that no pixel took are left as they are.
 
     Back to front, with only b = gradient . (colour behind the splat) carried along, and the transmittance had back by
-    dividing by the q that forward multiplied by (docs/gpu.md).
+    dividing by the q that forward multiplied by (docs/notes/gpu_renderer.md).
     """
     tile, chunk = tl.program_id(0), tl.program_id(1)
     left, top, x, y, place, inside = _pixels(tile, columns, height, width)

@@ -1,4 +1,4 @@
-"""The Triton step as CUDA graphs: the host starts two of them and not every operation. See docs/gpu.md."""
+"""The Triton step as CUDA graphs: the host starts two of them and not every operation (docs/notes/gpu_renderer.md)."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def test_its_kernels_compile_for_gpus_without_spills_as_documented() -> None:
         (kernel, gpu) for kernel in ("forward", "backward", "photometric") for gpu in ("sm_80", "sm_90")
     }
     assert all(usage["spilled bytes"] == usage["stack bytes"] == "0" for usage in usages)
-    assert done.stdout in (REPOSITORY / "docs" / "gpu.md").read_text()
+    assert done.stdout in (REPOSITORY / "docs" / "results" / "gpu_estimates.md").read_text()
 
 
 def test_its_kernels_compile_where_triton_takes_arguments_of_one_for_constants() -> None:
