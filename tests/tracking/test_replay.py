@@ -19,7 +19,6 @@ from pointrad.tracking.history import log_history
 from pointrad.training.record import EpochRecord
 from tests.runs import QUICK, config, one_epoch_each
 from tests.scenes import write_tiny_scene
-from tests.tracking.conftest import API_KEY
 from tests.tracking.stub_server import StubServer
 from tests.tracking.wandb_runs import finish, records, rows, started
 
@@ -239,17 +238,6 @@ def test_a_run_without_a_result_is_shown_as_failed(run_dir: Path) -> None:
     assert replayed(run_dir) == 0
     assert [record.exit_code for record in of_kind(run_dir, "exit")] == [1]
     assert [row["step"] for row in rows(run_dir)] == [0, 1, 2, 3]
-
-
-def test_nothing_in_a_run_folder_is_interpolated(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", API_KEY)
-    chosen = yaml.safe_load((run_dir / "config.yaml").read_text())
-    hostile = {"name": "wandb", "group": "${oc.env:WANDB_API_KEY}", "tags": ["${oc.env:WANDB_API_KEY}"]}
-    (run_dir / "config.yaml").write_text(yaml.safe_dump(chosen | {"tracker": hostile}))
-    assert replayed(run_dir, "tracker.mode=offline") == 0
-    (logged,) = of_kind(run_dir, "run")
-    assert logged.run_group == "${oc.env:WANDB_API_KEY}"
-    assert not any(API_KEY.encode() in path.read_bytes() for path in run_dir.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("content", ["[", "3", "a: &a [*a]", "\x00", "scene: {name: x}"])
