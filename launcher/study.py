@@ -29,7 +29,7 @@ from pointrad.scene.content import FileDigests, scene_content
 from pointrad.scene.loading import scene_folder
 from pointrad.scene.types import SceneContent, Split
 from pointrad.status import RunState
-from pointrad.study.conclude import bring_report_up_to_date, report, table
+from pointrad.study.conclude import bring_report_up_to_date, report, report_is_current, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, Variant, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
@@ -212,6 +212,10 @@ class Sweep:
             case "run":
                 page = bring_report_up_to_date(plan)
                 print(f"Report: {page}" if page else "Report: none before the first run is done")
+            case "status" if (current := report_is_current(plan)) is not None:
+                print(
+                    "Report: current" if current else "Report: out of date; `report` in place of `status` draws it anew"
+                )
             case "collect":
                 print(f"Table: {table(plan)}")
             case "report":

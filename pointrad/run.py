@@ -32,6 +32,7 @@ from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import PROVENANCE_FILE, provenance, recorded_content
 from pointrad.render import Renderer, build_renderer, build_settings
 from pointrad.render.cpu import set_threads
+from pointrad.result import RunResult
 from pointrad.scene.frame import SceneFrame
 from pointrad.scene.loading import prepare
 from pointrad.scene.types import Camera, Float32Array, Scene, SceneContent, View
@@ -41,45 +42,6 @@ from pointrad.tracking.history import INIT, picture_path
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a finished run says in `summary.json`; units are in docs/configuration.md."""
-
-    scene: str
-    split: str
-    seed: int
-    corruption: str
-    level: float
-    targets: str
-    consistency: float
-    mask_iou: float
-    psnr_db: float
-    ssim: float | None
-    lpips: float | None
-    train_seconds: float
-    render_fps: float
-    model_mb: float
-    points: int
-    points_by_stage: dict[str, int]
-    initial_points: int
-    hull_points: int
-    target_bits: int
-    peak_memory_mb: float
-    renderer: str
-    device: str
-    identity: str
-    status: str
-
-    def published_lines(self) -> str:
-        """The four lines that the published program ends with."""
-        return (
-            f"Training time: {self.train_seconds:.2f} s\n"
-            f"Rendering quality: {self.psnr_db:.2f} dB\n"
-            f"Rendering speed: {self.render_fps:.2f} fps\n"
-            f"Model size: {self.model_mb:.2f} MB"
-        )
 
 
 def run(config: RunConfig, run_dir: Path) -> RunResult:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pointrad.config import Config, Count, GivenPath
+from pointrad.result import NUMBERS
 
 # A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
 Value = Any
@@ -24,6 +27,19 @@ class PlotConfig(Config):
     lines: str | None
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
 
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_numbers(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        for metric in metrics:
+            _check_is_number(metric)
+        return metrics
+
+    @model_validator(mode="after")
+    def _something_is_left_to_draw(self) -> PlotConfig:
+        if self.x in self.metrics:
+            raise ValueError(f"metrics: found {self.x!r}, which is x; expected other numbers than that")
+        return self
+
 
 class PublishedConfig(Config):
     """A published curve to draw beside ours: `values` of each metric at `x`, for one scene."""
@@ -36,6 +52,7 @@ class PublishedConfig(Config):
     @model_validator(mode="after")
     def _lengths_agree(self) -> PublishedConfig:
         for metric, values in self.values.items():
+            _check_is_number(metric)
             if len(values) != len(self.x):
                 raise ValueError(f"values.{metric} has {len(values)} values, x has {len(self.x)}; expected as many")
         return self
@@ -97,11 +114,21 @@ class StudyConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _lines_is_an_axis(self) -> StudyConfig:
-        if self.plot.lines is not None and self.plot.lines not in self.axes:
+    def _plot_names_what_there_is(self) -> StudyConfig:
+        x, lines = self.plot.x, self.plot.lines
+        axes = ", ".join(self.axes) or "there is none"
+        if x not in self.axes and x not in NUMBERS:
             raise ValueError(
-                f"plot.lines: found {self.plot.lines!r}, no axis; expected one of {list(self.axes)} or null"
+                f"plot.x: found {x!r}{_nearest(x, [*self.axes, *NUMBERS])}; expected an axis ({axes}) or a number of "
+                f"summary.json ({', '.join(NUMBERS)})"
             )
+        if lines is not None and lines not in self.axes:
+            raise ValueError(
+                f"plot.lines: found {lines!r}, no axis; expected one of {list(self.axes)} or null"
+                f"{_nearest(lines, self.axes)}"
+            )
+        if lines == x:
+            raise ValueError(f"plot.lines: found {x!r}, which is plot.x; expected another axis, or null")
         return self
 
 
@@ -124,6 +151,18 @@ class SweepConfig(Config):
     detach: bool
     runs_per_job: Count
     rounds: Count
+
+
+def _check_is_number(metric: str) -> None:
+    if metric not in NUMBERS:
+        raise ValueError(
+            f"found {metric!r}{_nearest(metric, NUMBERS)}; expected numbers of summary.json ({', '.join(NUMBERS)})"
+        )
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    found = get_close_matches(name, list(names), 1)
+    return f" (nearest: {found[0]})" if found else ""
 
 
 def _check_together(name: str, together: Together) -> None:

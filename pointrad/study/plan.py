@@ -89,7 +89,7 @@ class Plan:
             for run in self.runs
         ]
         values = {"study": self.study.model_dump(mode="json"), "command": self.command, "runs": runs}
-        if not _holds(self.study.dir / PLAN_FILE, values):  # its time tells whether the report is out of date
+        if not _holds(self.study.dir / PLAN_FILE, values):
             write_json(self.study.dir / PLAN_FILE, values)
 
     @classmethod

@@ -66,7 +66,6 @@ def _link_tree(source: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)  # of an unfinished run, which the finished one makes worthless
     temporary.rename(target)
-    target.touch()  # its files keep the times of the other study; its own tells when it was taken over
 
 
 def _link(source: str, target: str) -> None:

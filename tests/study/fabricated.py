@@ -34,7 +34,15 @@ def results(
     study_dir: Path, scenes: Sequence[str] = ("ball",), fate: Fate = lambda variant: RunState.DONE,
     numbers: Numbers = lambda variant: {}, pictures: bool = False, **changes: Any,
 ) -> StudyResults:  # fmt: skip
-    """What is found of a study of level x consistency x 3 repeats in `scenes`, once its runs have met their fates.
+    """What is found of the runs of `plan`."""
+    return collect(plan(study_dir, scenes, fate, numbers, pictures, **changes))
+
+
+def plan(
+    study_dir: Path, scenes: Sequence[str] = ("ball",), fate: Fate = lambda variant: RunState.DONE,
+    numbers: Numbers = lambda variant: {}, pictures: bool = False, **changes: Any,
+) -> Plan:  # fmt: skip
+    """A study of level x consistency x 3 repeats in `scenes`, once its runs have met their fates.
 
     numbers: what a run's summary says otherwise than `summary`. changes: of the study's keys.
     """
@@ -47,7 +55,7 @@ def results(
     ]
     for run in planned:
         _write(study_dir / run.folder, run, fate(run.variant), numbers(run.variant), pictures)
-    return collect(Plan(study, tuple(planned), "python sweep.py"))
+    return Plan(study, tuple(planned), "python sweep.py")
 
 
 def summary(variant: Variant) -> dict[str, Any]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from PIL import Image
 
 from pointrad.errors import UserError
 from pointrad.status import RunState
-from pointrad.study.plan import Variant
+from pointrad.study.conclude import bring_report_up_to_date, report, report_is_current
+from pointrad.study.plan import Plan, Variant
 from pointrad.study.report import write_report
 from pointrad.study.report.charts import Chart
-from pointrad.study.report.figures import write_figure
+from pointrad.study.report.figures import draw_figure, write_figure
 from pointrad.study.results import StudyResults
 from tests.study import fabricated
 
@@ -99,7 +105,7 @@ def test_means_and_spreads_are_those_computed_by_hand(tmp_path: Path) -> None:
 def test_an_unfinished_repeat_counts_nowhere(tmp_path: Path) -> None:
     # Repeats 0 and 2 are left: 22.0 and 22.4, with a sample standard deviation of 0.2828.
     page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.MISSING, 1)))
-    assert line_of(charts_of(page)["psnr_db"], "1")["points"][2]["text"] == "22.20 ± 0.28 (n = 2)"
+    assert line_of(charts_of(page)["psnr_db"], "1")["points"][2]["text"] == "22.20 ± 0.28 (n = 2 of 3: 1 missing)"
     row = rows_of((tmp_path / "report" / "table.md").read_text(), "Mean over repeats")[4]
     assert (row["n"], row["PSNR (dB)"]) == ("2 of 3", "22.20 ± 0.28")
     assert "17 of 18 runs are done (1 missing)" in page
@@ -108,14 +114,16 @@ def test_an_unfinished_repeat_counts_nowhere(tmp_path: Path) -> None:
 def test_a_single_repeat_has_no_spread(tmp_path: Path) -> None:
     page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.MISSING, 1, 2)))
     point = line_of(charts_of(page)["psnr_db"], "1")["points"][2]
-    assert (point["text"], point["spread"]) == ("22.00 (n = 1)", None)
+    assert (point["text"], point["spread"]) == ("22.00 (n = 1 of 3: 2 missing)", None)
 
 
 def test_a_setting_without_a_finished_repeat_keeps_its_row(tmp_path: Path) -> None:
     page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.STOPPED, 0, 1, 2)))
     row = rows_of((tmp_path / "report" / "table.md").read_text(), "Mean over repeats")[4]
     assert (row["n"], row["PSNR (dB)"]) == ("0 of 3", "—")
-    assert [point["x"] for point in line_of(charts_of(page)["psnr_db"], "1")["points"]] == [0, 4]
+    line = line_of(charts_of(page)["psnr_db"], "1")
+    assert [point["x"] for point in line["points"]] == [0, 4]
+    assert [(gap["x"], gap["text"]) for gap in line["gaps"]] == [(12, "no value (3 stopped)")]
 
 
 def test_numbers_that_some_runs_lack_say_how_many_they_come_from(tmp_path: Path) -> None:
@@ -161,7 +169,7 @@ def test_the_mean_over_scenes_takes_whole_sets_of_scenes_only(tmp_path: Path) ->
     page = page_of(fabricated.results(tmp_path, scenes=("ball", "box"), fate=fate))
     chart = charts_of(page)["psnr_db"]
     assert [panel["title"] for panel in chart["panels"]] == ["mean of 2 scenes"]
-    assert line_of(chart, "1")["points"][2]["text"] == "20.70 ± 0.28 (n = 2)"
+    assert line_of(chart, "1")["points"][2]["text"] == "20.70 ± 0.28 (n = 2 of 3: 1 failed)"
 
 
 def test_axes_that_move_a_measured_x_make_points_and_the_others_lines(tmp_path: Path) -> None:
@@ -273,7 +281,8 @@ def test_failed_and_broken_runs_are_marked_with_their_errors(tmp_path: Path) -> 
     page = page_of(results)
     wrong = page.split("What went wrong")[1].split("</section>")[0]
     assert wrong.count("<li>") == 4
-    assert wrong.count(fabricated.ERROR) == 2
+    assert wrong.count(fabricated.ERROR) == 1  # said once, of two runs
+    assert "2 failed</span>" in wrong
     assert wrong.count("unreadable summary") == 2
     links = re.findall(r'href="([^"]+)">traceback', wrong)
     assert [(tmp_path / "report" / link.replace("%20", " ")).is_file() for link in links] == [True, True]
@@ -359,10 +368,134 @@ def test_without_a_finished_run_an_earlier_report_stays(tmp_path: Path) -> None:
     assert [path.name for path in earlier.parent.iterdir()] == ["report.html"]
 
 
-def test_an_unknown_x_is_named_with_what_there_is(tmp_path: Path) -> None:
-    results = fabricated.results(tmp_path, plot={"x": "mask_iuo", "lines": None, "metrics": ["psnr_db"]})
-    with pytest.raises(UserError, match=r"study.plot.x: found 'mask_iuo'.*level, consistency.*mask_iou"):
-        write_report(results, COMMAND)
+def test_an_x_that_no_run_has_leaves_the_tables(tmp_path: Path) -> None:
+    page = page_of(fabricated.results(tmp_path, plot={"x": "lpips", "lines": None, "metrics": ["psnr_db"]}))
+    assert "No finished run has a value of LPIPS." in page
+    assert set(charts_of(page)) == {"size_quality"}
+
+
+class TestWhatIsNotThere:
+    """A mean of 2 of 3 does not look like one of 3, and what has no value leaves a mark, in every figure."""
+
+    @staticmethod
+    def fate(variant: Variant) -> RunState:
+        """Of the hard hull at 4 % no repeat is done, of the soft one at 12 % two of three."""
+        if variant.labels == {"level": 0.04, "consistency": 1.0}:
+            return RunState.FAILED if variant.repeat else RunState.MISSING
+        met = variant.labels == {"level": 0.12, "consistency": 0.9} and variant.repeat == 1
+        return RunState.FAILED if met else RunState.DONE
+
+    def test_is_marked_in_every_chart_of_the_levels(self, tmp_path: Path) -> None:
+        charts = charts_of(page_of(fabricated.results(tmp_path, fate=self.fate)))
+        for name in ("psnr_db", "ssim", "train_seconds"):
+            assert [point["count"] for point in line_of(charts[name], "0.9")["points"]] == ["", "", "2/3"]
+            assert [gap["x"] for gap in line_of(charts[name], "1")["gaps"]] == [4]
+            assert charts[name]["caption"].endswith(
+                "14 of 18 runs are done (1 missing, 3 failed). Hollow, with a count: fewer repeats than planned. "
+                "Crosses: no repeat has a value there."
+            )
+        assert "1 of 6 settings have no finished run, and so no place here." in charts["size_quality"]["caption"]
+
+    def test_is_marked_in_the_mean_over_scenes(self, tmp_path: Path) -> None:
+        def fate(variant: Variant) -> RunState:
+            return self.fate(variant) if variant.scene == "box" else RunState.DONE
+
+        chart = charts_of(page_of(fabricated.results(tmp_path, scenes=("ball", "box"), fate=fate)))["psnr_db"]
+        assert [point["count"] for point in line_of(chart, "0.9")["points"]] == ["", "", "2/3"]
+        assert [(gap["x"], gap["text"]) for gap in line_of(chart, "1")["gaps"]] == [
+            (4, "no value (1 missing, 2 failed)")
+        ]
+
+    def test_is_no_part_of_a_line(self, tmp_path: Path, drawn: list[Chart]) -> None:
+        page_of(fabricated.results(tmp_path, fate=self.fate))
+        hard, soft = drawn[0].panels[0].lines
+        assert [[point.x for point in stretch] for stretch in hard.stretches()] == [[0], [12]]
+        assert [[point.x for point in stretch] for stretch in soft.stretches()] == [[0, 4, 12]]
+
+    def test_crosses_of_several_lines_stand_above_each_other(self, tmp_path: Path) -> None:
+        def fate(variant: Variant) -> RunState:
+            return RunState.MISSING if variant.labels["level"] == 0.04 else RunState.DONE
+
+        chart = charts_of(page_of(fabricated.results(tmp_path, fate=fate)))["psnr_db"]
+        assert [line["gaps"][0]["level"] for line in chart["panels"][0]["lines"]] == [0, 1]
+
+    def test_is_marked_in_print(self, tmp_path: Path, drawn: list[Chart]) -> None:
+        page_of(fabricated.results(tmp_path, fate=self.fate))
+        figure = draw_figure(drawn[0])
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        assert {"2/3", "n/N repeats", "no value"} <= set(texts)
+        hollow = [line for line in figure.findobj(Line2D) if line.get_markerfacecolor() == "white"]
+        assert any(list(line.get_xdata()) == [12] for line in hollow)
+        assert any(line.get_marker() == "x" and list(line.get_xdata()) == [4] for line in figure.findobj(Line2D))
+
+    def test_is_marked_in_the_tables_and_among_the_pictures(self, tmp_path: Path) -> None:
+        page = page_of(fabricated.results(tmp_path, fate=self.fate, pictures=True))
+        assert page.count('<tr class="lacking">') == 2
+        strips = page.split('id="pictures"')[1].split("</section>")[0]
+        assert strips.count("<img") == 5
+        assert "no finished run (1 missing, 2 failed)" in strips
+
+    def test_leaves_no_mark_where_all_is_there(self, tmp_path: Path) -> None:
+        page = page_of(fabricated.results(tmp_path))
+        for chart in charts_of(page).values():
+            assert "Hollow" not in chart["caption"]
+            assert not any(line["gaps"] for panel in chart["panels"] for line in panel["lines"])
+        assert '<tr class="lacking">' not in page
+
+
+class TestAReportSaysWhatItWasMadeFrom:
+    @pytest.fixture
+    def plan(self, tmp_path: Path) -> Plan:
+        return fabricated.plan(tmp_path)
+
+    def test_it_is_current_until_a_run_changes_whatever_the_files_times(self, plan: Plan) -> None:
+        page = report(plan)
+        assert report_is_current(plan)
+        for path in plan.study.dir.rglob("*"):
+            os.utime(path, (2e9, 2e9))  # newer than the report
+        assert report_is_current(plan)
+        summary = plan.run_dir(plan.runs[0]) / "summary.json"
+        values = json.loads(summary.read_text())
+        summary.write_text(json.dumps(values | {"psnr_db": 1.5}))
+        os.utime(summary, (1, 1))  # older than the report
+        assert not report_is_current(plan)
+        assert bring_report_up_to_date(plan) == page
+        assert "1.50" in page.read_text()
+        assert report_is_current(plan)
+
+    def test_it_is_drawn_no_second_time_for_the_same(self, plan: Plan) -> None:
+        page = report(plan)
+        page.write_text(page.read_text() + "mine")
+        assert bring_report_up_to_date(plan) == page
+        assert page.read_text().endswith("mine")
+
+    def test_a_run_that_failed_since_makes_it_stale(self, plan: Plan) -> None:
+        report(plan)
+        run_dir = plan.run_dir(plan.runs[0])
+        (run_dir / "summary.json").unlink()
+        assert not report_is_current(plan)
+        report(plan)
+        (run_dir / "status.json").write_text(json.dumps({"state": "failed", "attempts": 1, "error": "E"}))
+        assert not report_is_current(plan)
+
+    def test_another_question_or_command_makes_it_stale(self, plan: Plan) -> None:
+        report(plan)
+        other = plan.study.model_copy(update={"question": "Why?"})
+        assert not report_is_current(replace(plan, study=other))
+        assert not report_is_current(replace(plan, command="another"))
+        assert report_is_current(replace(plan))
+
+    def test_a_moved_study_is_as_current_as_it_was(self, plan: Plan, tmp_path: Path) -> None:
+        report(plan)
+        moved = tmp_path / "moved"
+        shutil.copytree(plan.study.dir, moved, ignore=shutil.ignore_patterns("moved"))
+        assert report_is_current(replace(plan, study=plan.study.model_copy(update={"dir": moved})))
+
+    def test_there_may_be_none(self, plan: Plan) -> None:
+        assert report_is_current(plan) is None
+        page = report(plan)
+        page.write_bytes(b"")
+        assert report_is_current(plan) is False
 
 
 def test_the_same_results_give_the_same_report(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def write_report(results: StudyResults, command: str) -> Path:
         runs=runs_table(axes, runs, metrics),
         run_rows=run_rows(study.dir, axes, runs),
         command=command,
+        made_from=results.made_from,
         study=study,
         origins=read_origins(dict.fromkeys(study.dir / run.folder for run in runs if run.state is RunState.DONE)),
     )
@@ -104,7 +105,7 @@ def _notes(
             f"{states[RunState.DONE]} of {len(runs)} runs are done ({_said(open_states)}): the numbers are not final."
         )
     had = {key for run in runs for key in run.numbers}
-    for metric in study.plot.metrics:
+    for metric in dict.fromkeys([*study.plot.metrics, *([study.plot.x] if study.plot.x not in axes else [])]):
         lacking = sum(run.state is RunState.DONE and metric not in run.numbers for run in runs)
         if metric not in had:
             notes.append(f"No finished run has a value of {quantity(metric).name}.")
@@ -121,7 +122,8 @@ def _notes(
         drawn = any(line.name == entry.source for chart in charts for panel in chart.panels for line in panel.lines)
         if entry.scene not in scenes or not drawn:
             notes.append(f"The published values of {entry.source} for {entry.scene} have no place in these figures.")
-    if len(scenes) > 1 and not average_over_scenes(runs):
+    averages = average_over_scenes(runs)
+    if averages and not any(run.state is RunState.DONE for run in averages):
         notes.append("No setting is done in every scene yet: there is no mean over scenes.")
     return tuple(notes)
 

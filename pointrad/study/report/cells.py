@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -106,6 +107,12 @@ class Cell:
     def done(self) -> tuple[Run, ...]:
         return tuple(run for run in self.runs if run.state is RunState.DONE)
 
+    @property
+    def undone(self) -> str:
+        """What has become of the repeats that are not done, such as "1 failed, 1 missing"; "" where all are."""
+        states: Counter[RunState] = Counter(run.state for run in self.runs if run.state is not RunState.DONE)
+        return ", ".join(f"{states[state]} {state.value}" for state in RunState if states[state])
+
     def measure(self, key: str) -> Measured:
         return Measured(tuple(run.numbers[key] for run in self.done if key in run.numbers))
 
@@ -129,29 +136,26 @@ def gather(runs: Iterable[Run]) -> tuple[Cell, ...]:
 
 
 def average_over_scenes(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """A run for each setting and repeat that is done in every scene, with the means of the numbers that all have.
+    """A run for each setting and repeat: done where it is done in every scene, with the means of the numbers that all
+    have, and else as one that is not done, for a mean over fewer scenes does not compare with the others.
 
-    Settings that lack a scene are left out, for a mean over fewer scenes does not compare with the others; of a single
-    scene there is none.
+    Of a single scene there is none.
     """
     scenes = {run.scene for run in runs}
     if len(scenes) < 2:
         return ()
     settings: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        if run.state is RunState.DONE:
-            settings.setdefault((run.repeat, *run.labels.values()), []).append(run)
-    return tuple(
-        _average(members, f"mean of {len(scenes)} scenes")
-        for members in settings.values()
-        if len(members) == len(scenes)
-    )
+        settings.setdefault((run.repeat, *run.labels.values()), []).append(run)
+    return tuple(_average(members, f"mean of {len(scenes)} scenes") for members in settings.values())
 
 
 def _average(runs: Sequence[Run], scene: str) -> Run:
-    keys = set.intersection(*(set(run.numbers) for run in runs))
+    undone = [run.state for run in runs if run.state is not RunState.DONE]
+    keys = set() if undone else set.intersection(*(set(run.numbers) for run in runs))
     numbers = {key: statistics.fmean(run.numbers[key] for run in runs) for key in sorted(keys)}
-    return Run(scene, runs[0].labels, runs[0].repeat, RunState.DONE, "", "", numbers)
+    state = RunState.FAILED if RunState.FAILED in undone else undone[0] if undone else RunState.DONE
+    return Run(scene, runs[0].labels, runs[0].repeat, state, "", "", numbers)
 
 
 def _axis(name: str, together: Together) -> Axis:

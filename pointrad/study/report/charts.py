@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from pointrad.errors import UserError
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+
+from pointrad.status import RunState
 from pointrad.study.config import PublishedConfig, StudyConfig
 from pointrad.study.report.cells import Axis, Cell, Measured, Run, average_over_scenes, gather
 from pointrad.study.report.labels import Quantity, quantity
@@ -21,6 +24,8 @@ PUBLISHED_COLOUR, PUBLISHED_MARKER = "#777777", "circle"
 
 SIZE_QUALITY = "size_quality"
 _NARROWEST_GAP = 0.08  # between ticks, of the axis
+_MOST_PANELS = 24  # of one figure
+_ORDERED, _DARKEST, _LIGHTEST = "viridis", 0.2, 0.85  # a scale of colours, as far as it shows on white and on black
 _SIZE, _QUALITY, _TIME = "model_mb", "psnr_db", "train_seconds"
 
 
@@ -28,27 +33,51 @@ _SIZE, _QUALITY, _TIME = "model_mb", "psnr_db", "train_seconds"
 class Point:
     """The repeats of one setting: their mean with its spread (a sample standard deviation, None for one repeat).
 
-    repeats: x and y of each. name, short: the setting along x in full and in brief. text: the value, for people.
+    repeats: x and y of each. count: how many of how many repeats have a value, such as "2/3", where some have not;
+    else "". name, short: the setting along x in full and in brief. text: the value, for people.
     """
 
     x: float
     y: float
     spread: float | None
     repeats: tuple[tuple[float, float], ...]
+    count: str
     name: str
     short: str
     text: str
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A setting along x without a value in any repeat. level: how many lines before it have one there. name: the
+    setting. text: why, for people."""
+
+    x: float
+    level: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Line:
-    """Points of one name, in order; published ones are not ours."""
+    """Points of one name, in order, and the gaps between them; published ones are not ours."""
 
     name: str
     colour: str
     marker: str
     published: bool
     points: tuple[Point, ...]
+    gaps: tuple[Gap, ...]
+
+    def stretches(self) -> list[list[Point]]:
+        """The points that may be joined: those without a gap between them."""
+        found: list[list[Point]] = []
+        for point in self.points:
+            if found and not any(found[-1][-1].x < gap.x < point.x for gap in self.gaps):
+                found[-1].append(point)
+            else:
+                found.append([point])
+        return found
 
 
 @dataclass(frozen=True)
@@ -63,8 +92,9 @@ class Panel:
 class Chart:
     """A figure: one panel, or small multiples with common axes.
 
-    name: stem of its files. categories: what the whole numbers along x stand for; None for a numeric x. ticks: where
-    along a numeric x to put numbers; None for where it suits. joined: whether lines connect the points.
+    name: stem of its files. caption: what is drawn, and what is not there. categories: what the whole numbers along x
+    stand for; None for a numeric x. ticks: where along a numeric x to put numbers; None for where it suits. joined:
+    whether lines connect the points.
     """
 
     name: str
@@ -77,6 +107,15 @@ class Chart:
     joined: bool
     legend_title: str
     panels: tuple[Panel, ...]
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether some points are of fewer repeats than others."""
+        return any(point.count for panel in self.panels for line in panel.lines for point in line.points)
+
+    @property
+    def has_gaps(self) -> bool:
+        return any(line.gaps for panel in self.panels for line in panel.lines)
 
 
 @dataclass(frozen=True)
@@ -116,8 +155,7 @@ class Layout:
 def choose_layout(study: StudyConfig, axes: Mapping[str, Axis], runs: Sequence[Run]) -> Layout:
     """Lines and points as `study.plot` asks.
 
-    Where x is a result (such as mask_iou), the axes that move it make the points and the others lines. Raises
-    UserError where x is neither an axis nor a number of any finished run.
+    Where x is a result (such as mask_iou), the axes that move it make the points and the others lines.
     """
     x = study.plot.x
     varied = sorted(
@@ -125,12 +163,6 @@ def choose_layout(study: StudyConfig, axes: Mapping[str, Axis], runs: Sequence[R
     )
     if x in axes:
         return Layout(axes[x], tuple(axis for axis in varied if axis.name != x), (axes[x],))
-    numbers = sorted({key for run in runs for key in run.numbers})
-    if x not in numbers:
-        raise UserError(
-            f"study.plot.x: found {x!r}; expected an axis ({', '.join(axes) or 'there are none'}) or a numeric key of "
-            f"summary.json ({', '.join(numbers)})"
-        )
     points = tuple(axis for axis in varied if axis.name != study.plot.lines and _moves(axis, x, runs))
     return Layout(x, tuple(axis for axis in varied if axis not in points), points)
 
@@ -141,6 +173,16 @@ def make_charts(study: StudyConfig, layout: Layout, runs: Sequence[Run]) -> tupl
     maker = _Maker(study, layout, gather(runs), gather(average_over_scenes(runs)))
     charts = [chart for metric in metrics if metric != study.plot.x for chart in maker.over_x(metric)]
     return tuple(sorted([*charts, *maker.size_quality()], key=lambda chart: len(chart.panels) > 1))
+
+
+def _looks(layout: Layout, count: int) -> list[tuple[str, str]]:
+    """A colour and a marker for each of `count` lines, no two alike up to 64; the colours of many numbers in order."""
+    markers = [MARKERS[(index + index // len(COLOURS)) % len(MARKERS)] for index in range(count)]
+    if count > len(COLOURS) and len(layout.lines) == 1 and layout.lines[0].numeric:
+        scale = colormaps[_ORDERED].resampled(256)
+        shares = [_DARKEST + (_LIGHTEST - _DARKEST) * index / (count - 1) for index in range(count)]
+        return list(zip([to_hex(scale(share)) for share in shares], markers, strict=True))
+    return [(COLOURS[index % len(COLOURS)], marker) for index, marker in enumerate(markers)]
 
 
 @dataclass(frozen=True)
@@ -166,37 +208,43 @@ class _Maker:
         groups = [(name, title, scenes)]
         if len(scenes) > 1:
             mean = [self._panel(scene, x, y) for scene in dict.fromkeys(cell.scene for cell in self.averages)]
-            groups = [(name, title, mean), (f"{name}_scenes", f"{title}, by scene", scenes)]
+            groups = [(name, title, mean), *_sheets(f"{name}_scenes", f"{title}, by scene", scenes)]
         x_label = quantity(x).label if isinstance(x, str) else x.quantity.label
         ticks = None if isinstance(x, str) or categories else _ticks(x)
         joined = categories is None and name != SIZE_QUALITY
         return [
-            Chart(stem, heading, _caption(panels), x_label, quantity(y).label, categories, ticks, joined,
+            Chart(stem, heading, self._caption(panels, x), x_label, quantity(y).label, categories, ticks, joined,
                   self.layout.legend_title, tuple(panels))
             for stem, heading, panels in groups
-            if any(not line.published for panel in panels for line in panel.lines)
+            if any(line.points for panel in panels for line in panel.lines if not line.published)
         ]  # fmt: skip
 
     def _panel(self, scene: str, x: Axis | str, y: str) -> Panel:
-        ours = [self._line(index, name, scene, x, y) for index, name in enumerate(self._line_names())]
+        names = self._line_names()
+        looks = _looks(self.layout, len(names))
+        ours: list[Line] = []
+        for name, look in zip(names, looks, strict=True):
+            ours.append(self._line(name, look, scene, x, y, [gap.x for line in ours for gap in line.gaps]))
         theirs = [self._published(entry, x, y) for entry in self.study.published if entry.scene == scene]
-        return Panel(scene, tuple(line for line in (*ours, *theirs) if line.points))
+        return Panel(scene, tuple(line for line in (*ours, *theirs) if line.points or line.gaps))
 
     def _line_names(self) -> list[str]:
         return list(dict.fromkeys(self.layout.line_name(cell.labels) for cell in self.cells))
 
-    def _line(self, index: int, name: str, scene: str, x: Axis | str, y: str) -> Line:
+    def _line(
+        self, name: str, look: tuple[str, str], scene: str, x: Axis | str, y: str, gaps_before: Sequence[float]
+    ) -> Line:
         cells = [
             cell
             for cell in (*self.cells, *self.averages)
             if cell.scene == scene and self.layout.line_name(cell.labels) == name
         ]
-        points = [point for cell in cells if (point := self._point(cell, x, y)) is not None]
+        points = [(cell, self._point(cell, x, y)) for cell in cells]
+        found = [point for _, point in points if point is not None]
         if x == self.layout.x:
-            points.sort(key=lambda point: point.x)
-        return Line(
-            name or "pointrad", COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], False, tuple(points)
-        )
+            found.sort(key=lambda point: point.x)
+        gaps = [self._gap(cell, x, gaps_before) for cell, point in points if point is None and not isinstance(x, str)]
+        return Line(name or "pointrad", *look, False, tuple(found), tuple(gaps))
 
     def _point(self, cell: Cell, x: Axis | str, y: str) -> Point | None:
         repeats = [
@@ -208,18 +256,43 @@ class _Maker:
         if not repeats:
             return None
         across, up = (Measured(tuple(values)) for values in zip(*repeats, strict=True))
-        text = f"{up.text(quantity(y))} (n = {up.n})"
+        planned = len(cell.runs)
+        undone = f": {cell.undone}" if cell.undone else ""
+        text = f"{up.text(quantity(y))} (n = {up.n}" + (")" if up.n == planned else f" of {planned}{undone})")
+        count = "" if up.n == planned else f"{up.n}/{planned}"
         name, short = self.layout.point_name(cell.labels), self.layout.point_short(cell.labels)
-        return Point(across.mean, up.mean, up.spread, tuple(repeats), name, short, text)
+        return Point(across.mean, up.mean, up.spread, tuple(repeats), count, name, short, text)
+
+    def _gap(self, cell: Cell, x: Axis, before: Sequence[float]) -> Gap:
+        at = x.position(cell.labels[x.name])
+        text = f"no value ({cell.undone or f'{len(cell.runs)} done without it'})"
+        return Gap(at, before.count(at), self.layout.point_name(cell.labels), text)
+
+    def _caption(self, panels: Sequence[Panel], x: Axis | str) -> str:
+        """What dots and bars stand for, how many repeats are behind them, and what is not there."""
+        said = [_repeats(panels)]
+        runs = [run for cell in self.cells for run in cell.runs]
+        undone = Cell("", {}, tuple(runs)).undone
+        if undone:
+            done = sum(run.state is RunState.DONE for run in runs)
+            said.append(f"{done} of {len(runs)} runs are done ({undone}).")
+        if any(point.count for panel in panels for line in panel.lines for point in line.points):
+            said.append("Hollow, with a count: fewer repeats than planned.")
+        if any(line.gaps for panel in panels for line in panel.lines):
+            said.append("Crosses: no repeat has a value there.")
+        lost = sum(not cell.done for cell in self.cells) if isinstance(x, str) else 0
+        if lost:
+            said.append(f"{lost} of {len(self.cells)} settings have no finished run, and so no place here.")
+        return " ".join(said)
 
     def _published(self, entry: PublishedConfig, x: Axis | str, y: str) -> Line:
         points = [
-            Point(across, up, None, (), self._published_name(entry.x[index]), "", quantity(y).text(up))
+            Point(across, up, None, (), "", self._published_name(entry.x[index]), "", quantity(y).text(up))
             for index in range(len(entry.x))
             if (across := self._published_x(entry, index, x)) is not None
             and (up := _published_value(entry, index, y)) is not None
         ]
-        return Line(entry.source, PUBLISHED_COLOUR, PUBLISHED_MARKER, True, tuple(points))
+        return Line(entry.source, PUBLISHED_COLOUR, PUBLISHED_MARKER, True, tuple(points), ())
 
     def _published_x(self, entry: PublishedConfig, index: int, x: Axis | str) -> float | None:
         if x != self.layout.x:
@@ -244,8 +317,18 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _caption(panels: Sequence[Panel]) -> str:
-    """What dots and bars stand for, and how many repeats are behind them."""
+def _sheets(name: str, title: str, panels: list[Panel]) -> list[tuple[str, str, list[Panel]]]:
+    """Small multiples, as many on a figure as a page holds."""
+    sheets = [panels[start : start + _MOST_PANELS] for start in range(0, len(panels), _MOST_PANELS)]
+    if len(sheets) == 1:
+        return [(name, title, panels)]
+    return [
+        (f"{name}_{number}", f"{title} ({number} of {len(sheets)})", sheet)
+        for number, sheet in enumerate(sheets, start=1)
+    ]
+
+
+def _repeats(panels: Sequence[Panel]) -> str:
     counts = {len(point.repeats) for panel in panels for line in panel.lines for point in line.points} - {0}
     if not counts or counts == {1}:
         return "One run per point (n = 1)."

@@ -50,23 +50,33 @@ _STYLE: dict[RcKeyType, Any] = {
     "text.parse_math": False,  # names are names, dollars included, as on the page
 }
 _MOST_NAMES = 14  # beside points, before they cover each other
+_MOST_LINES = 24  # in a legend
+_MOST_CATEGORIES = 24  # named along x
+_LEGEND_ROW = 0.16  # inches
 
 
 def write_figure(folder: Path, chart: Chart) -> None:
     """Draw `chart` as `folder/NAME.png` and `.pdf`; the same chart gives the same bytes."""
+    figure = draw_figure(chart)
     with rc_context(_STYLE):
-        figure = _draw(chart)
         for suffix in SUFFIXES:
             with replacing(folder / f"{chart.name}{suffix}") as temporary:
                 metadata = {"CreationDate": None} if suffix == ".pdf" else {}
                 figure.savefig(temporary, metadata=metadata)
 
 
+def draw_figure(chart: Chart) -> Figure:
+    with rc_context(_STYLE):
+        return _draw(chart)
+
+
 def _draw(chart: Chart) -> Figure:
     columns = min(len(chart.panels), 4)
     rows = -(-len(chart.panels) // columns)
     single = len(chart.panels) == 1
-    figure = Figure(figsize=(_COLUMN, 2.6) if single else (_PAGE, 0.5 + 1.8 * rows), layout="constrained")
+    legend = -(-len(_legend(chart)) // _legend_columns(chart, single)) if _legend(chart) else 0
+    more = _LEGEND_ROW * max(0, legend - 3)  # what a long legend needs, the panels keep
+    figure = Figure(figsize=(_COLUMN, 2.6 + more) if single else (_PAGE, 0.5 + 1.8 * rows + more), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, panel in zip(grid.flat, chart.panels, strict=False):
         axes.set_title(panel.title)
@@ -95,21 +105,44 @@ def _label(figure: Figure, grid: NDArray[np.object_], chart: Chart) -> None:
 def _plot(axes: Axes, line: Line, chart: Chart, index: int, count: int) -> None:
     """Repeats as faint dots, means with bars; where x is categorical, lines stand beside each other."""
     aside = 0.0 if chart.categories is None else 0.5 * ((index + 0.5) / count - 0.5)
+    names = [point for point in line.points if not line.published]
     repeats = [repeat for point in line.points if len(point.repeats) > 1 for repeat in point.repeats]
     axes.plot(
         [x + aside for x, _ in repeats], [y for _, y in repeats],
         linestyle="none", marker=".", markersize=4, markeredgewidth=0, color=line.colour, alpha=0.35, zorder=2,
     )  # fmt: skip
-    axes.errorbar(
-        [point.x + aside for point in line.points],
-        [point.y for point in line.points],
-        # No bar where there is no spread: matplotlib leaves out bars of NaN.
-        yerr=[float("nan") if point.spread is None else point.spread for point in line.points],
-        capsize=2, elinewidth=0.8, zorder=3, **_look(line, chart.joined),
-    )  # fmt: skip
-    names = [point for point in line.points if not line.published]
+    for points in line.stretches():
+        axes.errorbar(
+            [point.x + aside for point in points],
+            [point.y for point in points],
+            # No bar where there is no spread: matplotlib leaves out bars of NaN.
+            yerr=[float("nan") if point.spread is None else point.spread for point in points],
+            capsize=2, elinewidth=0.8, zorder=3, **_look(line, chart.joined),
+        )  # fmt: skip
+    _mark_what_lacks(axes, line, aside)
     if not chart.joined and chart.categories is None and len(names) <= _MOST_NAMES:
         _name_points(axes, names)
+
+
+def _mark_what_lacks(axes: Axes, line: Line, aside: float) -> None:
+    """Hollow markers with a count where repeats lack, crosses above the axis where all do."""
+    few = [point for point in line.points if point.count]
+    hollow = _look(line, joined=False) | {"markerfacecolor": "white"}
+    axes.plot([point.x + aside for point in few], [point.y for point in few], zorder=4, **hollow)
+    for point in few:
+        axes.annotate(
+            point.count,
+            (point.x + aside, point.y),
+            (4, -7),
+            textcoords="offset points",
+            fontsize=5.5,
+            color=line.colour,
+        )
+    for gap in line.gaps:
+        axes.plot(
+            gap.x + aside, 0.03 + 0.05 * gap.level, transform=axes.get_xaxis_transform(), clip_on=False, zorder=4,
+            linestyle="none", marker="x", markersize=4, color=line.colour,
+        )  # fmt: skip
 
 
 def _name_points(axes: Axes, points: list[Point]) -> None:
@@ -144,17 +177,37 @@ def _dress(axes: Axes, chart: Chart) -> None:
 def _name_categories(axes: Axes, categories: Sequence[str], panels: int) -> None:
     crowded = sum(map(len, categories)) > 36 // min(panels, 4)
     slant: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-    axes.set_xticks(range(len(categories)), categories, **slant)
+    every = -(-len(categories) // _MOST_CATEGORIES)
+    axes.set_xticks(range(0, len(categories), every), categories[::every], **slant)
     axes.set_xlim(-0.5, len(categories) - 0.5)
 
 
 def _add_legend(figure: Figure, chart: Chart, single: bool) -> None:
-    lines = {line.name: line for panel in chart.panels for line in panel.lines}
-    if len(lines) == 1:
+    handles = _legend(chart)
+    if not handles:
         return
-    handles = [Line2D([], [], label=name, **_look(line, chart.joined)) for name, line in lines.items()]
-    widest = max(map(len, lines))
+    columns = _legend_columns(chart, single)
     figure.legend(
-        handles=handles, loc="outside upper center", frameon=False, title=chart.legend_title or None,
-        ncols=max(1, min(len(lines), (60 if single else 130) // (widest + 8))),
-    )  # fmt: skip
+        handles=handles, loc="outside upper center", frameon=False, title=chart.legend_title or None, ncols=columns
+    )
+
+
+def _legend(chart: Chart) -> list[Line2D]:
+    """The lines if there are several, and what marks what is not there."""
+    lines = {line.name: line for panel in chart.panels for line in panel.lines}
+    named = list(lines.items())[:_MOST_LINES] if len(lines) > 1 else []
+    handles = [Line2D([], [], label=name, **_look(line, chart.joined)) for name, line in named]
+    grey: dict[str, Any] = {"linestyle": "none", "color": "0.35"}
+    if len(lines) > _MOST_LINES:
+        handles.append(Line2D([], [], label=f"... and {len(lines) - _MOST_LINES} more", linestyle="none"))
+    if chart.has_counts:
+        handles.append(Line2D([], [], label="n/N repeats", marker="o", markerfacecolor="white", **grey))
+    if chart.has_gaps:
+        handles.append(Line2D([], [], label="no value", marker="x", markersize=4, **grey))
+    return handles
+
+
+def _legend_columns(chart: Chart, single: bool) -> int:
+    handles = _legend(chart)
+    widest = max(len(str(handle.get_label())) for handle in handles)
+    return max(1, min(len(handles), (60 if single else 130) // (widest + 8)))

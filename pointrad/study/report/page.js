@@ -13,6 +13,8 @@
     cross: "M0-2.1L2.6-4.7 4.7-2.6 2.1 0 4.7 2.6 2.6 4.7 0 2.1-2.6 4.7-4.7 2.6-2.1 0-4.7-2.6-2.6-4.7Z",
     star: "M0-5L1.2-1.6 4.8-1.5 1.9.6 2.9 4 0 2-2.9 4-1.9.6-4.8-1.5-1.2-1.6Z",
   };
+  const MOST_CATEGORIES = 24; // named along x
+  const PAGE = 100; // rows of a table
   const BLACK = "#000000"; // is drawn in ink, so that it shows on dark paper
 
   function element(name, attributes = {}, text = "") {
@@ -24,8 +26,8 @@
 
   const colour = (line) => (line.colour === BLACK ? "var(--ink)" : line.colour);
 
-  function marker(line, x, y) {
-    const fill = line.published ? "var(--paper)" : colour(line);
+  function marker(line, x, y, hollow = false) {
+    const fill = line.published || hollow ? "var(--paper)" : colour(line);
     return element("path", { d: MARKERS[line.marker], transform: `translate(${x} ${y})`, fill, stroke: colour(line) });
   }
 
@@ -50,10 +52,11 @@
     const shown = chart.panels.flatMap((panel) => panel.lines.filter((line) => !hidden.has(line.name)));
     const points = shown.flatMap((line) => line.points);
     if (!points.length) return null;
+    const gaps = shown.flatMap((line) => line.gaps);
     const ups = points.flatMap((point) => [
       point.y - (point.spread ?? 0), point.y + (point.spread ?? 0), ...point.repeats.map((repeat) => repeat[1]),
     ]);
-    const acrosses = points.flatMap((point) => [point.x, ...point.repeats.map((repeat) => repeat[0])]);
+    const acrosses = [...points, ...gaps].flatMap((mark) => [mark.x, ...(mark.repeats ?? []).map((repeat) => repeat[0])]);
     const x = chart.categories ? [-0.5, chart.categories.length - 0.5] : range(acrosses, 0.04);
     return { x, y: range(ups, 0.06) };
   }
@@ -73,7 +76,8 @@
       svg.append(element("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString("en")));
     }
     svg.append(element("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }));
-    const places = chart.categories ? chart.categories.map((name, index) => [index, name])
+    const every = Math.ceil((chart.categories?.length ?? 0) / MOST_CATEGORIES);
+    const places = chart.categories ? chart.categories.map((name, index) => [index, name]).filter(([index]) => index % every === 0)
       : (chart.ticks ?? ticks(...limits.x, Math.min(8, width / 60))).map((value) => [value, value.toLocaleString("en")]);
     for (const [value, name] of places) {
       const slant = wordy ? { transform: `rotate(-30 ${x(value)} ${height - bottom + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
@@ -88,6 +92,7 @@
       // Where x is a category, lines stand beside each other.
       const aside = chart.categories ? 0.5 * ((index + 0.5) / lines.length - 0.5) : 0;
       drawLine(svg, chart, line, (value) => x(value + aside), y, targets);
+      drawGaps(svg, line, (value) => x(value + aside), height - bottom, targets);
     });
     svg.addEventListener("pointermove", (event) => hover(event, svg, width, targets, chart));
     svg.addEventListener("pointerleave", hideTip);
@@ -104,18 +109,36 @@
       const at = x(point.x), high = y(point.y + point.spread), low = y(point.y - point.spread);
       svg.append(element("path", { d: `M${at} ${high}V${low}M${at - 3} ${high}h6M${at - 3} ${low}h6`, stroke, fill: "none" }));
     }
-    if (chart.joined) {
-      const path = line.points.map((point) => `${x(point.x)} ${y(point.y)}`).join("L");
-      svg.append(element("path", { d: `M${path}`, stroke, fill: "none", "stroke-width": 1.8, "stroke-dasharray": line.published ? "5 4" : "none" }));
+    if (chart.joined && line.points.length) {
+      const path = line.points.map((point, index) => {
+        const before = line.points[index - 1];
+        const apart = !before || line.gaps.some((gap) => before.x < gap.x && gap.x < point.x);
+        return `${apart ? "M" : "L"}${x(point.x)} ${y(point.y)}`;
+      }).join("");
+      svg.append(element("path", { d: path, stroke, fill: "none", "stroke-width": 1.8, "stroke-dasharray": line.published ? "5 4" : "none" }));
     }
     const named = !chart.joined && !chart.categories && line.points.length <= 14;
     for (const point of line.points) {
-      const drawn = marker(line, x(point.x), y(point.y));
-      drawn.setAttribute("class", "point");
+      const drawn = marker(line, x(point.x), y(point.y), point.count !== "");
+      drawn.setAttribute("class", point.count ? "point few" : "point");
       svg.append(drawn);
+      if (point.count) svg.append(element("text", { class: "count", x: x(point.x) + 6, y: y(point.y) + 12 }, point.count));
       if (named) svg.append(element("text", { class: "short", x: x(point.x), y: y(point.y) - 8, "text-anchor": "middle" }, point.short));
       targets.push({ line, point, x: x(point.x), y: y(point.y) });
     }
+  }
+
+  /* A cross above the axis for each setting without a value. */
+  function drawGaps(svg, line, x, axis, targets) {
+    for (const gap of line.gaps) {
+      const at = { x: x(gap.x), y: axis - 8 - 10 * gap.level };
+      svg.append(cross(at.x, at.y, colour(line)));
+      targets.push({ line, point: gap, ...at });
+    }
+  }
+
+  function cross(x, y, stroke) {
+    return element("path", { class: "gap", d: "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5", transform: `translate(${x} ${y})`, stroke });
   }
 
   function hover(event, svg, width, targets, chart) {
@@ -139,9 +162,8 @@
 
   function legend(holder, chart, hidden, redraw) {
     const lines = new Map(chart.panels.flatMap((panel) => panel.lines).map((line) => [line.name, line]));
-    if (lines.size < 2) return;
-    if (chart.legend_title) holder.append(chart.legend_title);
-    for (const line of lines.values()) {
+    if (lines.size > 1 && chart.legend_title) holder.append(chart.legend_title);
+    for (const line of lines.size > 1 ? lines.values() : []) {
       const button = document.createElement("button");
       button.type = "button";
       button.setAttribute("aria-pressed", "true");
@@ -156,6 +178,19 @@
       });
       holder.append(button);
     }
+    const grey = { marker: "circle", colour: "var(--quiet)" };
+    if (chart.panels.some((panel) => panel.lines.some((line) => line.points.some((point) => point.count)))) {
+      explain(holder, marker(grey, 13, 6, true), "n/N repeats");
+    }
+    if (chart.panels.some((panel) => panel.lines.some((line) => line.gaps.length))) explain(holder, cross(13, 6, grey.colour), "no value");
+  }
+
+  function explain(holder, mark, text) {
+    const sample = element("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" });
+    const entry = document.createElement("span");
+    sample.append(mark);
+    entry.append(sample, text);
+    holder.append(entry);
   }
 
   function showChart(figure) {
@@ -175,6 +210,16 @@
     redraw();
   }
 
+  /* Charts are drawn when they come near the window: there may be hundreds of panels. */
+  function showWhenNear(figures) {
+    const watcher = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => {
+      watcher.unobserve(one.target);
+      showChart(one.target);
+    }), { rootMargin: "800px" });
+    figures.forEach((figure) => watcher.observe(figure));
+    window.addEventListener("beforeprint", () => figures.filter((figure) => !figure.querySelector("svg")).forEach(showChart));
+  }
+
   function makeSortable(table) {
     const body = table.tBodies[0];
     const headings = [...table.tHead.rows[0].cells];
@@ -184,7 +229,37 @@
       heading.setAttribute("aria-sort", down ? "descending" : "ascending");
       const sign = down ? -1 : 1;
       body.append(...[...body.rows].sort((one, two) => compare(one.cells[column], two.cells[column], sign)));
+      table.dispatchEvent(new Event("reordered"));
     }));
+  }
+
+  /* A page of the rows that `isWanted`, with buttons below where there are more; returns what shows the first page. */
+  function makePaged(table, isWanted = () => true) {
+    const body = table.tBodies[0];
+    const pager = document.createElement("p");
+    const [back, on] = ["‹ Previous", "Next ›"].map((text) => Object.assign(document.createElement("button"), { type: "button", textContent: text }));
+    const place = document.createElement("span");
+    pager.className = "pager";
+    pager.append(back, place, on);
+    table.parentElement.after(pager);
+    let first = 0;
+    const show = () => {
+      const wanted = [...body.rows].filter(isWanted);
+      const shown = new Set(wanted.slice(first, first + PAGE));
+      for (const row of body.rows) row.hidden = !shown.has(row);
+      pager.hidden = wanted.length <= PAGE;
+      place.textContent = `rows ${first + 1} to ${first + shown.size} of ${wanted.length}`;
+      back.disabled = first === 0;
+      on.disabled = first + PAGE >= wanted.length;
+    };
+    const turnTo = (row) => { first = row; show(); };
+    back.addEventListener("click", () => turnTo(first - PAGE));
+    on.addEventListener("click", () => turnTo(first + PAGE));
+    table.addEventListener("reordered", () => turnTo(0));
+    window.addEventListener("beforeprint", () => { for (const row of body.rows) row.hidden = !isWanted(row); });
+    window.addEventListener("afterprint", show);
+    show();
+    return () => turnTo(0);
   }
 
   /* Numbers before texts, whichever way; fields without a value come last. */
@@ -197,14 +272,17 @@
 
   function makeFilter() {
     const words = document.getElementById("filter"), state = document.getElementById("state");
-    const rows = [...document.getElementById("runs-table").tBodies[0].rows];
+    const table = document.getElementById("runs-table");
+    const rows = [...table.tBodies[0].rows];
+    const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    let wanted = new Set(rows);
+    const turnToFirst = makePaged(table, (row) => wanted.has(row));
     const apply = () => {
-      const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const row of rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = (state.value && row.dataset.state !== state.value) || !wanted.every((word) => text.includes(word));
-      }
-      document.getElementById("shown").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length}`;
+      const asked = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+      wanted = new Set(rows.filter((row) => (!state.value || row.dataset.state === state.value)
+        && asked.every((word) => texts.get(row).includes(word))));
+      document.getElementById("shown").textContent = `${wanted.size} of ${rows.length}`;
+      turnToFirst();
     };
     words.addEventListener("input", apply);
     state.addEventListener("input", apply);
@@ -221,8 +299,9 @@
     }));
   }
 
-  document.querySelectorAll(".chart").forEach(showChart);
+  showWhenNear([...document.querySelectorAll(".chart")]);
   document.querySelectorAll("table.sortable").forEach(makeSortable);
+  document.querySelectorAll("table.sortable:not(#runs-table)").forEach((table) => makePaged(table));
   makeFilter();
   makeSliders();
 })();

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 import yaml
@@ -13,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from pointrad.status import TRACEBACK_FILE, RunState
+from pointrad.study.conclude import made_from_tag
 from pointrad.study.config import StudyConfig
 from pointrad.study.report.cells import Axis, Run
 from pointrad.study.report.charts import Chart
@@ -35,8 +37,19 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Runs that ended with one and the same error."""
+
+    state: RunState
+    error: str
+    rows: tuple[RunRow, ...]
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the page shows."""
+
+    most_listed: ClassVar = 20  # runs of one error
 
     title: str
     question: str
@@ -49,8 +62,23 @@ class Page:
     runs: Table
     run_rows: tuple[RunRow, ...]
     command: str
+    made_from: str
     study: StudyConfig
     origins: Origins
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The errors of failed and broken runs, the most frequent first."""
+        found: dict[tuple[RunState, str], list[RunRow]] = {}
+        for row in self.run_rows:
+            if row.state in (RunState.FAILED, RunState.BROKEN):
+                found.setdefault((row.state, row.error), []).append(row)
+        failures = [Failure(state, error, tuple(rows)) for (state, error), rows in found.items()]
+        return tuple(sorted(failures, key=lambda failure: -len(failure.rows)))
+
+    @property
+    def pictures_elsewhere(self) -> int:
+        return sum(tile.link != "" for scene in self.scenes for strip in scene.strips for tile in strip.tiles)
 
     def html(self) -> str:
         """The page as text. Whatever it shows of runs and settings is escaped."""
@@ -63,6 +91,7 @@ class Page:
         )
         return environment.from_string(_resource("page.html")).render(
             page=self,
+            made_from=Markup(made_from_tag(self.made_from)),
             style=Markup(_resource("page.css")),
             script=Markup(_resource("page.js")),
             charts=[asdict(chart) for chart in self.charts],

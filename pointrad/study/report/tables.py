@@ -34,6 +34,7 @@ class Table:
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
+    lacking: frozenset[int] = frozenset()  # rows of fewer repeats than planned
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -55,7 +56,10 @@ def shown_metrics(study: StudyConfig, runs: Sequence[Run]) -> tuple[str, ...]:
 def means_table(axes: Mapping[str, Axis], runs: Sequence[Run], metrics: Sequence[str]) -> Table:
     """A row per setting, finished or not: mean ± sample standard deviation over its n finished repeats."""
     headings = ("scene", *_axis_headings(axes), "n", *(quantity(metric).label for metric in metrics))
-    return Table("Mean over repeats", headings, tuple(_means_row(cell, axes, metrics) for cell in gather(runs)))
+    cells = gather(runs)
+    rows = tuple(_means_row(cell, axes, metrics) for cell in cells)
+    lacking = frozenset(row for row, cell in enumerate(cells) if len(cell.done) < len(cell.runs))
+    return Table("Mean over repeats", headings, rows, lacking)
 
 
 def published_tables(study: StudyConfig, x: Quantity) -> tuple[Table, ...]:
