@@ -46,6 +46,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(browser: Browser, report: Path) -> Iterator[Browser]:
     """The page at desktop width; whatever a test does with it, it has nothing to complain of."""
     browser.open(report)
+    browser.wait_for("document.querySelector('.chart .point') !== null")
     yield browser
     assert browser.complaints == []
     assert [url[:80] for url in browser.requests if not url.startswith(("file:", "data:"))] == []
@@ -65,14 +66,15 @@ def test_nothing_overflows_at_any_width(page: Browser, report: Path, width: int,
 
 def test_every_chart_is_drawn(page: Browser) -> None:
     assert page.run("document.querySelectorAll('.chart').length") == 6
-    assert page.run("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('.point'))")
+    page.run("document.querySelectorAll('.chart').forEach((chart) => chart.scrollIntoView())")
+    page.wait_for("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('.point'))")
 
 
 def test_pointing_at_a_value_shows_it(page: Browser) -> None:
     assert page.run("document.getElementById('tip').hidden")
     page.move_to(*page.centre(".chart .point"))
     shown = page.run("document.getElementById('tip').textContent")
-    assert shown == "consistency ratio 1\ncorruption level 0 %\nPSNR (dB): 32.60 ± 0.14 (n = 2)"
+    assert shown == "consistency ratio 1\ncorruption level 0 %\nPSNR (dB): 32.60 ± 0.14 (n = 2 of 3: 1 failed)"
     page.move_to(2, 2)
     assert page.run("document.getElementById('tip').hidden")
 
@@ -133,6 +135,51 @@ def test_one_slider_moves_all_pictures(page: Browser) -> None:
         "[...document.querySelectorAll('.compare:has(input)')].map((tile) => tile.style.getPropertyValue('--split'))"
     )
     assert set(page.run(splits)) == {"30%"}
+
+
+def test_what_lacks_is_marked_and_told(page: Browser) -> None:
+    assert page.run("document.querySelectorAll('.chart')[0].querySelectorAll('.point.few').length") == 6
+    assert page.run("document.querySelectorAll('.chart')[0].querySelector('.count').textContent") == "2/3"
+    assert "fewer repeats" in page.run("document.querySelectorAll('.chart')[0].querySelector('.legend').textContent")
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve lines of twelve levels with three repeats each, of which one level is without a value."""
+    axes = {
+        "level": {"corruption.level": [round(0.01 * n, 2) for n in range(12)]},
+        "consistency": {"init.consistency": [round(1 - 0.01 * n, 2) for n in range(12)]},
+    }
+    fates = {0.05: RunState.FAILED, 0.07: RunState.MISSING}
+    results = fabricated.results(
+        tmp_path_factory.mktemp("crowded"), axes=axes, pictures=True, plot=fabricated.PLOT | {"metrics": ["psnr_db"]},
+        fate=lambda variant: fates.get(variant.labels["level"], RunState.DONE),
+    )  # fmt: skip
+    return write_report(results, "python sweep.py study=crowded")
+
+
+def test_a_large_study_is_paged_and_no_two_lines_look_alike(browser: Browser, crowded: Path) -> None:
+    browser.open(crowded)
+    browser.wait_for("document.querySelector('.chart .gap') !== null")
+    looks = (
+        "[...document.querySelectorAll('.chart')[0].querySelectorAll('.legend button path:last-child')]"
+        ".map((path) => path.getAttribute('d') + path.getAttribute('stroke'))"
+    )
+    assert len(set(browser.run(looks))) == 12
+    assert browser.run("document.querySelectorAll('.chart')[0].querySelectorAll('.panels .gap').length") == 24
+    assert browser.run(VISIBLE_ROWS) == 100
+    pager = "section[aria-labelledby=runs] .pager"
+    browser.click(f"{pager} button:last-child")
+    assert browser.run(VISIBLE_ROWS) == 100
+    assert "rows 101 to 200 of 432" in browser.run(f"document.querySelector('{pager}').textContent")
+    browser.type("#filter", "failed")
+    assert browser.run(VISIBLE_ROWS) == 36
+    assert browser.complaints == []
+    texts = (
+        "[...document.querySelectorAll('.chart')[0].querySelectorAll('.count, .short')].map((text) => text.getBBox())"
+    )
+    boxes = [(box["x"], box["y"]) for box in browser.run(f"{texts}.map(({{ x, y }}) => ({{ x, y }}))")]
+    assert len(boxes) == len(set(boxes))
 
 
 def test_controls_and_pictures_have_names(page: Browser) -> None:

@@ -25,6 +25,7 @@ PUBLISHED_COLOUR, PUBLISHED_MARKER = "#777777", "circle"
 SIZE_QUALITY = "size_quality"
 _NARROWEST_GAP = 0.08  # between ticks, of the axis
 _MOST_PANELS = 24  # of one figure
+_LOWEST_MARK, _MARK_STEP, _HIGHEST_MARK = 0.03, 0.05, 0.25  # of the marks of gaps, as shares of the axis' height
 _ORDERED, _DARKEST, _LIGHTEST = "viridis", 0.2, 0.85  # a scale of colours, as far as it shows on white and on black
 _SIZE, _QUALITY, _TIME = "model_mb", "psnr_db", "train_seconds"
 
@@ -49,11 +50,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Gap:
-    """A setting along x without a value in any repeat. level: how many lines before it have one there. name: the
-    setting. text: why, for people."""
+    """A setting along x without a value in any repeat. height: where its mark stands, as a share of the axis' height.
+    name: the setting. text: why, for people."""
 
     x: float
-    level: int
+    height: float
     name: str
     text: str
 
@@ -266,7 +267,8 @@ class _Maker:
     def _gap(self, cell: Cell, x: Axis, before: Sequence[float]) -> Gap:
         at = x.position(cell.labels[x.name])
         text = f"no value ({cell.undone or f'{len(cell.runs)} done without it'})"
-        return Gap(at, before.count(at), self.layout.point_name(cell.labels), text)
+        height = _LOWEST_MARK + before.count(at) * min(_MARK_STEP, _HIGHEST_MARK / len(self._line_names()))
+        return Gap(at, height, self.layout.point_name(cell.labels), text)
 
     def _caption(self, panels: Sequence[Panel], x: Axis | str) -> str:
         """What dots and bars stand for, how many repeats are behind them, and what is not there."""

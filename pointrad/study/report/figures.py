@@ -16,7 +16,7 @@ from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 
 from pointrad.files import replacing
-from pointrad.study.report.charts import Chart, Line, Point
+from pointrad.study.report.charts import Chart, Line, Panel, Point
 
 SUFFIXES = (".png", ".pdf")
 
@@ -50,6 +50,7 @@ _STYLE: dict[RcKeyType, Any] = {
     "text.parse_math": False,  # names are names, dollars included, as on the page
 }
 _MOST_NAMES = 14  # beside points, before they cover each other
+_BESIDE: dict[str, Any] = {"textcoords": "offset points", "fontsize": 5.5}
 _MOST_LINES = 24  # in a legend
 _MOST_CATEGORIES = 24  # named along x
 _LEGEND_ROW = 0.16  # inches
@@ -82,6 +83,7 @@ def _draw(chart: Chart) -> Figure:
         axes.set_title(panel.title)
         for index, line in enumerate(panel.lines):
             _plot(axes, line, chart, index, len(panel.lines))
+        _name(axes, panel, chart)
         _dress(axes, chart)
     _label(figure, grid, chart)
     _add_legend(figure, chart, single)
@@ -105,7 +107,6 @@ def _label(figure: Figure, grid: NDArray[np.object_], chart: Chart) -> None:
 def _plot(axes: Axes, line: Line, chart: Chart, index: int, count: int) -> None:
     """Repeats as faint dots, means with bars; where x is categorical, lines stand beside each other."""
     aside = 0.0 if chart.categories is None else 0.5 * ((index + 0.5) / count - 0.5)
-    names = [point for point in line.points if not line.published]
     repeats = [repeat for point in line.points if len(point.repeats) > 1 for repeat in point.repeats]
     axes.plot(
         [x + aside for x, _ in repeats], [y for _, y in repeats],
@@ -119,37 +120,38 @@ def _plot(axes: Axes, line: Line, chart: Chart, index: int, count: int) -> None:
             yerr=[float("nan") if point.spread is None else point.spread for point in points],
             capsize=2, elinewidth=0.8, zorder=3, **_look(line, chart.joined),
         )  # fmt: skip
-    _mark_what_lacks(axes, line, aside)
-    if not chart.joined and chart.categories is None and len(names) <= _MOST_NAMES:
-        _name_points(axes, names)
+    _mark_what_lacks(axes, line, chart, aside)
 
 
-def _mark_what_lacks(axes: Axes, line: Line, aside: float) -> None:
-    """Hollow markers with a count where repeats lack, crosses above the axis where all do."""
+def _mark_what_lacks(axes: Axes, line: Line, chart: Chart, aside: float) -> None:
+    """Hollow markers where repeats lack, with counts as long as there is room; crosses above the axis where all do."""
     few = [point for point in line.points if point.count]
     hollow = _look(line, joined=False) | {"markerfacecolor": "white"}
     axes.plot([point.x + aside for point in few], [point.y for point in few], zorder=4, **hollow)
-    for point in few:
-        axes.annotate(
-            point.count,
-            (point.x + aside, point.y),
-            (4, -7),
-            textcoords="offset points",
-            fontsize=5.5,
-            color=line.colour,
-        )
+    if all(sum(point.count != "" for point in _ours(panel)) <= _MOST_NAMES for panel in chart.panels):
+        for point in few:
+            axes.annotate(point.count, (point.x + aside, point.y), (4, -7), color=line.colour, **_BESIDE)
     for gap in line.gaps:
         axes.plot(
-            gap.x + aside, 0.03 + 0.05 * gap.level, transform=axes.get_xaxis_transform(), clip_on=False, zorder=4,
+            gap.x + aside, gap.height, transform=axes.get_xaxis_transform(), clip_on=False, zorder=4,
             linestyle="none", marker="x", markersize=4, color=line.colour,
         )  # fmt: skip
 
 
-def _name_points(axes: Axes, points: list[Point]) -> None:
-    for point in points:
-        axes.annotate(
-            point.short, (point.x, point.y), (0, 4), textcoords="offset points", fontsize=5.5, color="0.35", ha="center"
-        )
+def _name(axes: Axes, panel: Panel, chart: Chart) -> None:
+    """Beside points, as long as there is room, the settings that x does not show."""
+    if (
+        not chart.joined
+        and chart.categories is None
+        and all(len(_ours(other)) <= _MOST_NAMES for other in chart.panels)
+    ):
+        for point in _ours(panel):
+            axes.annotate(point.short, (point.x, point.y), (0, 4), color="0.35", ha="center", **_BESIDE)
+
+
+def _ours(panel: Panel) -> list[Point]:
+    """The panel's points, without published ones."""
+    return [point for line in panel.lines if not line.published for point in line.points]
 
 
 def _look(line: Line, joined: bool) -> dict[str, Any]:
@@ -201,7 +203,7 @@ def _legend(chart: Chart) -> list[Line2D]:
     if len(lines) > _MOST_LINES:
         handles.append(Line2D([], [], label=f"... and {len(lines) - _MOST_LINES} more", linestyle="none"))
     if chart.has_counts:
-        handles.append(Line2D([], [], label="n/N repeats", marker="o", markerfacecolor="white", **grey))
+        handles.append(Line2D([], [], label="fewer repeats", marker="o", markerfacecolor="white", **grey))
     if chart.has_gaps:
         handles.append(Line2D([], [], label="no value", marker="x", markersize=4, **grey))
     return handles

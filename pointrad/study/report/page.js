@@ -92,8 +92,9 @@
       // Where x is a category, lines stand beside each other.
       const aside = chart.categories ? 0.5 * ((index + 0.5) / lines.length - 0.5) : 0;
       drawLine(svg, chart, line, (value) => x(value + aside), y, targets);
-      drawGaps(svg, line, (value) => x(value + aside), height - bottom, targets);
+      drawGaps(svg, line, (value) => x(value + aside), (share) => height - bottom - share * (height - top - bottom), targets);
     });
+    namePoints(svg, chart, targets);
     svg.addEventListener("pointermove", (event) => hover(event, svg, width, targets, chart));
     svg.addEventListener("pointerleave", hideTip);
     holder.replaceChildren(svg);
@@ -117,21 +118,36 @@
       }).join("");
       svg.append(element("path", { d: path, stroke, fill: "none", "stroke-width": 1.8, "stroke-dasharray": line.published ? "5 4" : "none" }));
     }
-    const named = !chart.joined && !chart.categories && line.points.length <= 14;
     for (const point of line.points) {
       const drawn = marker(line, x(point.x), y(point.y), point.count !== "");
       drawn.setAttribute("class", point.count ? "point few" : "point");
       svg.append(drawn);
-      if (point.count) svg.append(element("text", { class: "count", x: x(point.x) + 6, y: y(point.y) + 12 }, point.count));
-      if (named) svg.append(element("text", { class: "short", x: x(point.x), y: y(point.y) - 8, "text-anchor": "middle" }, point.short));
       targets.push({ line, point, x: x(point.x), y: y(point.y) });
     }
   }
 
+  /* How many repeats there are of how many, and settings that x is not; where names would cover each other, the first. */
+  function namePoints(svg, chart, targets) {
+    const taken = [];
+    const name = (text, x, y, attributes) => {
+      const width = 6 * text.length;
+      const box = { left: x - width / 2, right: x + width / 2, top: y - 10, bottom: y };
+      if (taken.some((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom)) return;
+      taken.push(box);
+      svg.append(element("text", { x, y, "text-anchor": "middle", ...attributes }, text));
+    };
+    for (const { line, point, x, y } of targets) {
+      if (point.count) name(point.count, x + 14, y + 13, { class: "count", style: `fill: ${colour(line)}` });
+    }
+    for (const { line, point, x, y } of targets) {
+      if (!chart.joined && !chart.categories && !line.published) name(point.short, x, y - 8, { class: "short" });
+    }
+  }
+
   /* A cross above the axis for each setting without a value. */
-  function drawGaps(svg, line, x, axis, targets) {
+  function drawGaps(svg, line, x, above, targets) {
     for (const gap of line.gaps) {
-      const at = { x: x(gap.x), y: axis - 8 - 10 * gap.level };
+      const at = { x: x(gap.x), y: above(gap.height) };
       svg.append(cross(at.x, at.y, colour(line)));
       targets.push({ line, point: gap, ...at });
     }
@@ -180,7 +196,7 @@
     }
     const grey = { marker: "circle", colour: "var(--quiet)" };
     if (chart.panels.some((panel) => panel.lines.some((line) => line.points.some((point) => point.count)))) {
-      explain(holder, marker(grey, 13, 6, true), "n/N repeats");
+      explain(holder, marker(grey, 13, 6, true), "fewer repeats");
     }
     if (chart.panels.some((panel) => panel.lines.some((line) => line.gaps.length))) explain(holder, cross(13, 6, grey.colour), "no value");
   }

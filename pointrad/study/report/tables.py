@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pointrad.files import replacing
@@ -36,7 +37,7 @@ class Table:
     rows: tuple[tuple[Entry, ...], ...]
     lacking: frozenset[int] = frozenset()  # rows of fewer repeats than planned
 
-    @property
+    @cached_property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers."""
         return tuple(any(row[column].order is not None for row in self.rows) for column in range(len(self.headings)))
