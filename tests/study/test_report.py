@@ -444,6 +444,53 @@ class TestWhatIsNotThere:
         assert '<tr class="lacking">' not in page
 
 
+class TestALargeStudy:
+    AXES = {  # noqa: RUF012
+        "level": {"corruption.level": [round(0.02 * n, 2) for n in range(8)]},
+        "consistency": {"init.consistency": [round(1 - 0.02 * n, 2) for n in range(8)]},
+    }
+
+    def test_has_no_two_lines_of_one_look(self, tmp_path: Path) -> None:
+        axes = {
+            "level": {"corruption.level": [0]},
+            "kind": {"label": [f"k{n}" for n in range(50)], "a.b": [*range(50)]},
+        }
+        plot = {"x": "level", "lines": "kind", "metrics": ["psnr_db"]}
+        page = page_of(fabricated.results(tmp_path, axes=axes, plot=plot, seeds={"seed": [0]}))
+        lines = charts_of(page)["psnr_db"]["panels"][0]["lines"]
+        assert len({(line["colour"], line["marker"]) for line in lines}) == 50
+
+    def test_keeps_its_figures_on_pages(self, tmp_path: Path) -> None:
+        scenes = [f"s{n:02d}" for n in range(30)]
+        axes = {"level": {"corruption.level": [0]}}
+        plot = {"x": "level", "lines": None, "metrics": ["psnr_db"]}
+        page = page_of(fabricated.results(tmp_path, scenes=scenes, axes=axes, plot=plot, seeds={"seed": [0]}))
+        sheets = {name: chart for name, chart in charts_of(page).items() if name.startswith("psnr_db_scenes")}
+        assert {name: len(chart["panels"]) for name, chart in sheets.items()} == {
+            "psnr_db_scenes_1": 24, "psnr_db_scenes_2": 6
+        }  # fmt: skip
+        assert "by scene (1 of 2)" in sheets["psnr_db_scenes_1"]["title"]
+
+    def test_shows_some_pictures_and_links_to_the_others(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pointrad.study.report.strips._MOST_PICTURES", 20)
+        fate = all_but(RunState.MISSING, 0)
+        results = fabricated.results(tmp_path, axes=self.AXES, seeds={"seed": [0]}, fate=fate, pictures=True)
+        strips = page_of(results).split('id="pictures"')[1].split("</section>")[0]
+        assert 12 <= strips.count("<img") <= 20
+        links = re.findall(r'href="([^"]+)">open the picture', strips)
+        assert strips.count("<img") + len(links) + strips.count("no finished run") == 64
+        assert all((tmp_path / "report" / link.replace("%20", " ")).is_file() for link in links)
+
+    def test_tells_of_an_error_once(self, tmp_path: Path) -> None:
+        fate = lambda variant: RunState.FAILED if variant.repeat else RunState.DONE  # noqa: E731
+        page = page_of(fabricated.results(tmp_path, axes=self.AXES, fate=fate))
+        wrong = page.split("What went wrong")[1].split("</section>")[0]
+        assert wrong.count(fabricated.ERROR) == 1
+        assert "128 failed</span>" in wrong
+        assert wrong.count(">traceback<") == 20
+        assert "and 108 more, in the table of runs" in wrong
+
+
 class TestAReportSaysWhatItWasMadeFrom:
     @pytest.fixture
     def plan(self, tmp_path: Path) -> Plan:

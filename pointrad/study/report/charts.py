@@ -177,8 +177,8 @@ def make_charts(study: StudyConfig, layout: Layout, runs: Sequence[Run]) -> tupl
 
 
 def _looks(layout: Layout, count: int) -> list[tuple[str, str]]:
-    """A colour and a marker for each of `count` lines, no two alike up to 64; the colours of many numbers in order."""
-    markers = [MARKERS[(index + index // len(COLOURS)) % len(MARKERS)] for index in range(count)]
+    """A colour and a marker for each of `count` lines, no two alike up to 56; the colours of many numbers in order."""
+    markers = [MARKERS[index % len(MARKERS)] for index in range(count)]
     if count > len(COLOURS) and len(layout.lines) == 1 and layout.lines[0].numeric:
         scale = colormaps[_ORDERED].resampled(256)
         shares = [_DARKEST + (_LIGHTEST - _DARKEST) * index / (count - 1) for index in range(count)]

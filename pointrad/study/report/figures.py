@@ -140,11 +140,8 @@ def _mark_what_lacks(axes: Axes, line: Line, chart: Chart, aside: float) -> None
 
 def _name(axes: Axes, panel: Panel, chart: Chart) -> None:
     """Beside points, as long as there is room, the settings that x does not show."""
-    if (
-        not chart.joined
-        and chart.categories is None
-        and all(len(_ours(other)) <= _MOST_NAMES for other in chart.panels)
-    ):
+    has_room = all(len(_ours(other)) <= _MOST_NAMES for other in chart.panels)
+    if has_room and not chart.joined and chart.categories is None:
         for point in _ours(panel):
             axes.annotate(point.short, (point.x, point.y), (0, 4), color="0.35", ha="center", **_BESIDE)
 
