@@ -127,8 +127,6 @@ class StudyConfig(Config):
                 f"plot.lines: found {lines!r}, no axis; expected one of {list(self.axes)} or null"
                 f"{_nearest(lines, self.axes)}"
             )
-        if lines == x:
-            raise ValueError(f"plot.lines: found {x!r}, which is plot.x; expected another axis, or null")
         return self
 
 

@@ -44,7 +44,6 @@ def test_a_study_that_says_all_it_needs_is_taken() -> None:
         ),
         ({"plot": {"x": "level", "lines": None, "metrics": ["renderer"]}}, r"metrics: found 'renderer'.*expected"),
         ({"plot": {"x": "psnr_db", "lines": None, "metrics": ["psnr_db"]}}, r"metrics: found 'psnr_db', which is x"),
-        ({"plot": {"x": "level", "lines": "level", "metrics": ["psnr_db"]}}, r"plot\.lines: found 'level', which is"),
         ({"plot": {"x": "level", "lines": None, "facet": "a", "metrics": ["psnr_db"]}}, r"plot\.facet: unknown key"),
         (
             {"published": [{"source": "s", "scene": "hotdog", "x": [0], "values": {"psnr": [1.0]}}]},
