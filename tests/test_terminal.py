@@ -61,7 +61,15 @@ def test_a_program_without_output_does_its_work(closed: str, tmp_path: Path) -> 
     assert (done.returncode, done.stderr, (tmp_path / "done").exists()) == (0, b"", True)
 
 
-@pytest.mark.parametrize("script", ["train.py", "sweep.py", "corruptions.py", "pointrad/tracking/__main__.py"])
-def test_every_program_ends_with_its_reader(script: str) -> None:
-    program = (REPOSITORY / script).read_text().partition('if __name__ == "__main__":')[2]
-    assert "end_with_reader()" in program
+@pytest.mark.parametrize(
+    "words", [["train.py", "--help"], ["sweep.py", "--help"], ["-m", "pointrad.tracking", "--help"]]
+)
+def test_our_programs_end_with_their_reader(words: list[str]) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-u", *words], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    program.stdout.close()
+    assert program.stderr.read() == b""
+    assert program.wait() == 141
