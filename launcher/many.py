@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -45,27 +45,29 @@ def note(sweep_dir: Path, failure: Failure) -> None:
     append_line(sweep_dir / FAILURES_FILE, json.dumps(asdict(failure)))
 
 
-def failures(sweep_dir: Path) -> list[Failure]:
-    """What the sweep's jobs have told so far, in the order of their folders."""
+def failures(sweep_dir: Path, earlier: int = 0) -> list[Failure]:
+    """What the sweep's jobs have told so far, without the first `earlier` lines, in the order of their folders."""
     path = sweep_dir / FAILURES_FILE
     if not path.exists():
         return []
     *lines, _half = path.read_text(encoding="utf-8").split("\n")
-    return sorted((Failure(**json.loads(line)) for line in lines), key=lambda failure: _natural(failure.folder))
+    found = (Failure(**json.loads(line)) for line in lines[earlier:])
+    return sorted(found, key=lambda failure: _natural(failure.folder))
 
 
 class Sweep(Callback):
-    """Remembers the sweep that this process launches, its folder and what its jobs share; conf/ has Hydra call it."""
+    """Remembers the sweep that this process launches: its folder, the failures that earlier calls have left there, and
+    what its jobs share. conf/ has Hydra call it."""
 
     folder: ClassVar[Path | None] = None
+    earlier: ClassVar[int] = 0
     overrides: ClassVar[Collection[str]] = ()
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
-        try:
-            Sweep.folder, Sweep.overrides = Path(str(config.hydra.sweep.dir)), list(config.hydra.overrides.task)
-        except OmegaConfBaseException:
-            return  # no such folder can be: told where it is used
-        (Sweep.folder / FAILURES_FILE).unlink(missing_ok=True)  # of the same sweep, called before
+        with suppress(OmegaConfBaseException, OSError):  # no such folder can be: told where it is used
+            folder = Path(str(config.hydra.sweep.dir))
+            Sweep.earlier, Sweep.overrides = len(failures(folder)), list(config.hydra.overrides.task)
+            Sweep.folder = folder
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def telling_failures() -> Iterator[None]:
     try:
         yield
     finally:
-        if Sweep.folder is not None and (failed := failures(Sweep.folder)):
+        if Sweep.folder is not None and (failed := failures(Sweep.folder, Sweep.earlier)):
             print(f"\n{len(failed)} job{'s' if len(failed) > 1 else ''} failed:", file=sys.stderr)
             print(printable("\n".join(failure.told(Sweep.overrides) for failure in failed)), file=sys.stderr)
     if failed:

@@ -93,6 +93,15 @@ class TestJobsThatFail:
     def test_are_forgotten_by_the_next_call(self, start: Start, folder: Path) -> None:
         assert start(fails_for_odd_seeds, *self.WORDS) == 1
         assert start(fails_for_odd_seeds, "-m", "seed=0,2", "hydra.sweep.dir=sweep") == 0
+        assert len(failures(folder / "sweep")) == 2
+
+    def test_leave_no_warning_where_there_can_be_no_folder(
+        self, start: Start, folder: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+    ) -> None:
+        (folder / "file").touch()
+        assert start(fails_for_odd_seeds, "-m", "seed=0,1", "hydra.sweep.dir=file/sweep") == 1
+        assert capsys.readouterr().err == "Error: file: found a file; expected a folder, to hold file/sweep\n"
+        assert [str(warning.message) for warning in recwarn if "Callback" in str(warning.message)] == []
 
     def test_are_told_in_the_order_of_their_folders_with_their_tracebacks(self, tmp_path: Path) -> None:
         for number in ("10", "9"):
