@@ -74,6 +74,7 @@ SPLAT = 16  # numbers of a splat, and of what is summed over its pixels
 AHEAD, FAR_AHEAD = 4, 12
 ROWS_AHEAD = 4 * LANES  # and how many Gaussians for the parameters of one
 BLOCK = 256  # Gaussians whose gradient stays in the second cache
+LINE = BLOCK + LANES  # numbers from row to row of it, so that not all rows fall on the same lines of the first cache
 FORWARD_STATE, BACKWARD_STATE = 4 * LANES, 5 * LANES  # numbers of a cell while splats pass
 
 # How kernels are to be written for the compiler's sake is said in `cpu_kernels`. What only other kernels call has no
@@ -647,7 +648,7 @@ def _gather(b, start, count, sums, seen):
 
 @njit(**_INNER)
 def _differentiate_group(parameters, at, view, degree, sums, basis, gradient, column):
-    """gradient [D, BLOCK] out, sixteen columns: of the parameters of sixteen Gaussians, given `_gather`'s sums.
+    """gradient [D, LINE] out, sixteen columns: of the parameters of sixteen Gaussians, given `_gather`'s sums.
 
     Returns the gradient with respect to u and v.
     """
@@ -674,7 +675,7 @@ def _differentiate_group(parameters, at, view, degree, sums, basis, gradient, co
     g1 = _F2 * ga * m1[0] + gb * m2[0], _F2 * ga * m1[1] + gb * m2[1], _F2 * ga * m1[2] + gb * m2[2]
     g2 = _F2 * gc * m2[0] + gb * m1[0], _F2 * gc * m2[1] + gb * m1[1], _F2 * gc * m2[2] + gb * m1[2]
     for axis in range(3):
-        store(gradient, (_SCALE + axis) * BLOCK + column, g1[axis] * m1[axis] + g2[axis] * m2[axis])
+        store(gradient, (_SCALE + axis) * LINE + column, g1[axis] * m1[axis] + g2[axis] * m2[axis])
     g1, g2 = _times(g1, scales), _times(g2, scales)
     _store_rotation(qw, qx, qy, qz, shrink, across, down, g1, g2, gradient, column)
     # The Jacobian's, in world axes, and through it and the centre the position's.
@@ -690,17 +691,17 @@ def _differentiate_group(parameters, at, view, degree, sums, basis, gradient, co
     gz = _F0 - inverse * (_dot(across, j1) + _dot(down, j2) + inverse * (x * gx + y * gy))
     gx, gy = gx * inverse, gy * inverse
     for axis in range(3):
-        store(gradient, axis * BLOCK + column, m[0, axis] * gx + m[1, axis] * gy + m[2, axis] * gz)
+        store(gradient, axis * LINE + column, m[0, axis] * gx + m[1, axis] * gy + m[2, axis] * gz)
     doubt = _doubt(parameters, at)
-    store(gradient, _OPACITY * BLOCK + column, load(sums, 0) * doubt / (_F1 + doubt))
+    store(gradient, _OPACITY * LINE + column, load(sums, 0) * doubt / (_F1 + doubt))
     count = (degree + 1) * (degree + 1) - 1
     _find_basis(parameters, at, view.eye, degree, basis)
     for channel in range(3):
         colour = _colour(parameters, at, channel, basis, count)
         g = select(lanes(_F0) < colour, load(sums, (6 + channel) * LANES), lanes(_F0))
-        store(gradient, (_BASE + channel) * BLOCK + column, g)
+        store(gradient, (_BASE + channel) * LINE + column, g)
         for n in range(count):
-            store(gradient, (_FIRST + 3 * n + channel) * BLOCK + column, load(basis, n * LANES) * g)
+            store(gradient, (_FIRST + 3 * n + channel) * LINE + column, load(basis, n * LANES) * g)
     return gu, gv
 
 
@@ -725,10 +726,10 @@ def _store_rotation(w, x, y, z, shrink, across, down, g1, g2, gradient, column):
     gy = _F2 * (x * (d01 + d10) + z * (d12 + d21) + w * (d02 - d20)) - _F4 * y * (d00 + d22)
     gz = _F2 * (x * (d02 + d20) + y * (d12 + d21) + w * (d10 - d01)) - _F4 * z * (d00 + d11)
     along = w * gw + x * gx + y * gy + z * gz
-    store(gradient, _ROTATION * BLOCK + column, (gw - w * along) * shrink)
-    store(gradient, (_ROTATION + 1) * BLOCK + column, (gx - x * along) * shrink)
-    store(gradient, (_ROTATION + 2) * BLOCK + column, (gy - y * along) * shrink)
-    store(gradient, (_ROTATION + 3) * BLOCK + column, (gz - z * along) * shrink)
+    store(gradient, _ROTATION * LINE + column, (gw - w * along) * shrink)
+    store(gradient, (_ROTATION + 1) * LINE + column, (gx - x * along) * shrink)
+    store(gradient, (_ROTATION + 2) * LINE + column, (gy - y * along) * shrink)
+    store(gradient, (_ROTATION + 3) * LINE + column, (gz - z * along) * shrink)
 
 
 @njit(**_INLINE)
@@ -754,7 +755,7 @@ def gather(parameters, view, degree, b, gradient):
 def _gather_group(at, parameters, view, degree, b, gradient):
     size = min(LANES, parameters.shape[1] - at)
     sums, basis = np.empty((LANES, LANES), np.float32), np.empty((15, LANES), np.float32)
-    seen, found = np.empty(LANES, np.float32), np.zeros((len(parameters), BLOCK), np.float32)
+    seen, found = np.empty(LANES, np.float32), np.zeros((len(parameters), LINE), np.float32)
     if _gather(b, at, size, sums, seen):
         padded = np.zeros((len(parameters), LANES), np.float32)
         _copy_rest(parameters, at, padded)
@@ -790,7 +791,7 @@ def _move_rest(parameters, first, second, row, start, gradient, column, seen, ra
     for n in range(3):
         for i in range(size):
             rest[n, i] = arrays[n][row, start + i]
-    _move(rest[:1], rest[1:2], rest[2:], 0, load(gradient, row * BLOCK + column), lanes(_F0) < load(seen, column), rate,
+    _move(rest[:1], rest[1:2], rest[2:], 0, load(gradient, row * LINE + column), lanes(_F0) < load(seen, column), rate,
           adam)  # fmt: skip
     for n in range(3):
         for i in range(size):
@@ -816,7 +817,7 @@ def adam(parameters, view, degree, b, first, second, rates, beta1, beta2, root, 
 def _adam_block(start, parameters, view, degree, b, first, second, rates, constants, screen_gradient):
     count = parameters.shape[1]
     rows = _FIRST + 3 * ((degree + 1) * (degree + 1) - 1)
-    gradient = np.empty((len(parameters), BLOCK), np.float32)
+    gradient = np.empty((len(parameters), LINE), np.float32)
     sums, basis = np.empty((LANES, LANES), np.float32), np.empty((15, LANES), np.float32)
     seen, columns = np.empty(BLOCK, np.float32), np.empty(BLOCK // LANES, np.int64)
     groups = 0
@@ -846,7 +847,7 @@ def _adam_block(start, parameters, view, degree, b, first, second, rates, consta
         for n in range(groups):
             column = columns[n]
             if start + column + LANES <= count:
-                _move(parameters, first, second, row * count + start + column, load(gradient, row * BLOCK + column),
+                _move(parameters, first, second, row * count + start + column, load(gradient, row * LINE + column),
                       lanes(_F0) < load(seen, column), rate, constants)  # fmt: skip
             else:
                 _move_rest(parameters, first, second, row, start + column, gradient, column, seen, rate, constants)
