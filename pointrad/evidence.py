@@ -3,7 +3,7 @@
 Masks and pictures may be read in several ways: masks are right, or wrong, or have cut the pictures, or the object has
 spots of the background's colour. The views themselves decide: read rightly, they agree with each other, and what a hull
 shows of itself is what each of them shows. So they decide how many must vote for a point. docs/robustness.md explains
-and measures it.
+it, docs/results/robustness.md measures it.
 """
 
 from __future__ import annotations
