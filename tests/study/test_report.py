@@ -251,12 +251,15 @@ def test_the_csv_holds_no_formula(tmp_path: Path) -> None:
     formulas = ['=HYPERLINK("http://x")', "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", " =1", "\uff1d1", "-0.5"]
     axes = {"kind": {"label": formulas, "corruption.level": [0.01 * n for n in range(8)]}}
     plot = {"x": "kind", "lines": None, "metrics": ["psnr_db"]}
-    results = fabricated.results(tmp_path, axes=axes, plot=plot, numbers=lambda variant: {"=1+1": 2, "device": "=1"})
+    results = fabricated.results(
+        tmp_path, axes=axes, plot=plot, numbers=lambda variant: {"=1+1": 2, "device": "=1", "note": "\x1b[2J"}
+    )
     write_report(results, COMMAND)
     rows = pd.read_csv(tmp_path / "report" / "runs.csv", dtype=str)
     assert rows.kind.unique().tolist() == [*(f"'{formula}" for formula in formulas[:-1]), "-0.5"]
     assert rows["'=1+1"].unique().tolist() == ["2"]
     assert rows.device.unique().tolist() == ["'=1"]
+    assert rows.note.unique().tolist() == [r"\x1b[2J"]
 
 
 def test_dollars_in_names_are_no_tex(tmp_path: Path, drawn: list[Chart]) -> None:

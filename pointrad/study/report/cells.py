@@ -17,6 +17,7 @@ from pointrad.status import RunState
 from pointrad.study.config import LABEL, StudyConfig, Together, Value
 from pointrad.study.report.labels import Quantity, is_known, quantity
 from pointrad.study.results import StudyResults
+from pointrad.terminal import printable
 
 _OWN_COLUMNS = {"scene", "repeat", "state", "error", "attempts", "folder", "identity"}
 _PREFIX = "run_"  # of summary keys that have an axis' name
@@ -182,7 +183,7 @@ def _run(row: Mapping[Any, Any], axes: Mapping[str, Axis], study_dir: Path) -> R
         repeat=int(row["repeat"]),
         state=RunState(row["state"]),
         # Errors name files: from the study's folder on, for the report travels with it.
-        error=row["error"].replace(f"{study_dir}/", "") if isinstance(row["error"], str) else "",
+        error=printable(row["error"].replace(f"{study_dir}/", "")) if isinstance(row["error"], str) else "",
         folder=str(row["folder"]),
         numbers=numbers,
     )

@@ -13,6 +13,7 @@ from pointrad.study.config import StudyConfig
 from pointrad.study.report.cells import Axis, Cell, Measured, Run, gather
 from pointrad.study.report.labels import Quantity, quantity
 from pointrad.study.results import StudyResults
+from pointrad.terminal import printable
 
 _USUAL = ("psnr_db", "ssim", "lpips", "model_mb", "train_seconds", "mask_iou", "points")
 _NONE = "—"
@@ -104,10 +105,13 @@ def write_csv(path: Path, results: StudyResults) -> None:
 
 
 def _csv_field(value: object) -> object:
-    """An apostrophe before a formula, as OWASP advises ("CSV injection"): spreadsheets then show it as text."""
+    """Text that neither a terminal nor a spreadsheet obeys: an apostrophe before a formula makes it one, as OWASP
+    advises ("CSV injection")."""
     if isinstance(value, dict | list):
         return json.dumps(value)
-    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+    if not isinstance(value, str):
+        return value
+    return f"'{value}" if _is_formula(value) else printable(value)
 
 
 def _is_formula(text: str) -> bool:
