@@ -42,6 +42,15 @@ class GaussianSplatting:
         opacity: Float32Array = 1 - self.buffers.image[3]
         return opacity
 
+    def depth(self) -> Float32Array:
+        """[H', W'] world units, after `forward`, whose image it replaces: nothing can be differentiated any more.
+
+        The mean depth of the Gaussians that a pixel shows, weighted as their colours are; 0 where there is none.
+        """
+        kernels.composite_depth(self.buffers)
+        depth: Float32Array = self.buffers.image[0] / np.maximum(self.opacity, np.float32(1e-12))
+        return depth
+
     def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
         """[D, N] gradient, given the gradient [3, H', W'] with respect to the image that `forward` returned."""
         kernels.differentiate(gradient, self.buffers)

@@ -963,6 +963,14 @@ def forward(parameters, view, degree, background, b):
 
 
 @kernel(nogil=True, error_model="numpy")
+def composite_depth(b):
+    """Composite depths in place of colours, over nothing: b.image's first plane out. The splats' colours are lost."""
+    for index in range(len(b.splats)):
+        b.splats[index, _RED] = b.splats[index, _DEPTH]
+    composite(np.zeros(3, np.float32), b)
+
+
+@kernel(nogil=True, error_model="numpy")
 def train(parameters, view, degree, background, b, target, unknown_share, gradient_weight, shifts, first, second, rates,
           beta1, beta2, root, epsilon, screen_gradient, losses):  # fmt: skip
     """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns what `forward` does.

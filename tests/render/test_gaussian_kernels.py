@@ -122,6 +122,20 @@ def test_the_opacity_is_what_the_background_does_not_show_through() -> None:
     torch.testing.assert_close(torch.from_numpy(splatting.opacity[:40, :48]).double(), expected, rtol=0, atol=1e-5)
 
 
+def test_the_depth_is_the_mean_of_what_a_pixel_shows() -> None:
+    splatting = GaussianSplatting(WHITE)
+    parameters = cloud(CAMERA, 40, 1, 4)
+    splatting.forward(parameters.numpy(), CAMERA, 1)
+    depth = torch.from_numpy(splatting.depth()[:40, :48]).double()
+    # A cloud whose colours are its depths.
+    coloured = parameters.double()
+    coloured[gaussians.BASE] = oracle.project(coloured, CAMERA, 1).depth
+    image, opacity = oracle.composite(coloured, CAMERA, BLACK, 0)
+    expected = torch.where(opacity > 0, image[..., 0] / opacity, 0)
+    assert (expected == 0).any()
+    torch.testing.assert_close(depth, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("degree", [3, 0])
 def test_a_cloud_without_the_degree_asked_for_is_refused(degree: int) -> None:
     with pytest.raises(ValueError, match=f"degree {degree + 1}"):
