@@ -27,6 +27,7 @@ from torch import Tensor
 
 from bench import workload
 from bench.gpu_roofline import PAPER_FPS, PAPER_STEP_MS
+from pointrad.camera import Camera
 from pointrad.config import RendererConfig
 from pointrad.errors import UserError
 from pointrad.evaluation import device_name
@@ -34,7 +35,6 @@ from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render import Renderer, build_renderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
-from pointrad.scene.types import Camera
 from pointrad.training.step import build_step
 
 SIZES = (15_000, 56_542, 250_000)

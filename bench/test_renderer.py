@@ -22,9 +22,9 @@ from pytorch3d.structures import Pointclouds
 from bench import workload
 from bench.floor import Multiply, Stream, Work
 from bench.report import MEDIUM, POINTS, Case, Report
+from pointrad.camera import Camera
 from pointrad.render.cpu import CpuRenderer, Splatting, set_threads
 from pointrad.render.projection import features, project
-from pointrad.scene.types import Camera
 from pointrad.training.step import FusedStep
 
 pytestmark = pytest.mark.bench

@@ -13,6 +13,7 @@ import yaml
 from numba import njit, prange
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.config import ScheduleConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
@@ -20,7 +21,7 @@ from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting
 from pointrad.render.cpu_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
 from pointrad.render.lanes import CELL
-from pointrad.scene.types import Camera, Float32Array, Float64Array
+from pointrad.scene.types import Float32Array, Float64Array
 from pointrad.training.step import FusedStep
 
 SEED = 526
@@ -43,7 +44,7 @@ def cameras(size: int = SIZE) -> list[Camera]:
     """Cameras on a ring around the origin, at two elevations."""
     poses = [_look_at(2 * math.pi * n / VIEWS, 0.5 + 0.4 * (n % 2)) for n in range(VIEWS)]
     focal = 0.5 * size / math.tan(0.5 * CAMERA_ANGLE_X)
-    return [Camera(pose, focal, size, size) for pose in poses]
+    return [Camera.centred(pose, focal, size, size) for pose in poses]
 
 
 @cache

@@ -11,14 +11,15 @@ import logging
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pointrad.cache_entry import read_entry, write_entry
+from pointrad.camera import Camera
 from pointrad.config import CorruptionConfig, DatasetConfig, HullConfig, MasksConfig, digest
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, votes_needed
@@ -26,7 +27,7 @@ from pointrad.method import METHOD_VERSION
 from pointrad.scene.blender import BACKGROUNDS
 from pointrad.scene.content import FileDigests, scene_content
 from pointrad.scene.loading import load_scene, scene_folder
-from pointrad.scene.types import Camera, Scene, SceneContent, Split, View
+from pointrad.scene.types import Scene, SceneContent, Split, View
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -114,7 +115,8 @@ class Cache:
 
 
 def _views_key(dataset: DatasetConfig, content: str) -> str:
-    return digest([content, dataset.model_dump(mode="json", exclude={"root"}), METHOD_VERSION])
+    layout = [field.name for field in fields(Camera)]
+    return digest([content, dataset.model_dump(mode="json", exclude={"root"}), layout, METHOD_VERSION])
 
 
 def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
@@ -139,8 +141,8 @@ def _read_views(entry: Path) -> tuple[View, ...]:
     )
 
 
-def _camera(camera_to_world: list[list[float]], focal: float, width: int, height: int) -> Camera:
-    return Camera(np.array(camera_to_world, np.float64), focal, width, height)
+def _camera(camera_to_world: list[list[float]], **optics: Any) -> Camera:
+    return Camera(np.array(camera_to_world, np.float64), **optics)
 
 
 def _write_votes(votes: Votes, entry: Path) -> None:

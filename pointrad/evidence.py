@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, generate_binary_structure, maximum_filter
 
+from pointrad.camera import Camera, to_pixels
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes, described
 from pointrad.kernel_cache import kernel
 from pointrad.scene.poses import look_away
-from pointrad.scene.types import Camera, Float32Array, Float64Array, View
+from pointrad.scene.types import Float32Array, Float64Array, View
 
 Pixels = NDArray[np.bool_]
 Colour = tuple[float, float, float]
@@ -44,6 +45,8 @@ _MOST_EXPLAINING = 0.1  # of the hull: explanations are surfaces, with nothing b
 _LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
 _DARKENING = 0.01  # of a point's colour: what it may lose to views that do not know of it
 _DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
+
+_to_pixels = numba.njit(nogil=True, error_model="numpy")(to_pixels)
 
 
 @dataclass(frozen=True)
@@ -287,7 +290,7 @@ class _Explanations:
         if background.sum() >= _LEAST_BACKGROUND * (background.sum() + unexplained.sum()):
             for view, most, pixels in zip(self.evidence.views, self.highest, unexplained, strict=True):
                 camera = view.camera
-                _keep_highest(self.positions, numbers, camera.world_to_image, camera.focal, most, pixels, kept)
+                _keep_highest(self.positions, numbers, camera.world_to_image, camera.intrinsics, most, pixels, kept)
         hull = np.zeros_like(self.votes.counts)
         hull[found] = np.where(kept, numbers, 0)
         return hull
@@ -381,7 +384,7 @@ def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequenc
 
     def draw(camera: Camera) -> NDArray[np.uint16]:
         highest = np.zeros((camera.height, camera.width), np.uint16)
-        _draw_highest(positions, numbers, camera.world_to_image, camera.focal, lattice.step, highest)
+        _draw_highest(positions, numbers, camera.world_to_image, camera.intrinsics, lattice.step, highest)
         return highest
 
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
@@ -389,7 +392,7 @@ def _highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequenc
 
 
 @kernel(nogil=True, error_model="numpy")
-def _draw_highest(positions, votes, camera, focal, step, highest):  # type: ignore[no-untyped-def]
+def _draw_highest(positions, votes, camera, intrinsics, step, highest):  # type: ignore[no-untyped-def]
     """Raise `highest` to a point's votes where a pixel's centre lies in the projected `step` (or pixel) around it."""
     height, width = highest.shape
     for n in range(len(positions)):
@@ -397,19 +400,22 @@ def _draw_highest(positions, votes, camera, focal, step, highest):  # type: igno
         depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
         if depth <= step:
             continue
-        u = focal * (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) / depth + width / 2
-        v = focal * (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) / depth + height / 2
-        half = 0.5 * max(focal * step / depth, 1.0)
-        if u + half < 0 or v + half < 0 or u - half >= width or v - half >= height:
+        across = camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]
+        down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]
+        u, v = _to_pixels(across, down, depth, intrinsics)
+        half_u = 0.5 * max(intrinsics[0] * step / depth, 1.0)
+        half_v = 0.5 * max(intrinsics[1] * step / depth, 1.0)
+        if u + half_u < 0 or v + half_v < 0 or u - half_u >= width or v - half_v >= height:
             continue
-        for row in range(max(0, math.ceil(v - half - 0.5)), min(height - 1, math.floor(v + half - 0.5)) + 1):
-            for column in range(max(0, math.ceil(u - half - 0.5)), min(width - 1, math.floor(u + half - 0.5)) + 1):
+        for row in range(max(0, math.ceil(v - half_v - 0.5)), min(height - 1, math.floor(v + half_v - 0.5)) + 1):
+            first, last = max(0, math.ceil(u - half_u - 0.5)), min(width - 1, math.floor(u + half_u - 0.5))
+            for column in range(first, last + 1):
                 if votes[n] > highest[row, column]:
                     highest[row, column] = votes[n]
 
 
 @kernel(nogil=True, error_model="numpy")
-def _keep_highest(positions, votes, camera, focal, highest, pixels, kept):  # type: ignore[no-untyped-def]
+def _keep_highest(positions, votes, camera, intrinsics, highest, pixels, kept):  # type: ignore[no-untyped-def]
     """Set `kept` of the points that have the `highest` votes of one of the `pixels`, that which they project into."""
     height, width = highest.shape
     for n in range(len(positions)):
@@ -417,8 +423,9 @@ def _keep_highest(positions, votes, camera, focal, highest, pixels, kept):  # ty
         depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
         if depth <= 0.0:
             continue
-        u = focal * (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) / depth + width / 2
-        v = focal * (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) / depth + height / 2
+        across = camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]
+        down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]
+        u, v = _to_pixels(across, down, depth, intrinsics)
         if u < 0.0 or v < 0.0 or u >= width or v >= height:
             continue
         row, column = int(v), int(u)

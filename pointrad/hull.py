@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pointrad.camera import to_pixels
 from pointrad.config import Bounds, HullConfig, InitConfig, SurfaceConfig
 from pointrad.errors import UserError
 from pointrad.kernel_cache import kernel
@@ -30,6 +31,8 @@ _LEAF = 8  # lattice points along an edge of the smallest block; its points are 
 _ROOT = 32  # of the largest block, a thread's unit of work
 _BACKGROUND, _FOREGROUND, _MIXED = 0, 1, 2
 _POINTS_PER_TASK = 16384
+
+_to_pixels = numba.njit(nogil=True, error_model="numpy")(to_pixels)
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ class _Projections:
     """
 
     cameras: Float64Array  # [V, 3, 4] world to image axes
-    focals: Float64Array  # [V] pixels
+    intrinsics: Float64Array  # [V, 4] fx, fy, cx, cy, pixels
     nears: Float64Array  # [V] depth below which a block is too close to bound its footprint
     frame: Float64Array  # [3] width, height and margin, pixels
     foreground: NDArray[np.uint8]  # [V, H + 5, W + 5] 1 where a point votes
@@ -232,7 +235,7 @@ class _Projections:
         np.cumsum(np.cumsum(foreground, axis=1, dtype=np.int32), axis=2, out=sums[:, 1:, 1:])
         return cls(
             cameras=cameras,
-            focals=np.array([view.camera.focal for view in views]),
+            intrinsics=np.array([view.camera.intrinsics for view in views]),
             nears=1e-3 * (np.abs(cameras) @ farthest).max(axis=1),
             frame=np.array([width, height, outside_margin * (width / 2)]),
             foreground=foreground,
@@ -241,7 +244,7 @@ class _Projections:
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.cameras, self.focals, self.nears, self.frame, self.foreground, self.sums
+        return self.cameras, self.intrinsics, self.nears, self.frame, self.foreground, self.sums
 
 
 def _foreground(mask: Float32Array) -> NDArray[np.uint8]:
@@ -265,8 +268,9 @@ def _cell(position, length, margin):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _classify(low, high, camera, focal, near, frame, sums):  # type: ignore[no-untyped-def]
+def _classify(low, high, camera, intrinsics, near, frame, sums):  # type: ignore[no-untyped-def]
     """Whether all points of the box from `low` to `high` (world) are background, foreground or neither in a view."""
+    lens = fx, fy, cx, cy = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3]
     left = top = np.inf
     right = bottom = -np.inf
     nearest, farthest = np.inf, -np.inf
@@ -275,9 +279,9 @@ def _classify(low, high, camera, focal, near, frame, sums):  # type: ignore[no-u
         y = high[1] if corner & 2 else low[1]
         z = high[2] if corner & 4 else low[2]
         depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 3] + camera[2, 2] * z
-        scale = focal / depth
-        u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 3] + camera[0, 2] * z) * scale
-        v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 3] + camera[1, 2] * z) * scale
+        across = camera[0, 0] * x + camera[0, 1] * y + camera[0, 3] + camera[0, 2] * z
+        down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 3] + camera[1, 2] * z
+        u, v = _to_pixels(across, down, depth, lens)
         nearest, farthest = min(nearest, depth), max(farthest, depth)
         left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
     if farthest < -near:
@@ -285,11 +289,11 @@ def _classify(low, high, camera, focal, near, frame, sums):  # type: ignore[no-u
     if nearest < near:
         return _MIXED
     # With all depths above `near`, a projection's rounding error is below 1e-8 focal lengths; the padding covers it.
-    padding = 1e-6 * (focal + frame[0] + frame[1])
-    column_0 = _cell(left + frame[0] / 2 - padding, frame[0], frame[2])
-    column_1 = _cell(right + frame[0] / 2 + padding, frame[0], frame[2]) + 1
-    row_0 = _cell(top + frame[1] / 2 - padding, frame[1], frame[2])
-    row_1 = _cell(bottom + frame[1] / 2 + padding, frame[1], frame[2]) + 1
+    padding = 1e-6 * (fx + fy + abs(cx) + abs(cy) + frame[0] + frame[1])
+    column_0 = _cell(left - padding, frame[0], frame[2])
+    column_1 = _cell(right + padding, frame[0], frame[2]) + 1
+    row_0 = _cell(top - padding, frame[1], frame[2])
+    row_1 = _cell(bottom + padding, frame[1], frame[2]) + 1
     votes = sums[row_1, column_1] - sums[row_0, column_1] - sums[row_1, column_0] + sums[row_0, column_0]
     if votes == 0:
         return _BACKGROUND
@@ -297,12 +301,13 @@ def _classify(low, high, camera, focal, near, frame, sums):  # type: ignore[no-u
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _add_votes(xs, ys, zs, camera, focal, frame, foreground, cells, votes):  # type: ignore[no-untyped-def]
+def _add_votes(xs, ys, zs, camera, intrinsics, frame, foreground, cells, votes):  # type: ignore[no-untyped-def]
     """Add one view's votes to a leaf's [8, 8, 8]. The scratch `cells` [8] splits arithmetic, which vectorises, from
     look-ups, which do not."""
     stride = np.int32(foreground.shape[1])
     table = foreground.reshape(-1)
     width, height, margin = frame[0], frame[1], frame[2]
+    lens = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3]
     for i in range(_LEAF):
         for j in range(_LEAF):
             row_x = camera[0, 0] * xs[i] + camera[0, 1] * ys[j] + camera[0, 3]
@@ -310,8 +315,7 @@ def _add_votes(xs, ys, zs, camera, focal, frame, foreground, cells, votes):  # t
             row_z = camera[2, 0] * xs[i] + camera[2, 1] * ys[j] + camera[2, 3]
             for k in range(_LEAF):
                 depth = row_z + camera[2, 2] * zs[k]
-                u = focal * (row_x + camera[0, 2] * zs[k]) / depth + width / 2
-                v = focal * (row_y + camera[1, 2] * zs[k]) / depth + height / 2
+                u, v = _to_pixels(row_x + camera[0, 2] * zs[k], row_y + camera[1, 2] * zs[k], depth, lens)
                 cell = _cell(v, height, margin) * stride + _cell(u, width, margin)
                 cells[k] = cell if depth > 0.0 else np.int32(0)  # cell 0 is background
             for k in range(_LEAF):
@@ -327,7 +331,7 @@ def _most(votes):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def _count_leaf(i, j, k, axes, cameras, focals, frame, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
+def _count_leaf(i, j, k, axes, cameras, intrinsics, frame, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
     """Count a block point by point in the `mixed` views, upon `sure` votes it has as a whole."""
     votes = np.empty((_LEAF, _LEAF, _LEAF), np.uint16)
     votes[:] = sure
@@ -337,7 +341,7 @@ def _count_leaf(i, j, k, axes, cameras, focals, frame, foreground, mixed, sure, 
         if _most(votes) + (mixed.size - done) < floor:
             return
         view = mixed[done]
-        _add_votes(xs, ys, zs, cameras[view], focals[view], frame, foreground[view], cells, votes)
+        _add_votes(xs, ys, zs, cameras[view], intrinsics[view], frame, foreground[view], cells, votes)
     for a in range(min(_LEAF, counts.shape[0] - i)):
         for b in range(min(_LEAF, counts.shape[1] - j)):
             for c in range(min(_LEAF, counts.shape[2] - k)):
@@ -345,7 +349,7 @@ def _count_leaf(i, j, k, axes, cameras, focals, frame, foreground, mixed, sure, 
 
 
 @kernel(nogil=True)
-def _count_root(i, j, k, axes, cameras, focals, nears, frame, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
+def _count_root(i, j, k, axes, cameras, intrinsics, nears, frame, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
     """Count the block of _ROOT^3 points from (i, j, k): an octree walked depth first on a stack.
 
     Of each block, only the views that its parent left undecided are looked at again.
@@ -370,7 +374,7 @@ def _count_root(i, j, k, axes, cameras, focals, nears, frame, foreground, sums, 
         left = 0
         for n in range(length):
             view = undecided[top, n]
-            kind = _classify(low, high, cameras[view], focals[view], nears[view], frame, sums[view])
+            kind = _classify(low, high, cameras[view], intrinsics[view], nears[view], frame, sums[view])
             if kind == _MIXED:
                 mixed[left] = view
                 left += 1
@@ -383,7 +387,7 @@ def _count_root(i, j, k, axes, cameras, focals, nears, frame, foreground, sums, 
         if left == 0:
             counts[a : min(a + edge, size_x), b : min(b + edge, size_y), c : min(c + edge, size_z)] = sure
         elif edge == _LEAF:
-            _count_leaf(a, b, c, axes, cameras, focals, frame, foreground, mixed[:left], sure, floor, counts)
+            _count_leaf(a, b, c, axes, cameras, intrinsics, frame, foreground, mixed[:left], sure, floor, counts)
         else:
             half = edge // 2
             for child in range(8):
@@ -407,7 +411,7 @@ def _mean_colours(views: Sequence[View], positions: Float64Array) -> Float32Arra
     def colour(start: int) -> None:
         part = slice(start, start + _POINTS_PER_TASK)
         for view, camera in zip(views, cameras, strict=True):
-            _add_colours(positions[part], camera, view.camera.focal, view.image, sums[part], seen[part])
+            _add_colours(positions[part], camera, view.camera.intrinsics, view.image, sums[part], seen[part])
 
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         list(pool.map(colour, range(0, len(positions), _POINTS_PER_TASK)))
@@ -416,7 +420,7 @@ def _mean_colours(views: Sequence[View], positions: Float64Array) -> Float32Arra
 
 
 @kernel(nogil=True, error_model="numpy")
-def _add_colours(positions, camera, focal, image, sums, seen):  # type: ignore[no-untyped-def]
+def _add_colours(positions, camera, intrinsics, image, sums, seen):  # type: ignore[no-untyped-def]
     """Add one view's bilinear colour at each point's projection to `sums`, and 1 to `seen` where there is one."""
     height, width = image.shape[0], image.shape[1]
     for n in range(len(positions)):
@@ -426,7 +430,7 @@ def _add_colours(positions, camera, focal, image, sums, seen):  # type: ignore[n
             continue
         across = camera[0, 0] * p[0] + camera[0, 1] * p[1] + camera[0, 2] * p[2] + camera[0, 3]
         down = camera[1, 0] * p[0] + camera[1, 1] * p[1] + camera[1, 2] * p[2] + camera[1, 3]
-        u, v = focal * across / depth + width / 2, focal * down / depth + height / 2
+        u, v = _to_pixels(across, down, depth, intrinsics)
         if u < 0.0 or u > width or v < 0.0 or v > height:
             continue
         # Pixel centres lie at +0.5; within half a pixel of the edge the edge's colour is continued.

@@ -16,6 +16,7 @@ from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mas
 from pointrad.artifacts.ply import write_points, write_splats
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
+from pointrad.camera import Camera
 from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
@@ -35,7 +36,7 @@ from pointrad.render.cpu import set_threads
 from pointrad.result import RunResult
 from pointrad.scene.frame import SceneFrame
 from pointrad.scene.loading import prepare
-from pointrad.scene.types import Camera, Float32Array, Scene, SceneContent, View
+from pointrad.scene.types import Float32Array, Scene, SceneContent, View
 from pointrad.status import SUMMARY_FILE, OtherRunError, read_summary, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker, check_tracker
 from pointrad.tracking.history import INIT, picture_path

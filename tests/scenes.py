@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from pointrad.camera import Camera
 from pointrad.config import Bounds
-from pointrad.scene.types import Camera, Float64Array, Split, View
+from pointrad.scene.types import Float64Array, Split, View
 
 TINY_VIEWS = {"train": 6, "val": 3, "test": 3}
 CAMERA_ANGLE_X = 0.69
@@ -46,13 +48,18 @@ def ring(count: int, radius: float = 3.0, start: float = 0.0) -> list[Float64Arr
 
 def camera(pose: Float64Array, width: int = 32, height: int = 24) -> Camera:
     """A camera of the tiny scene's opening angle."""
-    return Camera(pose, 0.5 * width / math.tan(0.5 * CAMERA_ANGLE_X), width, height)
+    return Camera.centred(pose, 0.5 * width / math.tan(0.5 * CAMERA_ANGLE_X), width, height)
+
+
+def off_centre(at: Camera) -> Camera:
+    """The camera with pixels that are not square and its principal point away from the middle."""
+    return replace(at, fy=1.3 * at.fx, cx=0.58 * at.width, cy=0.45 * at.height)
 
 
 def sphere_view(at: Camera, radius: float = 0.6, name: str = "train/r_0", split: Split = Split.TRAIN) -> View:
     """A sphere about the origin, coloured by its normal, as the camera sees it (one ray per pixel centre)."""
-    x = (np.arange(at.width) + 0.5 - at.width / 2) / at.focal
-    y = (np.arange(at.height) + 0.5 - at.height / 2) / at.focal
+    x = (np.arange(at.width) + 0.5 - at.cx) / at.fx
+    y = (np.arange(at.height) + 0.5 - at.cy) / at.fy
     rays = np.stack([*np.meshgrid(x, -y), -np.ones((at.height, at.width))], axis=-1) @ at.camera_to_world[:3, :3].T
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
     along = rays @ at.position
@@ -63,9 +70,16 @@ def sphere_view(at: Camera, radius: float = 0.6, name: str = "train/r_0", split:
     return View(name, split, at, image.astype(np.float32), hit.astype(np.float32))
 
 
-def sphere_views(count: int = 6, width: int = 32, height: int = 24, radius: float = 0.6) -> tuple[View, ...]:
+def sphere_views(
+    count: int = 6,
+    width: int = 32,
+    height: int = 24,
+    radius: float = 0.6,
+    lens: Callable[[Camera], Camera] | None = None,
+) -> tuple[View, ...]:
     """Views of the sphere from a ring of cameras."""
     cameras = [camera(pose, width, height) for pose in ring(count)]
+    cameras = [lens(at) for at in cameras] if lens else cameras
     return tuple(sphere_view(at, radius, f"train/r_{n}") for n, at in enumerate(cameras))
 
 

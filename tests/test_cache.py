@@ -37,7 +37,7 @@ def same(a: Scene, b: Scene) -> bool:
     def views_agree(left: View, right: View) -> bool:
         poses = np.array_equal(left.camera.camera_to_world, right.camera.camera_to_world)
         arrays = np.array_equal(left.image, right.image) and np.array_equal(left.mask, right.mask)
-        cameras = (left.camera.focal, left.camera.width) == (right.camera.focal, right.camera.width)
+        cameras = (left.camera.intrinsics, left.camera.width) == (right.camera.intrinsics, right.camera.width)
         return poses and arrays and cameras and (left.name, left.split) == (right.name, right.split)
 
     pairs = zip((*a.train, *a.evaluation), (*b.train, *b.evaluation), strict=True)

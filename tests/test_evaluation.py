@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from pointrad.camera import Camera
 from pointrad.evaluation import device_name, evaluate, lpips_is_available, measure_fps, peak_memory_mb, psnr_db, ssim
 from pointrad.provenance import provenance
-from pointrad.scene.types import Camera, Float32Array, View
+from pointrad.scene.types import Float32Array, View
 from tests.scenes import sphere_views
 
 

@@ -79,8 +79,8 @@ def with_wires(views: tuple[View, ...], pixels: int = 1) -> tuple[View, ...]:
         camera = view.camera
         x, y, depth = camera.world_to_image @ np.concatenate([points, np.ones((len(points), 1))], axis=1).T
         wire = np.zeros((camera.height, camera.width), bool)
-        columns = (camera.focal * x / depth + camera.width / 2).astype(int).clip(0, camera.width - 1)
-        wire[(camera.focal * y / depth + camera.height / 2).astype(int).clip(0, camera.height - 1), columns] = True
+        u, v = to_pixels(x, y, depth, camera.intrinsics)
+        wire[v.astype(int).clip(0, camera.height - 1), u.astype(int).clip(0, camera.width - 1)] = True
         wire = maximum_filter(wire, pixels)
         image = np.where(wire[..., None] & (view.mask[..., None] == 0), np.float32(0.5), view.image)
         return replace(view, mask=np.where(wire, np.float32(1), view.mask), image=image)
@@ -187,6 +187,10 @@ class TestTheHull:
         wrong = shifted_masks(with_surroundings(VIEWS), 5)
         found = hull_of(cut(with_surroundings(VIEWS), wrong))
         assert (found.counts[found.counts > 0] >= found.floor).all()
+
+    def test_of_cut_images_of_cameras_off_centre_is_nearly_the_true_one(self) -> None:
+        views = sphere_views(24, 64, 48, lens=off_centre)
+        assert overlap(hull_of(cut(shifted_masks(views, 4))).counts > 0, hard_hull(views)) > 0.9
 
     def test_survives_views_that_lost_their_mask(self) -> None:
         lost = [np.full(view.mask.shape, n % 4 == 1) if n % 2 else view.mask > 0 for n, view in enumerate(VIEWS)]

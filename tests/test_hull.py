@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from pointrad.camera import Camera
 from pointrad.config import HullConfig
 from pointrad.errors import UserError
 from pointrad.hull import InitialPoints, Lattice, count_votes, hull_votes, initialise, votes_needed
 from pointrad.scene.blender import load_blender
-from pointrad.scene.types import Camera, Split, View
-from tests.scenes import camera, cube, ring, sphere_view, sphere_views
+from pointrad.scene.types import Split, View
+from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views
 
 
 def hull_config(**changes: object) -> HullConfig:
@@ -40,7 +41,7 @@ def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> ND
     m = at.world_to_image
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         across, down, depth = (m[r, 0] * x + m[r, 1] * y + m[r, 3] + m[r, 2] * z for r in range(3))
-        u, v = at.focal * across / depth + at.width / 2, at.focal * down / depth + at.height / 2
+        u, v = at.fx * across / depth + at.cx, at.fy * down / depth + at.cy
     margin = outside_margin * (at.width / 2)
     in_front = depth > 0
     inside = in_front & (u >= 0) & (u <= at.width) & (v >= 0) & (v <= at.height)
@@ -72,7 +73,8 @@ def views_and_lattice(draw: st.DrawFn) -> tuple[list[View], Lattice, float]:
         mask = rng.random((height, width)) < draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
         if draw(st.booleans()):
             mask[height // 4 : height // 2 + 1, width // 4 : width // 2 + 1] = True
-        at = Camera(pose, width * draw(st.sampled_from([0.5, 1.0, 3.0])), width, height)
+        at = Camera.centred(pose, width * draw(st.sampled_from([0.5, 1.0, 3.0])), width, height)
+        at = off_centre(at) if draw(st.booleans()) else at
         views.append(View(f"v{n}", Split.TRAIN, at, np.zeros((height, width, 3), np.float32), mask.astype(np.float32)))
     return views, lattice, draw(st.sampled_from([0.0, 0.05, 0.5]))
 
@@ -104,7 +106,7 @@ def test_the_hard_hull_of_a_sphere_holds_it_and_little_more() -> None:
 
 def test_a_projection_just_outside_the_image_votes_and_one_farther_out_does_not() -> None:
     view = replace(sphere_view(camera(np.eye(4), 20, 10)), mask=np.zeros((10, 20), np.float32))
-    view = replace(view, camera=replace(view.camera, focal=10.0))
+    view = replace(view, camera=replace(view.camera, fx=10.0, fy=10.0))
     lattice = Lattice(100, cube(-1.5, 1.5))  # at depth 1, u = 10 x + 10: u in [-5, 25]; margin 0.1 is 1 pixel
     row = count_votes([view], lattice, 0.1).counts[:, 50, :]
     line = -1.5 + 3 * np.arange(100) / 100

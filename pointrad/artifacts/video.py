@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from pointrad.camera import Camera
 from pointrad.config import TurntableConfig
 from pointrad.evaluation import Render
 from pointrad.files import replacing
-from pointrad.scene.types import Camera, Float32Array, Float64Array
+from pointrad.scene.types import Float32Array, Float64Array
 
 _CENTRE = (0.0, 0.0, 0.0)
 
@@ -26,12 +26,14 @@ def turntable_cameras(
 ) -> list[Camera]:
     """`config.frames` cameras on a circle about the world's z axis through `centre` (world units), looking at it.
 
-    They have the optics of the first of `cameras`, and the median distance of all of them to `centre`.
+    They have the size and focal length of the first of `cameras`, square pixels and the principal point in the middle,
+    and the median distance of all of them to `centre`.
     """
     distance = float(np.median([np.linalg.norm(camera.position - centre) for camera in cameras]))
     elevation = np.radians(config.elevation_degrees)
     azimuths = np.linspace(0, 2 * np.pi, config.frames, endpoint=False)
-    return [replace(cameras[0], camera_to_world=_orbit(centre, distance, elevation, azimuth)) for azimuth in azimuths]
+    poses = [_orbit(centre, distance, elevation, azimuth) for azimuth in azimuths]
+    return [Camera.centred(pose, cameras[0].focal, cameras[0].width, cameras[0].height) for pose in poses]
 
 
 def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: int) -> None:

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.model import groups
 from pointrad.model.groups import Group
 from pointrad.scene.frame import SceneFrame
-from pointrad.scene.types import Camera
 
 Vertices = Mapping[str, NDArray[np.generic]]  # the columns of a PLY file by their names, each [N]
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics
+from pointrad.camera import Camera
 from pointrad.model import groups
 from pointrad.model.base import Cloud, Model, Vertices, directions
-from pointrad.scene.types import Camera
 
 # The rows of a cloud of points: for the renderers of this model, which stream along them.
 POSITION = slice(0, 3)

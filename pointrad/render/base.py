@@ -10,11 +10,11 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.harmonics import Y0
 from pointrad.model.base import Cloud
 from pointrad.model.gaussians import Gaussians
 from pointrad.render.projection import AnyCamera
-from pointrad.scene.types import Camera
 
 _OPAQUE = 0.99  # the most that a Gaussian's opacity counts
 _FLOAT = 4

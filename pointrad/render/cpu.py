@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
+from pointrad.camera import Camera
 from pointrad.model.points import BASE, HARMONICS, POSITION, ROWS
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.projection import pixel_directions, point_directions
 from pointrad.render.threads import ThreadedRenderer
-from pointrad.scene.types import Camera, Float32Array
+from pointrad.scene.types import Float32Array
 
 
 def set_threads(threads: int) -> None:
@@ -94,7 +95,8 @@ class Splatting:
         self.camera = camera
         self.channels = kernels.ALL_CHANNELS if self.composites_harmonics(harmonics) else kernels.CHANNELS
         self.radius = np.float32(self.settings.radius_in_pixels(camera))
-        self._projection = camera.world_to_image.astype(np.float32), np.float32(camera.focal)
+        lens = tuple(np.float32(value) for value in camera.intrinsics)
+        self._projection = camera.world_to_image.astype(np.float32), lens
         view = (
             *self._projection, camera.position.astype(np.float32), camera.width, camera.height, self.radius,
             self._nearest, harmonics, self.channels, self._background,

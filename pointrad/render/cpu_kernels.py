@@ -33,6 +33,7 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from numba.cpython.unsafe.tuple import tuple_setitem
 from numpy.typing import NDArray
 
+from pointrad.camera import to_pixels
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 from pointrad.kernel_cache import kernel
 from pointrad.render.lanes import (
@@ -115,6 +116,8 @@ _HALF = np.float32(0.5)
 _Y0, _Y1, _Y2 = np.float32(Y0), np.float32(Y1), np.float32(Y2)
 _Y2_ZZ, _Y2_XX_YY = np.float32(Y2_ZZ), np.float32(Y2_XX_YY)
 
+_to_pixels = njit(**_INLINE)(to_pixels)
+
 
 @njit(**_INLINE)
 def chunk_of(index, chunks, count):
@@ -145,11 +148,12 @@ def _to_camera(parameters, i, m):
 
 
 @njit(**_INLINE)
-def _project(parameters, start, size, m, focal, width, height, radius, found, boxes):
+def _project(parameters, start, size, m, lens, width, height, radius, found, boxes):
     """Where a block of points lies in the image, and the tiles that the squares around their splats touch.
 
-    found: [3 or more, BLOCK] float32 out, u, v and depth of each point. boxes: [3, BLOCK] float32 out, the first tile,
-    how many (0 of a splat without a pixel in the image), and how many of them side by side.
+    lens: fx, fy, cx, cy, float32. found: [3 or more, BLOCK] float32 out, u, v and depth of each point.
+    boxes: [3, BLOCK] float32 out, the first tile, how many (0 of a splat without a pixel in the image), and how many of
+    them side by side.
 
     The arithmetic is spelt out term by term in float32 so that it equals `projection.project` to the last bit, and with
     it the order of the splats.
@@ -159,7 +163,7 @@ def _project(parameters, start, size, m, focal, width, height, radius, found, bo
     # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
     for i in range(0, size, LANES):
         x, y, z = _to_camera(parameters, start + i, m)
-        u, v = focal * x / z + wide * _HALF, focal * y / z + high * _HALF
+        u, v = _to_pixels(x, y, z, lens)
         beside = (u + radius > _F0) & (u - radius < wide)
         inside = (z > _F0) & beside & (v + radius > _F0) & (v - radius < high)
         column, across = _tile_range(u, radius, TILE_WIDTH, columns)
@@ -179,15 +183,15 @@ def _tile(first, n, across, columns):
 
 
 @njit(**_PARALLEL)
-def count_pairs(parameters, world_to_image, focal, width, height, radius, places, starts):
+def count_pairs(parameters, world_to_image, lens, width, height, radius, places, starts):
     """places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. starts: [chunks]
     int64 out, how many tiles they touch in all."""
     for chunk in prange(len(starts)):
-        _count_chunk(np.int64(chunk), parameters, world_to_image, focal, width, height, radius, places, starts)
+        _count_chunk(np.int64(chunk), parameters, world_to_image, lens, width, height, radius, places, starts)
 
 
 @njit(**_PART)
-def _count_chunk(chunk, parameters, world_to_image, focal, width, height, radius, places, starts):
+def _count_chunk(chunk, parameters, world_to_image, lens, width, height, radius, places, starts):
     columns = -(-width // TILE_WIDTH)
     chunk_start, chunk_stop = chunk_of(chunk, len(starts), parameters.shape[1])
     counts = places[chunk]
@@ -196,7 +200,7 @@ def _count_chunk(chunk, parameters, world_to_image, focal, width, height, radius
     found, boxes = np.empty((3, BLOCK), np.float32), np.empty((3, BLOCK), np.float32)
     for start in range(chunk_start, chunk_stop, BLOCK):
         size = min(BLOCK, chunk_stop - start)
-        _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
+        _project(parameters, start, size, world_to_image, lens, width, height, radius, found, boxes)
         for i in range(size):
             first, across = np.int64(boxes[0, i]), np.int64(boxes[2, i])
             for n in range(np.int64(boxes[1, i])):
@@ -308,7 +312,7 @@ def share_tiles(tile_start, tiles, shares):
 
 
 @njit(**_PARALLEL)
-def bin_splats(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, places, starts,
+def bin_splats(parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels, places, starts,
                binned, slot_start, slot_pair):  # fmt: skip
     """Write the pairs of each tile, points in their own order.
 
@@ -318,12 +322,12 @@ def bin_splats(parameters, world_to_image, focal, eye, width, height, radius, ha
     nothing will be differentiated.
     """
     for chunk in prange(len(starts)):
-        _bin_chunk(np.int64(chunk), parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels,
+        _bin_chunk(np.int64(chunk), parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels,
                    places, starts, binned, slot_start, slot_pair)  # fmt: skip
 
 
 @njit(**_PART)
-def _bin_chunk(chunk, parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, places,
+def _bin_chunk(chunk, parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels, places,
                starts, binned, slot_start, slot_pair):  # fmt: skip
     chunks, columns, values = len(starts), -(-width // TILE_WIDTH), binned.shape[1]
     chunk_start, chunk_stop = chunk_of(chunk, chunks, parameters.shape[1])
@@ -334,7 +338,7 @@ def _bin_chunk(chunk, parameters, world_to_image, focal, eye, width, height, rad
     splats = np.empty((BLOCK, values), np.float32)
     for start in range(chunk_start, chunk_stop, BLOCK):
         size = min(BLOCK, chunk_stop - start)
-        _project(parameters, start, size, world_to_image, focal, width, height, radius, found, boxes)
+        _project(parameters, start, size, world_to_image, lens, width, height, radius, found, boxes)
         _find_channels(parameters, start, start + size, eye, harmonics, channels, found[3:])
         for i in range(0, size, LANES):
             for at in range(0, values, GROUP):
@@ -656,19 +660,19 @@ def _differentiate_share(thread, binned, tile_start, tiles, shares, radius, near
 
 
 @kernel(**_PARALLEL)
-def gather(parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient):
+def gather(parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, gradient):
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
     for block in prange((parameters.shape[1] + BLOCK - 1) // BLOCK):
-        _gather_block(np.int64(block), parameters, world_to_image, focal, radius, channels, slot_start, slot_pair,
+        _gather_block(np.int64(block), parameters, world_to_image, lens, radius, channels, slot_start, slot_pair,
                       slots, gradient)  # fmt: skip
 
 
 @njit(**_PART)
-def _gather_block(block, parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient):
+def _gather_block(block, parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, gradient):
     mode = flush_denormals()
     start, stop = block * BLOCK, min((block + 1) * BLOCK, parameters.shape[1])
     found = np.empty((3 + len(channels), BLOCK), np.float32)
-    _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, found)
+    _gather(parameters, start, stop, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, found)
     for row in range(len(found)):
         for i in range(stop - start):
             gradient[row, start + i] = found[row, i]
@@ -676,9 +680,10 @@ def _gather_block(block, parameters, world_to_image, focal, radius, channels, sl
 
 
 @njit(**_PART)
-def _gather(parameters, start, stop, m, focal, radius, channels, slot_start, slot_pair, slots, gradient):
+def _gather(parameters, start, stop, m, lens, radius, channels, slot_start, slot_pair, slots, gradient):
     """`gather` of a block of points into gradient [3 + channels, BLOCK] out."""
-    scale = _F2 * focal / (radius * radius)
+    fx, fy, _, _ = lens
+    scale_u, scale_v = _F2 * fx / (radius * radius), _F2 * fy / (radius * radius)
     moves = np.zeros((2, BLOCK), np.float32)  # du, dv
     gradient[3:] = _F0
     for i in range(stop - start):
@@ -692,7 +697,7 @@ def _gather(parameters, start, stop, m, focal, radius, channels, slot_start, slo
     for i in range(0, stop - start, LANES):
         x, y, z = _to_camera(parameters, start + i, m)
         z = select(z > _F0, z, lanes(_F1))
-        dx, dy = load(moves, i) * scale / z, load(moves, BLOCK + i) * scale / z
+        dx, dy = load(moves, i) * scale_u / z, load(moves, BLOCK + i) * scale_v / z
         dz = (dx * x + dy * y) * -_F1 / z
         for row in range(3):
             store(gradient, row * BLOCK + i, m[0, row] * dx + m[1, row] * dy + m[2, row] * dz)
@@ -755,19 +760,19 @@ def allocate(
 
 
 @kernel(nogil=True, error_model="numpy")
-def forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, background,
+def forward(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels, background,
             b):  # fmt: skip
     """Splat `parameters` [33, N] into `b`; returns how many pairs there are.
 
     Where `b` lacks room for so many pairs, no image is made.
     """
-    count_pairs(parameters, world_to_image, focal, width, height, radius, b.places, b.starts)
+    count_pairs(parameters, world_to_image, lens, width, height, radius, b.places, b.starts)
     begin_tiles(b.places, b.starts, b.tile_start)
     pairs = b.tile_start[-1]
     if pairs > len(b.binned):
         return pairs
     share_tiles(b.tile_start, b.tiles, b.shares)
-    bin_splats(parameters, world_to_image, focal, eye, width, height, radius, harmonics, channels, b.places, b.starts,
+    bin_splats(parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels, b.places, b.starts,
                b.binned, b.slot_start, b.slot_pair)  # fmt: skip
     composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
               b.blank, b.composited)  # fmt: skip
@@ -1004,7 +1009,7 @@ def _move_points(parameters, first, second, start, size, gradient, direct, eye, 
 
 
 @kernel(**_PARALLEL)
-def adam(parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, first, second, eye,
+def adam(parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, first, second, eye,
          harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon, ridge):  # fmt: skip
     """Adam over all points and the rows that train, straight from the slots: `gather` a block at a time.
 
@@ -1014,18 +1019,18 @@ def adam(parameters, world_to_image, focal, radius, channels, slot_start, slot_p
     """
     constants = beta1, beta2, root, epsilon
     for block in prange((parameters.shape[1] + BLOCK - 1) // BLOCK):
-        _adam_block(np.int64(block), parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots,
+        _adam_block(np.int64(block), parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots,
                     first, second, eye, harmonics, position_rate, colour_rate, constants, ridge)  # fmt: skip
 
 
 @njit(**_PART)
-def _adam_block(block, parameters, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, first, second,
+def _adam_block(block, parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, first, second,
                 eye, harmonics, position_rate, colour_rate, constants, ridge):  # fmt: skip
     mode = flush_denormals()
     direct = 3 + len(channels) if harmonics else 6
     start, stop = block * BLOCK, min((block + 1) * BLOCK, parameters.shape[1])
     gradient = np.empty((3 + len(channels), BLOCK), np.float32)
-    _gather(parameters, start, stop, world_to_image, focal, radius, channels, slot_start, slot_pair, slots, gradient)
+    _gather(parameters, start, stop, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, gradient)
     whole = (stop - start) // LANES * LANES
     _move_points(parameters, first, second, start, whole, gradient, direct, eye, harmonics, position_rate, colour_rate,
                  constants, ridge)  # fmt: skip
@@ -1050,14 +1055,14 @@ def _adam_block(block, parameters, world_to_image, focal, radius, channels, slot
 
 
 @kernel(nogil=True, error_model="numpy")
-def train(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels, background, b,
+def train(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels, background, b,
           target, unknown_share, gradient_weight, shifts, first, second, position_rate, colour_rate, beta1, beta2, root,
           epsilon, losses):  # fmt: skip
     """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns how many pairs there are.
 
     Three channels only. losses: [2] float64 out, as `photometric` returns them. Where `b` lacks room, no point moves.
     """
-    pairs = forward(parameters, world_to_image, focal, eye, width, height, radius, nearest, harmonics, channels,
+    pairs = forward(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels,
                     background, b)  # fmt: skip
     if pairs > len(b.binned):
         return pairs
@@ -1066,7 +1071,7 @@ def train(parameters, world_to_image, focal, eye, width, height, radius, nearest
     )
     differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
                   b.gradient, b.slots)  # fmt: skip
-    adam(parameters, world_to_image, focal, radius, channels, b.slot_start, b.slot_pair, b.slots, first, second, eye,
+    adam(parameters, world_to_image, lens, radius, channels, b.slot_start, b.slot_pair, b.slots, first, second, eye,
          harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon, _F0)  # fmt: skip
     return pairs
 

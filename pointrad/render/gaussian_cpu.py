@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.render import gaussian_kernels as kernels
-from pointrad.render.gaussians import MARGIN, MOST_DEGREE, intrinsics, rows
-from pointrad.scene.types import Camera, Float32Array
+from pointrad.render.gaussians import MARGIN, MOST_DEGREE, rows
+from pointrad.scene.types import Float32Array
 
 Adam = tuple[float, float, float, float]
 
@@ -135,7 +136,7 @@ class GaussianSplatting:
 
 
 def _view(camera: Camera) -> kernels.View:
-    fx, fy, cx, cy = intrinsics(camera)
+    fx, fy, cx, cy = camera.intrinsics
     across, down = MARGIN * camera.width, MARGIN * camera.height
     limits = (
         (-across - cx) / fx,

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pointrad import harmonics as sh
+from pointrad.camera import Camera, to_pixels
 from pointrad.render.gaussians import (
     BASE,
     BLUR,
@@ -22,10 +23,8 @@ from pointrad.render.gaussians import (
     POSITION,
     ROTATION,
     SCALE,
-    intrinsics,
 )
 from pointrad.render.projection import point_directions
-from pointrad.scene.types import Camera
 
 
 class Splats(NamedTuple):
@@ -73,7 +72,7 @@ def composite(
 
 def project(parameters: Tensor, camera: Camera, degree: int) -> Splats:
     """The splats of a cloud [D, N]; those that lie nearer than NEAR are not meaningful."""
-    fx, fy, cx, cy = intrinsics(camera)
+    fx, fy, cx, cy = camera.intrinsics
     pose = torch.as_tensor(camera.world_to_image, dtype=parameters.dtype)
     x, y, z = pose[:, :3] @ parameters[POSITION] + pose[:, 3:]
     z = torch.where(z > NEAR, z, torch.ones_like(z))
@@ -82,7 +81,7 @@ def project(parameters: Tensor, camera: Camera, degree: int) -> Splats:
     jacobian = torch.stack([fx / z, none, -fx / z * across, none, fy / z, -fy / z * down]).T.reshape(-1, 2, 3)
     axes = jacobian @ pose[:, :3] @ rotations(parameters[ROTATION]) @ torch.diag_embed(parameters[SCALE].T.exp())
     return Splats(
-        centre=torch.stack([fx * x / z + cx, fy * y / z + cy], dim=1),
+        centre=torch.stack(to_pixels(x, y, z, camera.intrinsics), dim=1),
         covariance=axes @ axes.mT + BLUR * torch.eye(2, dtype=z.dtype),
         depth=pose[2, :3] @ parameters[POSITION] + pose[2, 3],
         opacity=torch.sigmoid(parameters[OPACITY]),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.render.cpu import shown
 from pointrad.render.gaussian_cpu import GaussianSplatting, render
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.render.threads import ThreadedRenderer
-from pointrad.scene.types import Camera
 
 
 class GaussianCpuRenderer(ThreadedRenderer[GaussianSplatting]):

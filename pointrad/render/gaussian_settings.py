@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.model.base import Cloud
 from pointrad.render import gaussian_oracle
 from pointrad.render.base import Settings
-from pointrad.scene.types import Camera
 
 _SPLAT_BYTES = 600  # of a Gaussian as a GPU sees it, with what sorting takes
 _IMAGES = 16  # as large as what is composited: errors and gradients

@@ -25,8 +25,6 @@ Constant when differentiated: the order, the directions of the harmonics, and wh
 
 from __future__ import annotations
 
-from pointrad.scene.types import Camera
-
 POSITION = slice(0, 3)
 SCALE = slice(3, 6)
 ROTATION = slice(6, 10)
@@ -46,8 +44,3 @@ OPAQUE = 1e-4
 def rows(degree: int) -> int:
     """D of a cloud with harmonics up to this degree."""
     return FIRST_HARMONIC + 3 * ((degree + 1) ** 2 - 1)
-
-
-def intrinsics(camera: Camera) -> tuple[float, float, float, float]:
-    """fx, fy, cx, cy in pixels: a point at x, y, z of image axes is seen at (fx x / z + cx, fy y / z + cy)."""
-    return camera.focal, camera.focal, camera.width / 2, camera.height / 2

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
+from pointrad.camera import Camera
 from pointrad.model.points import BASE, HARMONICS, POSITION
 from pointrad.render.base import SplatSettings
 from pointrad.render.projection import pixel_directions, point_directions, project
-from pointrad.scene.types import Camera
 
 
 def render(parameters: Tensor, camera: Camera, settings: SplatSettings, harmonics: bool = True) -> Tensor:

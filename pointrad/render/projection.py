@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
+from pointrad.camera import Camera, Intrinsics, to_pixels, to_slopes
 from pointrad.model.points import BASE, HARMONICS, POSITION
-from pointrad.scene.types import Camera, Float64Array
+from pointrad.scene.types import Float64Array
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class DeviceCamera:
 
     camera_to_world: Tensor
     world_to_image: Tensor
-    focal: float
+    intrinsics: Intrinsics
     width: int
     height: int
 
@@ -44,7 +45,7 @@ def project(positions: Tensor, camera: AnyCamera) -> tuple[Tensor, Tensor, Tenso
     px, py, pz = positions
     x, y, z = (a * px + b * py + c * pz + d for a, b, c, d in _numbers(camera.world_to_image))
     safe = torch.where(z > 0, z, torch.ones_like(z))
-    return camera.focal * x / safe + camera.width / 2, camera.focal * y / safe + camera.height / 2, z
+    return *to_pixels(x, y, safe, camera.intrinsics), z
 
 
 def point_directions(positions: Tensor, camera: AnyCamera) -> Tensor:
@@ -57,8 +58,8 @@ def point_directions(positions: Tensor, camera: AnyCamera) -> Tensor:
 
 def pixel_directions(camera: AnyCamera, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
     """[3, H, W] unit world directions of the rays through the pixel centres."""
-    x = (torch.arange(camera.width, device=device, dtype=dtype) + 0.5 - camera.width / 2) / camera.focal
-    y = (torch.arange(camera.height, device=device, dtype=dtype) + 0.5 - camera.height / 2) / camera.focal
+    u, v = (torch.arange(size, device=device, dtype=dtype) + 0.5 for size in (camera.width, camera.height))
+    x, y = to_slopes(u, v, camera.intrinsics)
     grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
     local = torch.stack([grid_x, -grid_y, -torch.ones_like(grid_x)])
     rotation = _constant(camera.camera_to_world[:3, :3], device, dtype)

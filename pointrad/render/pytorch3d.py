@@ -9,10 +9,10 @@ from pytorch3d.structures import Pointclouds
 from torch import Tensor
 
 from pointrad import harmonics as sh
+from pointrad.camera import Camera
 from pointrad.model.points import POSITION
 from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import features, pixel_directions, project
-from pointrad.scene.types import Camera
 
 
 class Pytorch3dRenderer(Renderer):

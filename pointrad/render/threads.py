@@ -13,8 +13,8 @@ import numba
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.render.base import Renderer
-from pointrad.scene.types import Camera
 
 # Views of up to so many pixels are rendered a thread each: no thread waits for another at the end of each kernel. Of
 # larger ones all threads render one, since each holds 12 bytes per pixel.

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
+from pointrad.camera import Camera
 from pointrad.model.points import POSITION
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import AnyCamera, features, pixel_directions, project
-from pointrad.scene.types import Camera
 
 TILE: int = kernels.TILE.value
 MOST_PAIRS = 2**31 - 1  # pairs are counted in int32

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from pointrad.camera import Camera
 from pointrad.model.points import ROWS
 from pointrad.render.base import SplatSettings
-from pointrad.scene.types import Camera
 
 LEAST_CAPABILITY = (8, 0)  # of the GPUs that Triton supports
 
@@ -38,7 +38,7 @@ def _try_out(device: torch.device) -> None:
     from pointrad.render.triton import TritonRenderer
 
     renderer = TritonRenderer(SplatSettings(0.5, 1, "point", (0.0, 0.0, 0.0)), device)
-    camera = Camera(np.eye(4), 8.0, 8, 8)
+    camera = Camera.centred(np.eye(4), 8.0, 8, 8)
     parameters = torch.zeros(ROWS, 1, device=device)
     parameters[2], parameters[3:6] = -1, 1
     image = renderer.render(parameters.requires_grad_(), camera, harmonics=False)

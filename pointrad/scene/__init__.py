@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from pointrad.scene.types import Camera, Scene, Split, View
+from pointrad.camera import Camera
+from pointrad.scene.types import Scene, Split, View
 
 __all__ = ["Camera", "Scene", "Split", "View"]

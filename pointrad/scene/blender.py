@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, field_validator
 from tqdm import tqdm
 
+from pointrad.camera import Camera
 from pointrad.config import Background
 from pointrad.errors import UserError
 from pointrad.scene.picture_files import check_headers, find_picture, read_rgba, without_suffix
-from pointrad.scene.pinhole import CameraKeys, focal_length
-from pointrad.scene.types import Camera, Float32Array, Float64Array, Scene, Split, View
+from pointrad.scene.pinhole import CameraKeys, intrinsics
+from pointrad.scene.types import Float32Array, Float64Array, Scene, Split, View
 
 BACKGROUNDS: dict[Background, tuple[float, float, float]] = {
     "black": (0.0, 0.0, 0.0),
@@ -129,14 +130,15 @@ def _load_views(
         picture = find_picture(folder, frame.file_path)
         pixels = read_rgba(picture)
         height, width, _ = pixels.shape
-        focal = focal_length(transforms, frame, width, height, str(path), frame.file_path)
+        said = intrinsics(transforms, frame, width, height, str(path), frame.file_path)
         if height % downscale or width % downscale:
             raise UserError(
                 f"dataset.downscale: found {downscale}, which does not divide the {width}x{height} pixels of "
                 f"{picture}; expected a common divisor of width and height"
             )
         image, mask = _on_background(pixels, downscale, background)
-        camera = Camera(pose, focal / downscale, width // downscale, height // downscale)
+        fx, fy, cx, cy = (value / downscale for value in said)
+        camera = Camera(pose, fx, fy, cx, cy, width // downscale, height // downscale)
         return View(without_suffix(frame.file_path), split, camera, image, mask)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,4 +1,4 @@
-"""Scenes as plain values: cameras, posed views, and the set of views of a scene.
+"""Scenes as plain values: posed views, and the set of views of a scene.
 
 Coordinate frames (see docs/conventions.md): world units are the dataset's; a camera looks down -z with x right and y
 up (OpenGL); pixels count from the top left corner, x right and y down, the centre of pixel (i, j) lying at
@@ -7,12 +7,13 @@ up (OpenGL); pixels count from the top left corner, x right and y down, the cent
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pointrad.camera import Camera
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
@@ -25,39 +26,6 @@ class Split(StrEnum):
     VAL = "val"
     TEST = "test"
     PAPER = "paper"
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole camera with square pixels and its principal point at the image centre.
-
-    camera_to_world: [4, 4] float64 rigid transform, OpenGL axes (x right, y up, looking down -z).
-    focal: focal length in pixels.
-    width, height: image size in pixels.
-    """
-
-    camera_to_world: Float64Array
-    focal: float
-    width: int
-    height: int
-
-    @property
-    def position(self) -> Float64Array:
-        """[3] float64, the camera centre in world units."""
-        return self.camera_to_world[:3, 3]
-
-    @cached_property
-    def world_to_image(self) -> Float64Array:
-        """[3, 4] float64 rows (x, y, z): a world point's image-axes coordinates (x right, y down, z depth > 0 ahead).
-
-        Its pixel coordinates are (focal * x / z + width / 2, focal * y / z + height / 2).
-        """
-        rotation = np.diag([1.0, -1.0, -1.0]) @ self.camera_to_world[:3, :3].T
-        return np.concatenate([rotation, -(rotation @ self.position)[:, None]], axis=1)
-
-    def resized(self, width: int, height: int) -> Camera:
-        """The same camera with another image size of the same aspect ratio (the focal length follows the width)."""
-        return replace(self, focal=self.focal * width / self.width, width=width, height=height)
 
 
 @dataclass(frozen=True)

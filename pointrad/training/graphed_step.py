@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.config import AdamConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.render.projection import DeviceCamera
 from pointrad.render.triton import MOST_PAIRS, Footprints, TritonRenderer, count_pairs, list_pairs
-from pointrad.scene.types import Camera
 from pointrad.training.triton_step import TritonStep
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class GraphedStep(TritonStep):
 
     The second has arrays of a fixed `capacity`, so there is one for each capacity that views come to need. What changes
     from step to step lies in `_Inputs`. What does not is part of a recording: cloud, stage and renderer, which a step
-    keeps for life, and the size and focal length of views, for each of which there are recordings.
+    keeps for life, and the size and intrinsics of views, for each of which there are recordings.
     """
 
     _recordings: dict[Hashable, Callable[[], Any]]
@@ -83,7 +83,7 @@ class GraphedStep(TritonStep):
         self._recordings = {}
 
     def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
-        lens = (camera.width, camera.height, camera.focal)
+        lens = (camera.width, camera.height, camera.intrinsics)
         if lens not in self._inputs:
             self._inputs[lens] = _Inputs(camera, len(self._trained), self.renderer.device)
         inputs = self._inputs[lens]
@@ -123,7 +123,7 @@ class GraphedStep(TritonStep):
 
 
 class _Inputs:
-    """What steps on views of one size and focal length differ in, always at the same place of the device's memory.
+    """What steps on views of one size and intrinsics differ in, always at the same place of the device's memory.
 
     target: [3, H, W] float32; rates: float32, of what trains; steps: [1] float32, how many came before.
     """
@@ -131,7 +131,8 @@ class _Inputs:
     def __init__(self, camera: Camera, rates: int, device: torch.device) -> None:
         self._numbers = torch.zeros(16 + 12 + rates + 1, device=device)  # in one piece, for one upload
         pose, image_rows, self.rates, self.steps = torch.split(self._numbers, [16, 12, rates, 1])
-        self.camera = DeviceCamera(pose.view(4, 4), image_rows.view(3, 4), camera.focal, camera.width, camera.height)
+        size = camera.width, camera.height
+        self.camera = DeviceCamera(pose.view(4, 4), image_rows.view(3, 4), camera.intrinsics, *size)
         self.target = torch.zeros(3, camera.height, camera.width, device=device)
 
     def fill(self, camera: Camera, target: Tensor, rates: Sequence[float], steps: int) -> None:

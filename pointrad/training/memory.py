@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.render import Settings
-from pointrad.scene.types import Camera
 
 # Parameters, gradient, Adam's two moments and what autograd and Adam hold in between.
 _CLOUDS = 8

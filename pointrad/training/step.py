@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam as fused_adam
 
+from pointrad.camera import Camera
 from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.render import Renderer
@@ -18,7 +19,6 @@ from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient
 from pointrad.render.gaussian_renderer import GaussianCpuRenderer
-from pointrad.scene.types import Camera
 from pointrad.training.densify import SCREEN_GRADIENT
 from pointrad.training.losses import Unknown, image_loss, residual, ridge
 

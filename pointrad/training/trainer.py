@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.config import Operation, RunConfig, StageConfig
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
@@ -19,7 +20,7 @@ from pointrad.model.build import build_model
 from pointrad.preemption import Preempted
 from pointrad.progress import announce
 from pointrad.render import Renderer
-from pointrad.scene.types import Camera, View
+from pointrad.scene.types import View
 from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.record import EpochRecord

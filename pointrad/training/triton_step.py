@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.triton import TritonRenderer, launching_on, tiles_along
-from pointrad.scene.types import Camera
 from pointrad.training.step import AutogradStep
 
 

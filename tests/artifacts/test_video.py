@@ -10,7 +10,7 @@ import pytest
 
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.config import TurntableConfig
-from tests.scenes import camera, look_at, ring
+from tests.scenes import camera, look_at, off_centre, ring
 
 CONFIG = TurntableConfig(frames=8, fps=10, elevation_degrees=30)
 
@@ -26,6 +26,12 @@ def test_cameras_circle_the_centre_at_the_median_distance() -> None:
         np.testing.assert_allclose(at.camera_to_world, look_at(at.position, centre), atol=1e-12)
         assert (at.focal, at.width, at.height) == (training[0].focal, 32, 24)
     assert len({tuple(np.round(at.position, 6)) for at in cameras}) == 8
+
+
+def test_it_is_centred_with_square_pixels_whatever_the_first_camera_is() -> None:
+    training = [off_centre(camera(pose)) for pose in ring(3)]
+    for at in turntable_cameras(training, CONFIG):
+        assert at.intrinsics == (training[0].focal, training[0].focal, 16, 12)
 
 
 def test_another_centre_is_looked_at() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +10,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.model.points import ROWS
 from pointrad.render import SplatSettings
-from pointrad.scene.types import Camera, Float64Array
-from tests.scenes import look_at
+from pointrad.scene.types import Float64Array
+from tests.scenes import look_at, off_centre
 
 EDGE = 3e-5  # pixels: float32 cannot tell on which side of a splat's edge a pixel centre nearer than this lies
 BLACK = (0.0, 0.0, 0.0)
@@ -45,8 +46,8 @@ def cloud(camera: Camera, pixels: Any, colours: Any = None, seed: int = 0) -> Te
     """
     pixels = np.asarray(pixels, np.float64).reshape(-1, 3)
     u, v, depth = pixels.T
-    right = (u - camera.width / 2) / camera.focal * depth
-    down = (v - camera.height / 2) / camera.focal * depth
+    right = (u - camera.cx) / camera.fx * depth
+    down = (v - camera.cy) / camera.fy * depth
     world = np.stack([right, -down, -depth, np.ones_like(u)]).T @ camera.camera_to_world.T
     generator = np.random.default_rng(seed)
     parameters = np.zeros((ROWS, len(pixels)), np.float32)
@@ -60,7 +61,7 @@ def front_camera(width: int = 32, height: int = 24, focal: float = 40.0) -> Came
     """A camera 4 units above the origin that looks straight down: depth is 4 - z, exactly."""
     pose = np.eye(4)
     pose[2, 3] = 4.0
-    return Camera(pose, focal, width, height)
+    return Camera.centred(pose, focal, width, height)
 
 
 @st.composite
@@ -73,9 +74,11 @@ def cases(draw: st.DrawFn, most_points: int = 200, largest_side: int = 48) -> Ca
     width = draw(st.integers(1, side), label="width")
     height = draw(st.integers(1, side), label="height")
     if draw(st.booleans(), label="straight down"):
-        camera = replace(front_camera(width, height), focal=1.3 * width)
+        camera = front_camera(width, height, 1.3 * width)
     else:
-        camera = Camera(look_at(3 * _direction(generator)), 1.3 * width, width, height)
+        camera = Camera.centred(look_at(3 * _direction(generator)), 1.3 * width, width, height)
+    if draw(st.booleans(), label="off centre"):
+        camera = off_centre(camera)
     pixels = _points(generator, camera, draw(st.integers(0, most_points), label="points"))
     if draw(st.booleans(), label="few depths") and len(pixels):
         pixels[:, 2] = generator.choice(pixels[:3, 2], len(pixels))
@@ -112,7 +115,7 @@ def _clear_of_edges(parameters: Tensor, camera: Camera, splats: SplatSettings) -
     """[N] bool, false for a point with a pixel centre on its edge, where rounding decides who is in."""
     homogeneous = torch.cat([parameters[:3], torch.ones_like(parameters[:1])]).double()
     x, y, z = torch.from_numpy(camera.world_to_image) @ homogeneous
-    dx = torch.arange(camera.width) + 0.5 - (camera.focal * x / z + camera.width / 2)[:, None]
-    dy = torch.arange(camera.height) + 0.5 - (camera.focal * y / z + camera.height / 2)[:, None]
+    dx = torch.arange(camera.width) + 0.5 - (camera.fx * x / z + camera.cx)[:, None]
+    dy = torch.arange(camera.height) + 0.5 - (camera.fy * y / z + camera.cy)[:, None]
     distance = (dx.square()[:, None, :] + dy.square()[:, :, None]).sqrt()
     return ((distance - splats.radius_in_pixels(camera)).abs() > EDGE).flatten(1).all(dim=1)

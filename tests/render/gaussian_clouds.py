@@ -9,11 +9,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.render import gaussian_oracle as oracle
 from pointrad.render import gaussians
-from pointrad.scene.types import Camera
 from tests.render.clouds import front_camera
-from tests.scenes import look_at
+from tests.scenes import look_at, off_centre
 
 BLACK, WHITE, GREY = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.1, 0.5, 0.9)
 # How near to a border, relative to it, float32 cannot tell on which side an alpha lies, and a transmittance: behind an
@@ -37,7 +37,7 @@ def cloud(camera: Camera, count: int, degree: int, seed: int, pixels: float = 2.
     random = np.random.default_rng(seed)
     depth = random.uniform(1, 5, count) * np.where(random.random(count) < 0.1, -1, 1)
     u, v = random.uniform(-0.2, 1.2, (2, count)) * [[camera.width], [camera.height]]
-    fx, fy, cx, cy = gaussians.intrinsics(camera)
+    fx, fy, cx, cy = camera.intrinsics
     local = np.stack([(u - cx) / fx * depth, -(v - cy) / fy * depth, -depth, np.ones(count)])
     parameters = np.empty((gaussians.rows(degree), count), np.float32)
     parameters[gaussians.POSITION] = (camera.camera_to_world @ local)[:3]
@@ -58,7 +58,9 @@ def cases(draw: st.DrawFn, most_gaussians: int = 80, largest_side: int = 48) -> 
         camera = front_camera(width, height, 1.3 * width)
     else:
         direction = np.random.default_rng(seed).normal(size=3)
-        camera = Camera(look_at(3 * direction / np.linalg.norm(direction)), 1.3 * width, width, height)
+        camera = Camera.centred(look_at(3 * direction / np.linalg.norm(direction)), 1.3 * width, width, height)
+    if draw(st.booleans(), label="off centre"):
+        camera = off_centre(camera)
     count = draw(st.integers(0, most_gaussians), label="gaussians")
     degree = draw(st.integers(0, gaussians.MOST_DEGREE), label="degree of the cloud")
     sigma = draw(st.sampled_from([0.2, 1.0, 3.0, 15.0]), label="pixels to the standard deviation")

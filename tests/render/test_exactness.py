@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.render import SplatSettings, oracle
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.cpu_kernels import WORD, WORDS_FOUND_AT_ONCE
 from pointrad.render.pytorch3d import Pytorch3dRenderer
-from pointrad.scene.types import Camera
 from tests.device import DEVICE
 from tests.render.clouds import Case, cases, cloud, front_camera, settings
 from tests.scenes import look_at
@@ -99,7 +99,7 @@ def test_the_oracles_position_gradients_are_the_finite_differences(view_directio
 
 
 def assert_gradient_is_finite_difference(rows: slice, splats: SplatSettings, harmonics: bool) -> None:
-    camera = Camera(look_at(np.array([1.0, 2.0, 2.0])), 9.0, 7, 5)
+    camera = Camera.centred(look_at(np.array([1.0, 2.0, 2.0])), 9.0, 7, 5)
     pixels = np.random.default_rng(3).uniform([0, 0, 2], [7, 5, 4], (4, 3))
     parameters = cloud(camera, pixels).double()
 

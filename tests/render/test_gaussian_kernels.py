@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.config import PhotometricLossConfig
 from pointrad.render import gaussian_cpu, gaussians
 from pointrad.render import gaussian_oracle as oracle
 from pointrad.render.cpu import set_threads
 from pointrad.render.gaussian_cpu import GaussianSplatting
-from pointrad.scene.types import Camera
 from pointrad.training.losses import Unknown, image_loss
 from tests.render.clouds import front_camera
 from tests.render.gaussian_clouds import BLACK, GREY, WHITE, Case, cases, clear_of_borders, cloud
@@ -71,7 +71,7 @@ def test_images_and_gradients_are_the_oracles(case: Case) -> None:
 
 
 def test_splats_over_many_tiles_are_the_oracles() -> None:
-    camera = Camera(look_at(np.array([1.0, -2.0, 2.0])), 150.0, 130, 70)
+    camera = Camera.centred(look_at(np.array([1.0, -2.0, 2.0])), 150.0, 130, 70)
     assert_agrees_with_the_oracle(clear_of_borders(Case(cloud(camera, 60, 2, 5, 12.0), camera, WHITE, 2)))
 
 
@@ -82,7 +82,7 @@ def test_long_thin_splats_are_the_oracles() -> None:
 
 
 def test_the_near_and_the_far_outside_are_the_oracles() -> None:
-    camera = Camera(look_at(np.array([0.5, 0.2, 0.3])), 40.0, 48, 40)
+    camera = Camera.centred(look_at(np.array([0.5, 0.2, 0.3])), 40.0, 48, 40)
     parameters = cloud(CAMERA, 80, 1, 7)
     parameters[gaussians.POSITION] = torch.randn(3, 80, generator=torch.Generator().manual_seed(0)) * 0.5
     assert_agrees_with_the_oracle(clear_of_borders(Case(parameters, camera, GREY, 1)))

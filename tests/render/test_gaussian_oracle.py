@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
+from pointrad.camera import Camera
 from pointrad.render import gaussian_oracle as oracle
 from pointrad.render import gaussians
-from pointrad.scene.types import Camera
 from tests.render.clouds import front_camera
 from tests.render.gaussian_clouds import BLACK, GREY, Case, clear_of_borders, cloud
 from tests.scenes import look_at
@@ -102,7 +102,7 @@ def test_harmonics_of_all_degrees_are_orthonormal() -> None:
 @pytest.mark.parametrize("degree", [0, 3])
 def test_the_gradient_is_the_finite_difference(degree: int) -> None:
     # Not through the directions of the harmonics, which are constants: where they are seen, positions stay.
-    camera = Camera(look_at(np.array([1.0, 2.0, 2.0])), 9.0, 7, 5)
+    camera = Camera.centred(look_at(np.array([1.0, 2.0, 2.0])), 9.0, 7, 5)
     case = clear_of_borders(Case(cloud(camera, 7, degree, 3), camera, GREY, degree))
     assert case.parameters.shape[1] >= 4
     parameters = case.parameters.double()

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render import oracle
-from pointrad.scene.types import Camera
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import Case, cases, cloud, front_camera, settings
 from tests.render.test_exactness import WHITE, assert_agree, cpu, image_and_gradient, triton
@@ -101,7 +101,7 @@ class TestBins:
     RADIUS = 5.3
 
     def bins(self, points: int) -> tuple[Bins, Tensor, Tensor, Tensor, Camera]:
-        camera = Camera(look_at(np.array([1.0, 2.0, 2.0])), 40.0, 43, 30)
+        camera = Camera.centred(look_at(np.array([1.0, 2.0, 2.0])), 40.0, 43, 30)
         generator = torch.Generator().manual_seed(0)
         u, v = (torch.rand(points, generator=generator) * 70 - 14 for _ in range(2))
         depth = torch.randint(-1, 6, (points,), generator=generator).float()

@@ -64,6 +64,23 @@ def test_the_camera_follows_the_opening_angle_and_the_pose(tiny_scene_root: Path
     np.testing.assert_array_equal(camera.camera_to_world, ring(6)[2])
 
 
+def test_each_frame_may_have_intrinsics_of_its_own(tiny_scene_root: Path) -> None:
+    path = tiny_scene_root / "tiny" / "transforms_train.json"
+    transforms = json.loads(path.read_text())
+    transforms |= {"fl_x": 50.0, "fl_y": 60.0, "cx": 20.0, "cy": 10.0}
+    del transforms["camera_angle_x"]
+    transforms["frames"][1] |= {"fl_x": 70.0, "fl_y": 80.0, "cx": 14.0}
+    path.write_text(json.dumps(transforms))
+    scene = load(tiny_scene_root)
+    assert [view.camera.intrinsics for view in scene.train[:3]] == [
+        (50, 60, 20, 10),
+        (70, 80, 14, 10),
+        (50, 60, 20, 10),
+    ]
+    half = load(tiny_scene_root, downscale=2)
+    assert half.train[1].camera.intrinsics == (35, 40, 7, 5)
+
+
 def test_only_the_splits_that_are_needed_are_read(tiny_scene_root: Path) -> None:
     for split in ("val", "test"):
         (tiny_scene_root / "tiny" / f"transforms_{split}.json").unlink()

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.config import StageConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
-from pointrad.scene.types import Camera
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import settings
 from tests.runs import random_cloud
@@ -141,7 +141,7 @@ def test_a_view_without_points_trains_as_ever() -> None:
 def test_views_of_another_size_or_focal_length_are_recorded_anew() -> None:
     recorder = Recorder()
     small, (longer, target) = views(1, 12, 9)[0], views(1)[0]
-    seen = [(longer, target), small, (replace(longer, focal=1.2 * longer.focal), target), (longer, target)]
+    seen = [(longer, target), small, (replace(longer, fx=1.2 * longer.fx), target), (longer, target)]
     assert_train_alike(*steps(BASE_STAGE, recorder=recorder), seen)
     assert recorder.count == 6
 
