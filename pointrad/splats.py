@@ -10,6 +10,7 @@ import numpy as np
 from pointrad.artifacts.pictures import drawn_views, write_comparison
 from pointrad.artifacts.ply import read_splats
 from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.camera import Camera
 from pointrad.config import SplatsConfig
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, evaluate
@@ -20,7 +21,7 @@ from pointrad.render.gaussian_renderer import GaussianCpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.scene.frame import LONGEST_SIDE, SceneFrame
 from pointrad.scene.loading import load_scene, prepare
-from pointrad.scene.types import Camera, Float32Array, View
+from pointrad.scene.types import Float32Array, View
 
 
 def score(config: SplatsConfig) -> Evaluation:
