@@ -18,8 +18,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(RUNTIME) ## train the bundled scene on default settings; results go to outputs/
-	$(BIN)/python train.py
+demo: $(RUNTIME) ## train Gaussians on the bundled scene; results go to outputs/
+	$(BIN)/python train.py schedule=gaussians_fast dataset.background=black
 
 check: lint ## check style and types, then run the unit tests: a minute and a half
 	$(PYTEST) -m "$(UNIT)"

@@ -54,8 +54,8 @@ TOLERANCE, TOLERANCE_OF_POINTS = 2e-3, 1e-2
 # Code whose numbers are part of the method. Some decide only on scenes that a quick run does not have.
 METHOD = (
     "evidence.py", "hull.py", "harmonics.py", "scene/frame.py", "render/gaussians.py", "model/*.py",
-    "corruption/*.py", "training/contributions.py", "training/losses.py", "training/operations.py", "training/step.py",
-    "training/trainer.py",
+    "corruption/*.py", "training/contributions.py", "training/densify.py", "training/losses.py",
+    "training/operations.py", "training/step.py", "training/trainer.py",
 )  # fmt: skip
 
 
