@@ -86,6 +86,7 @@ _PARALLEL: dict[str, Any] = {"parallel": True, "nogil": True, "error_model": "nu
 _F0, _F1, _F2, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
 _ONE = np.uint64(1)
 _TINY = np.float32(1e-30)
+_SMALLEST, _LARGEST = np.float32(-80), np.float32(80)  # of natural logarithms
 
 # Places of a splat's numbers; those of what is summed over its pixels follow `_differentiate_tile`.
 _U, _V, _K, _P, _R, _L, _RED, _GREEN, _BLUE, _DEPTH, _REACH, _TURN, _HEIGHT, _WIDTH2, _ACROSS = range(15)
@@ -179,11 +180,14 @@ def _axes(w, x, y, z):
 
 @njit(**_INLINE)
 def _scales(parameters, at):
-    return (
-        exp2(_row(parameters, _SCALE, at) * _LOG2_E),
-        exp2(_row(parameters, _SCALE + 1, at) * _LOG2_E),
-        exp2(_row(parameters, _SCALE + 2, at) * _LOG2_E),
-    )
+    return _scale(parameters, 0, at), _scale(parameters, 1, at), _scale(parameters, 2, at)
+
+
+@njit(**_INLINE)
+def _scale(parameters, axis, at):
+    """Clouds of discs have -inf for the logarithm of their thickness; `exp2` has its limits. NaN stays NaN."""
+    logarithm = _row(parameters, _SCALE + axis, at)
+    return exp2(minimum(lanes(_LARGEST), maximum(lanes(_SMALLEST), logarithm)) * _LOG2_E)
 
 
 @njit(**_INLINE)
@@ -217,7 +221,7 @@ def _covariance(across, down):
 @njit(**_INLINE)
 def _doubt(parameters, at):
     """exp(-logit): the opacity is 1 over 1 plus that."""
-    logit = minimum(maximum(_row(parameters, _OPACITY, at), lanes(np.float32(-80))), lanes(np.float32(80)))
+    logit = minimum(lanes(_LARGEST), maximum(lanes(_SMALLEST), _row(parameters, _OPACITY, at)))
     return exp2(logit * np.float32(-1 / math.log(2)))
 
 

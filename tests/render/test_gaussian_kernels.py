@@ -88,6 +88,26 @@ def test_the_near_and_the_far_outside_are_the_oracles() -> None:
     assert_agrees_with_the_oracle(clear_of_borders(Case(parameters, camera, GREY, 1)))
 
 
+def test_discs_without_thickness_and_certain_opacities_are_the_oracles() -> None:
+    parameters = cloud(CAMERA, 30, 0, 2)
+    parameters[gaussians.SCALE.start] = -torch.inf
+    parameters[gaussians.OPACITY, ::2] = torch.inf
+    parameters[gaussians.OPACITY, 1] = -torch.inf
+    case = clear_of_borders(Case(parameters, CAMERA, GREY, 0))
+    assert case.parameters.shape[1] >= 20
+    image = gaussian_cpu.render(case.parameters, CAMERA, GREY, 0)
+    torch.testing.assert_close(
+        image.double(), oracle.render(case.parameters.double(), CAMERA, GREY, 0), rtol=0, atol=1e-5
+    )
+
+
+def test_a_gaussian_that_is_no_number_is_not_drawn() -> None:
+    parameters = cloud(CAMERA, 3, 0, 2)
+    parameters[[0, gaussians.SCALE.start, gaussians.OPACITY], [0, 1, 2]] = torch.nan
+    image = gaussian_cpu.render(parameters, CAMERA, GREY, 0)
+    torch.testing.assert_close(image, torch.tensor(GREY).expand(40, 48, 3))
+
+
 def test_a_cloud_without_gaussians_shows_the_background() -> None:
     image = gaussian_cpu.render(torch.zeros(14, 0), CAMERA, GREY, 0)
     torch.testing.assert_close(image, torch.tensor(GREY).expand(40, 48, 3))
