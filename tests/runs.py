@@ -16,6 +16,7 @@ from pointrad.config import RunConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.scene.types import SceneContent
+from pointrad.training.checkpoint import FILE_NAME
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -76,3 +77,11 @@ def random_cloud(points: int = 60, seed: int = 0) -> Cloud:
 
 def copy(cloud: Cloud) -> Cloud:
     return Cloud(POINTS, cloud.parameters.clone())
+
+
+def same_cloud(one: Path, other: Path) -> bool:
+    """Whether the checkpoints of two run folders have the same parameters, bit for bit."""
+    clouds = [torch.load(folder / FILE_NAME)["parameters"] for folder in (one, other)]
+    return clouds[0].keys() == clouds[1].keys() and all(
+        torch.equal(clouds[0][name], clouds[1][name]) for name in clouds[0]
+    )

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from pointrad.artifacts.ply import read_ply
 from pointrad.errors import MachineError, UserError
@@ -20,8 +19,7 @@ from pointrad.model.points import POINTS
 from pointrad.preemption import Preempted
 from pointrad.run import RunResult, run
 from pointrad.status import RunState, read_status
-from pointrad.training.checkpoint import FILE_NAME
-from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
+from tests.runs import QUICK, REPOSITORY, config, one_epoch_each, same_cloud
 from tests.scenes import write_tiny_scene
 
 pytestmark = pytest.mark.integration
@@ -127,8 +125,7 @@ def test_a_run_told_to_stop_goes_on_with_the_targets_it_had(
         with pytest.raises(Preempted):
             quick_run(root, tmp_path / "stopped", *wrong)
     quick_run(root, tmp_path / "stopped", *wrong)
-    clouds = [torch.load(tmp_path / name / FILE_NAME)["parameters"] for name in ("whole", "stopped")]
-    assert torch.equal(*clouds)
+    assert same_cloud(tmp_path / "whole", tmp_path / "stopped")
 
 
 def stop_at_step(number: int) -> Callable[[], None]:
@@ -151,8 +148,7 @@ def test_both_renderers_lose_the_same(root: Path, tmp_path: Path) -> None:
 def test_one_thread_and_two_train_the_same_cloud(root: Path, tmp_path: Path) -> None:
     for threads in ("1", "2"):
         quick_run(root, tmp_path / threads, f"threads={threads}")
-    clouds = [torch.load(tmp_path / threads / FILE_NAME)["parameters"] for threads in ("1", "2")]
-    assert torch.equal(*clouds)
+    assert same_cloud(tmp_path / "1", tmp_path / "2")
 
 
 def test_a_finished_run_run_again_says_the_same(root: Path, tmp_path: Path) -> None:
