@@ -61,8 +61,7 @@
     return { x, y: range(ups, 0.06) };
   }
 
-  function drawPanel(holder, chart, panel, hidden, limits) {
-    const width = Math.max(holder.clientWidth, 200);
+  function drawPanel(holder, width, chart, panel, hidden, limits) {
     const wordy = chart.categories && Math.max(...chart.categories.map((name) => name.length)) * 6.5 * chart.categories.length > width - 60;
     const left = 52, right = 8, top = 22, bottom = wordy ? 84 : 40;
     const height = Math.min(Math.max(width * 0.6, 190), 300) + (wordy ? 44 : 0);
@@ -215,25 +214,17 @@
     const holders = chart.panels.map(() => figure.querySelector(".panels").appendChild(document.createElement("div")));
     let limits = ranges(chart, hidden);
     const redraw = () => {
+      hideTip(); // of a point that goes
       limits = ranges(chart, hidden) ?? limits; // with all lines hidden, the axes stay
-      chart.panels.forEach((panel, index) => drawPanel(holders[index], chart, panel, hidden, limits));
+      const width = Math.max(holders[0].clientWidth, 200); // as wide as all: measured once, before anything changes
+      chart.panels.forEach((panel, index) => drawPanel(holders[index], width, chart, panel, hidden, limits));
     };
     legend(figure.querySelector(".legend"), chart, hidden, redraw);
-    let width = 0;
+    redraw();
+    let width = holders[0].clientWidth;
     new ResizeObserver(() => {
       if (holders[0].clientWidth !== width) { width = holders[0].clientWidth; redraw(); }
     }).observe(figure);
-    redraw();
-  }
-
-  /* Charts are drawn when they come near the window: there may be hundreds of panels. */
-  function showWhenNear(figures) {
-    const watcher = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => {
-      watcher.unobserve(one.target);
-      showChart(one.target);
-    }), { rootMargin: "800px" });
-    figures.forEach((figure) => watcher.observe(figure));
-    window.addEventListener("beforeprint", () => figures.filter((figure) => !figure.querySelector("svg")).forEach(showChart));
   }
 
   function makeSortable(table) {
@@ -315,9 +306,10 @@
     }));
   }
 
-  showWhenNear([...document.querySelectorAll(".chart")]);
+  // Tables first: where most of their rows are hidden, measuring for charts is quick.
   document.querySelectorAll("table.sortable").forEach(makeSortable);
   document.querySelectorAll("table.sortable:not(#runs-table)").forEach((table) => makePaged(table));
   makeFilter();
   makeSliders();
+  document.querySelectorAll(".chart").forEach(showChart);
 })();
