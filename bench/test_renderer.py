@@ -184,7 +184,9 @@ class _Render:
             self.renderer.render(self.parameters, camera)
 
     def facts(self) -> dict[str, int]:
-        return {"bytes_held": workload.held_bytes(self.renderer._splatting)}
+        splatting = self.renderer._idle.get()  # what rendered last left behind, for the next
+        self.renderer._idle.put(splatting)
+        return {"bytes_held": workload.held_bytes(splatting)}
 
 
 class _RenderViews:
