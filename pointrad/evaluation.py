@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 from pointrad.camera import Camera
 from pointrad.scene.types import Float32Array, View
@@ -81,6 +80,8 @@ def ssim(image: Float32Array, truth: Float32Array) -> float | None:
     """SSIM of two [H, W, 3] images in [0, 1]; None if they are smaller than its window."""
     if min(image.shape[:2]) < _SSIM_WINDOW:
         return None
+    from skimage.metrics import structural_similarity  # not above: slow to import, and needed last
+
     similarity = structural_similarity(  # type: ignore[no-untyped-call]
         image, truth, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=-1, data_range=1.0
     )

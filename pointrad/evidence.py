@@ -317,10 +317,13 @@ class _Counts:
 
     def meeting(self, demands: Demands) -> Votes:
         """The votes, 0 where they are too few, or too many of the views that tell something see background."""
-        background = self.possible.views - self.possible.counts.astype(np.int32)
-        empty = background > demands.doubt * (self.votes.counts + background)
-        few = self.votes.counts < demands.votes
-        return replace(self.votes, counts=np.where(empty | few, np.uint16(0), self.votes.counts))
+        most = self.possible.views
+        votes, possible = np.arange(most + 1)[:, None], np.arange(most + 1)
+        background = most - possible
+        enough = (background <= demands.doubt * (votes + background)) & (votes >= demands.votes)
+        # Decided once for each pair of numbers: points are too many for arithmetic.
+        met = enough.ravel()[self.votes.counts * np.uint32(most + 1) + self.possible.counts]
+        return replace(self.votes, counts=np.where(met, self.votes.counts, np.uint16(0)))
 
 
 def _with_masks(views: Sequence[View], masks: Pixels) -> list[View]:

@@ -125,9 +125,13 @@ def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, 
     def count(corner: tuple[int, int, int]) -> None:
         _count_root(*corner, axes, *projections.arrays, floor, counts)
 
-    corners = list(product(*(range(0, size, _ROOT) for size in lattice.shape)))
+    blocks_x, blocks_y, blocks_z = (range(0, size, _ROOT) for size in lattice.shape)
+    corners = list(product(blocks_x, blocks_y, blocks_z))
+    count(corners[0])  # before the bar: where it has to be compiled, that says nothing of how long the others take
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        for _ in tqdm(pool.map(count, corners), "hull votes", len(corners), unit="block", leave=False, disable=None):
+        for _ in tqdm(
+            pool.map(count, corners[1:]), "hull votes", len(corners), initial=1, unit="block", leave=False, disable=None
+        ):
             pass
     return Votes(lattice, counts, len(views), floor)
 

@@ -33,7 +33,7 @@ from numba.core.serialize import dumps
 
 from pointrad.errors import MachineError
 from pointrad.files import replacing_beside_others, user_cache_folder
-from pointrad.progress import warn
+from pointrad.progress import tell_of_compilation, warn
 
 _KEPT_DAYS = 90  # an entry that nobody read for so long goes when another is written
 _DIGEST_BYTES = 32
@@ -93,6 +93,7 @@ class _KernelCache(FunctionCache):
                 raise ValueError(f"{path} is damaged")
             result = self._impl.rebuild(target_context, pickle.loads(packed))
         except FileNotFoundError:
+            tell_of_compilation()
             return None
         except Exception as error:  # whatever unpickling makes of what another program wrote
             _warn(f"cannot read compiled kernels ({error}); they are compiled again")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pointrad.config import ScheduleConfig
 from pointrad.terminal import printable
@@ -22,6 +23,40 @@ def announce(message: str) -> None:
 def warn(message: str) -> None:
     """Say on standard error what the user should look at, though the work goes on."""
     announce(f"Warning: {message}")
+
+
+@cache
+def tell_of_compilation() -> None:
+    """Say, once in a process, why the start takes longer."""
+    announce("Compiling kernels, once for this user and version: up to a minute")
+
+
+class CompilationBar:
+    """A live bar over the functions of kernels that are being compiled; nothing where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("Compiling kernels"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=_console,
+            transient=True,
+            disable=not _console.is_terminal,
+        )
+        self._task = self._progress.add_task("kernels", total=None)
+
+    def __enter__(self) -> CompilationBar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
 
 
 class TrainingBar:

@@ -11,12 +11,10 @@ import torch
 import yaml
 
 from pointrad.artifacts.colours import mean_colours
-from pointrad.artifacts.curves import write_curves
 from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
-from pointrad.artifacts.ply import write_points, write_splats
-from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.cache import Cache
 from pointrad.camera import Camera
+from pointrad.compilation import Compilation
 from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
@@ -45,18 +43,19 @@ from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
 
 
-def run(config: RunConfig, run_dir: Path) -> RunResult:
+def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None) -> RunResult:
     """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
 
+    compilation: of the same configuration, where that began before this module and its libraries were imported.
     What becomes of it is kept in the folder (`pointrad.status`). Raises UserError for what the user can mend, if the
     folder holds another run, and if another process is computing this one; KeyboardInterrupt leaves a run that the same
     call resumes.
     """
-    with recording(run_dir, config.checkpoint.max_attempts) as begin:
-        return _run(config, run_dir, begin)
+    with compilation or Compilation(config) as ahead, recording(run_dir, config.checkpoint.max_attempts) as begin:
+        return _run(config, run_dir, begin, ahead)
 
 
-def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResult:
+def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilation: Compilation) -> RunResult:
     set_threads(config.threads)
     check_tracker(config)
     cache = Cache(config.cache.dir)
@@ -83,6 +82,7 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None]) -> RunResu
     tracker = build_tracker(config, identity, run_dir)
     exit_code, preempted = 1, False
     try:
+        compilation.wait()
         result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker)
         exit_code = 0
     except Preempted:
@@ -160,7 +160,6 @@ def _train_and_evaluate(
     metrics: MetricsFile,
     tracker: Tracker,
 ) -> RunResult:
-    announce("Preparing kernels (compiled once per machine)")
     warm_up(config, scene.train, renderer)
     with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
         reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
@@ -227,6 +226,11 @@ def _write_artifacts(
     tracker: Tracker,
     epoch: int,
 ) -> None:
+    # Not above: these libraries are slow to import, and the first step would wait for them.
+    from pointrad.artifacts.curves import write_curves
+    from pointrad.artifacts.ply import write_points, write_splats
+    from pointrad.artifacts.video import turntable_cameras, write_turntable
+
     write_curves(run_dir / "pictures" / "curves.png", metrics.read())
     in_world = cloud.model.to_world(cloud, frame)
     write_points(run_dir / "cloud.ply", in_world, mean_colours(cloud, scene.train, renderer))

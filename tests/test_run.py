@@ -169,7 +169,10 @@ def test_a_finished_run_whose_data_moved_says_the_same_of_the_same_identity(
     assert (again.identity, again.psnr_db) == (first.identity, first.psnr_db)
 
 
-@pytest.mark.parametrize("writer", ["write_ply", "write_curves", "MetricsFile.append", "Checkpoint.save"])
+@pytest.mark.parametrize(
+    "writer",
+    ["artifacts.ply.write_points", "artifacts.curves.write_curves", "run.MetricsFile.append", "run.Checkpoint.save"],
+)
 def test_a_full_disk_stops_a_run_which_then_goes_on_to_the_same_result(
     writer: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +184,7 @@ def test_a_full_disk_stops_a_run_which_then_goes_on_to_the_same_result(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"pointrad.run.{writer}", full)
+        patched.setattr(f"pointrad.{writer}", full)
         with pytest.raises(MachineError, match="no space left"):
             quick_run(root, folder)
     assert read_status(folder).state is RunState.STOPPED

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -127,7 +127,10 @@ def _write(path: Path, sheet: Image.Image) -> None:
 
 
 def _font(pixels: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", pixels)
+    package = find_spec("matplotlib")  # which is slow to import, and training would wait for it
+    assert package
+    assert package.origin
+    return ImageFont.truetype(Path(package.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf", pixels)
 
 
 def _enlarged(tile: Bytes) -> Bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy.optimize import brentq
-
 from pointrad.config import AnyCorruptionConfig
 from pointrad.corruption.base import corrupt_views
 from pointrad.corruption.build import build_corruption
@@ -22,6 +20,8 @@ def matching_level(config: AnyCorruptionConfig, views: tuple[View, ...], iou: fl
     """The level, to within LEVEL_TOLERANCE, at which the model's mean IoU over the views is `iou`; None if even
     level 1 leaves it higher. Where the IoU falls in steps, as with `dropout`, a level next to the step past `iou`.
     """
+
+    from scipy.optimize import brentq  # not above: slow to import, and no run needs it
 
     def excess(level: float) -> float:
         return mask_iou(corrupted_at(config, views, level), views) - iou

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from pointrad.compilation import Compilation
 from pointrad.config import RunConfig
 from pointrad.errors import trouble_of_machine
 from pointrad.progress import announce
@@ -30,8 +31,9 @@ def compute(config: RunConfig, run_dir: Path, stop: Path | None) -> float | None
         announce(f"{run_dir}: not computed, since its {LOG_FILE} cannot be written ({error.strerror})")
         return None
     try:
-        with log, redirect_stdout(log), redirect_stderr(log):
-            return run(config, run_dir).psnr_db
+        # It begins, and says so, before the run's output goes to its log.
+        with Compilation(config) as compilation, log, redirect_stdout(log), redirect_stderr(log):
+            return run(config, run_dir, compilation).psnr_db
     except RunningElsewhereError:
         return None
     except Exception as error:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.spatial import KDTree
 
 from pointrad.config import (
     ClearHarmonicsConfig,
@@ -76,6 +75,8 @@ def remove_outliers(cloud: Cloud, config: RemoveOutliersConfig) -> Cloud:
     Centroids whose mean distance to their nearest `neighbours` exceeds the mean by more than `deviations` standard
     deviations go; each that stays keeps the parameters of the original point nearest to it.
     """
+    from scipy.spatial import KDTree  # not above: slow to import, and the first step would wait for it
+
     positions = cloud["position"].T.double().cpu().numpy()
     centroids = _voxel_centroids(positions, config.voxel)
     neighbours = min(config.neighbours, len(centroids) - 1)

@@ -208,13 +208,15 @@ class _Training:
 
 
 def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> None:
-    """Compile or load what every stage will need, so that training time is spent on training."""
+    """Compile or load what every stage will need, and pictures, so that training time is spent on training."""
     for name, stage in config.schedule.enabled_stages.items():
         cloud = build_model(config.model).start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
         cloud = cloud.with_parameters(cloud.parameters.to(renderer.device))
         step = build_step(cloud, renderer, stage, config.schedule.adam)
         camera, target = _training_views(views[:1], stage, name, renderer.device, torch.float32)[0]
         step(camera, target, dict.fromkeys(stage.lr, 1.0))
+        with torch.no_grad():
+            renderer.render(cloud.parameters, camera)
 
 
 def _read(losses: list[Tensor]) -> list[list[float]]:

@@ -1,0 +1,183 @@
+"""A run's kernels, compiled ahead by a process beside it: once per user, while the run itself loads libraries and data.
+
+Numba compiles on one core. So a run whose kernels were never compiled (`Compilation`) starts
+`python -m pointrad.compilation`, which does in small what the run is about to do; what it compiles is found in
+`kernel_cache`. The run waits for it before the first step (`wait`). If that process fails, the run compiles by itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from pointrad.config import AdaptiveConfig, PointsConfig, RunConfig
+from pointrad.files import user_cache_folder
+from pointrad.progress import CompilationBar, tell_of_compilation
+from pointrad.scene.types import Camera, Split, View
+
+_PACKAGE = Path(__file__).parent
+
+
+class Compilation:
+    """What a run has to compile, in a process beside it; a context, at whose end that process is stopped."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Begin where this user never compiled the kernels of such a run, and say so."""
+        self._mark = _mark(config)
+        self._process = None
+        if self._mark and not self._mark.exists():
+            tell_of_compilation()
+            self._process = _started(config)
+
+    def __enter__(self) -> Compilation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+
+    def wait(self) -> None:
+        """Return once all is compiled; a bar shows how much is."""
+        if not self._process or not self._mark:
+            return
+        assert self._process.stdout
+        with CompilationBar() as bar:
+            for line in self._process.stdout:
+                done, total = map(int, line.split())
+                bar.show(done, total)
+        if self._process.wait() == 0:
+            with suppress(OSError):
+                self._mark.touch()
+
+
+def _started(config: RunConfig) -> subprocess.Popen[str]:
+    paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pointrad.compilation"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,  # Ctrl-C is for the run, which stops it
+    )  # fmt: skip
+    assert process.stdin
+    with process.stdin as stdin, suppress(BrokenPipeError):
+        stdin.write(config.model_dump_json())
+    return process
+
+
+def _mark(config: RunConfig) -> Path | None:
+    """A file that is there if all was compiled once that runs of this kind need; None where none can be kept."""
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(chosen) / "pointrad" if chosen else user_cache_folder()
+    if folder is None:
+        return None
+    losses = sorted({stage.loss.name for stage in config.schedule.enabled_stages.values()})
+    kind = config.model.name, _composites_harmonics(config), config.renderer.name, config.init.name, losses
+    digest = hashlib.sha256(repr((kind, sys.version, _processor())).encode())
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(path.read_bytes())
+    mark = folder / "compiled" / digest.hexdigest()[:24]
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return mark if os.access(mark.parent, os.W_OK) else None
+
+
+def _processor() -> str:
+    """What tells this machine's processor from others that share the user's home."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return os.uname().machine
+    return "".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
+
+
+def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
+    """Do in small what a run does, votes first as it does; `told` how many functions are compiled, of how many."""
+    from numba.core import event
+
+    from pointrad import evidence, hull
+    from pointrad.kernel_cache import parts
+
+    adaptive, renders = isinstance(config.init, AdaptiveConfig), config.renderer.name in ("auto", "cpu")
+    entries = [hull._count_root, hull._add_colours, *([evidence._draw_highest] if adaptive else [])]
+    entries += _render_kernels(config) if renders else []
+    wanted = {id(part) for entry in entries for part in parts(entry) if part.targetoptions.get("inline") != "always"}
+    done = set[int]()
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        def on_start(self, event: Any) -> None:
+            pass
+
+        def on_end(self, event: Any) -> None:
+            done.add(id(event.data["dispatcher"]))
+            told(len(done & wanted), len(wanted))
+
+    view = _small_view(config)
+    with event.install_listener("numba:compile", Listener()):
+        votes = hull.count_votes([view, view], hull.Lattice(8, ((-1.0, 1.0),) * 3), 0.0)
+        hull._mean_colours([view], votes.lattice.positions(np.zeros((1, 3), np.int64)))
+        if adaptive:
+            evidence._highest_votes(votes.lattice, votes.counts, [view.camera])
+        if renders:
+            _train_a_step(config, view)
+
+
+def _render_kernels(config: RunConfig) -> list[Any]:
+    """What Python calls to train the model and to draw it."""
+    from pointrad.render import cpu_kernels, gaussian_kernels
+
+    kernels = gaussian_kernels if config.model.name == "gaussians" else cpu_kernels
+    losses = {stage.loss.name for stage in config.schedule.enabled_stages.values()}
+    in_one_call = losses == {"photometric"} and not _composites_harmonics(config)
+    steps = [kernels.train] if in_one_call else [kernels.differentiate, kernels.adam]
+    return [kernels.forward, cpu_kernels.show, *steps]
+
+
+def _composites_harmonics(config: RunConfig) -> bool:
+    return isinstance(config.model, PointsConfig) and config.model.view_direction == "pixel"
+
+
+def _small_view(config: RunConfig) -> View:
+    """A view that every stage can train on."""
+    side = 8 * math.lcm(*(stage.downscale for stage in config.schedule.enabled_stages.values()))
+    pose = np.eye(4)
+    pose[2, 3] = 3.0
+    image, mask = np.full((side, side, 3), 0.5, np.float32), np.ones((side, side), np.float32)
+    return View("small", Split.TRAIN, Camera(pose, float(side), side, side), image, mask)
+
+
+def _train_a_step(config: RunConfig, view: View) -> None:
+    import torch
+
+    from pointrad.render import build_renderer, build_settings
+    from pointrad.training.trainer import warm_up
+
+    if config.renderer.name == "auto" and torch.cuda.is_available():
+        return
+    warm_up(config, (view,), build_renderer(config.renderer, build_settings(config.model, (0.0, 0.0, 0.0))))
+
+
+def main() -> None:
+    """Compile for the configuration on standard input; a line on standard output for each function that is done."""
+    config = RunConfig.model_validate_json(sys.stdin.read())
+    gc.disable()  # nothing that Numba makes here goes before the end
+    _compile(config, lambda done, total: print(done, total, flush=True))
+
+
+if __name__ == "__main__":
+    main()

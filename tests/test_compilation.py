@@ -1,0 +1,100 @@
+"""A process beside a run compiles its kernels, if they never were; whatever becomes of it, the run goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numba.core import event
+
+from pointrad import compilation
+from pointrad.compilation import Compilation
+from pointrad.config import RunConfig
+from pointrad.run import run
+from tests.runs import QUICK, config, one_epoch_each
+
+CONFIG = config(*QUICK, "dataset.root=elsewhere")
+COMPILES = "print('0 2', flush=True); print('2 2')"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
+    """The processes that were started, each of which runs a script instead."""
+    return behaving(monkeypatch, COMPILES)
+
+
+def behaving(monkeypatch: pytest.MonkeyPatch, script: str) -> list[subprocess.Popen[str]]:
+    processes = list[subprocess.Popen[str]]()
+
+    def start(_: RunConfig) -> subprocess.Popen[str]:
+        processes.append(subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True))
+        return processes[-1]
+
+    monkeypatch.setattr(compilation, "_started", start)
+    return processes
+
+
+def test_what_was_compiled_once_is_not_compiled_again(started: list[subprocess.Popen[str]]) -> None:
+    for _ in range(2):
+        with Compilation(CONFIG) as ahead:
+            ahead.wait()
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("change", ["model.view_direction=pixel", "init=hull init.consistency=0.5", "schedule=report"])
+def test_a_run_of_another_kind_compiles_its_own(change: str, started: list[subprocess.Popen[str]]) -> None:
+    for other in (CONFIG, config(*QUICK, "dataset.root=elsewhere", *change.split())):
+        with Compilation(other) as ahead:
+            ahead.wait()
+    assert len(started) == 2
+
+
+def test_it_is_told(started: list[subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    compilation.tell_of_compilation.cache_clear()
+    with Compilation(CONFIG):
+        assert "Compiling kernels" in capsys.readouterr().err
+
+
+def test_a_failure_is_tried_again_by_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = behaving(monkeypatch, "raise SystemExit(1)")
+    for _ in range(2):
+        with Compilation(CONFIG) as ahead:
+            ahead.wait()
+    assert len(started) == 2
+
+
+def test_it_ends_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = behaving(monkeypatch, "import time; time.sleep(600)")
+    with Compilation(CONFIG):
+        pass
+    assert [process.poll() is None for process in started] == [False]
+
+
+def test_where_nothing_can_be_kept_each_run_compiles_by_itself(
+    started: list[subprocess.Popen[str]], cache: Path
+) -> None:
+    cache.write_text("a file where a folder should be")
+    with Compilation(CONFIG) as ahead:
+        ahead.wait()
+    assert started == []
+
+
+@pytest.mark.slow  # compiles everything
+@pytest.mark.parametrize("choice", ["init=adaptive", "model.view_direction=pixel", "schedule=report"])
+def test_after_it_a_run_compiles_nothing(choice: str, tiny_scene_root: Path, tmp_path: Path) -> None:
+    schedule = "report" if "report" in choice else "demo"
+    chosen = config(*QUICK, *one_epoch_each(schedule), choice, f"dataset.root={tiny_scene_root}")
+    with Compilation(chosen) as ahead:
+        ahead.wait()
+    with event.install_recorder("numba:compile") as recorder:
+        run(chosen, tmp_path / "run")
+    compiled = {entry.data["dispatcher"].py_func for _, entry in recorder.buffer}
+    assert [function.__name__ for function in compiled if function.__module__.startswith("pointrad")] == []
