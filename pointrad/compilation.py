@@ -34,9 +34,9 @@ class Compilation:
 
     def __init__(self, config: RunConfig) -> None:
         """Begin where this user never compiled the kernels of such a run, and say so."""
-        self._mark = _mark(config)
+        mark = mark_of(config)
         self._process = None
-        if self._mark and not self._mark.exists():
+        if mark and not mark.exists():
             tell_of_compilation()
             self._process = _started(config)
 
@@ -48,20 +48,21 @@ class Compilation:
     ) -> None:
         if self._process:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            if self._process.stdout:
+                self._process.stdout.close()
 
     def wait(self) -> None:
-        """Return once all is compiled; a bar shows how much is."""
-        if not self._process or not self._mark:
+        """Return once all is compiled that training needs; a bar shows how much is."""
+        if not self._process:
             return
         assert self._process.stdout
         with CompilationBar() as bar:
             for line in self._process.stdout:
                 done, total = map(int, line.split())
                 bar.show(done, total)
-        if self._process.wait() == 0:
-            with suppress(OSError):
-                self._mark.touch()
+                if done == total:  # it goes on with what is needed after training
+                    return
 
 
 def _started(config: RunConfig) -> subprocess.Popen[str]:
@@ -78,7 +79,7 @@ def _started(config: RunConfig) -> subprocess.Popen[str]:
     return process
 
 
-def _mark(config: RunConfig) -> Path | None:
+def mark_of(config: RunConfig) -> Path | None:
     """A file that is there if all was compiled once that runs of this kind need; None where none can be kept."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(chosen) / "pointrad" if chosen else user_cache_folder()
@@ -134,7 +135,7 @@ def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
         if adaptive:
             evidence._highest_votes(votes.lattice, votes.counts, [view.camera])
         if renders:
-            _train_a_step(config, view)
+            _train_and_draw(config, view, lambda: told(len(wanted), len(wanted)))
 
 
 def _render_kernels(config: RunConfig) -> list[Any]:
@@ -161,15 +162,21 @@ def _small_view(config: RunConfig) -> View:
     return View("small", Split.TRAIN, Camera(pose, float(side), side, side), image, mask)
 
 
-def _train_a_step(config: RunConfig, view: View) -> None:
+def _train_and_draw(config: RunConfig, view: View, trained: Callable[[], None]) -> None:
     import torch
 
+    from pointrad.artifacts.colours import mean_colours
+    from pointrad.model.build import build_model
     from pointrad.render import build_renderer, build_settings
     from pointrad.training.trainer import warm_up
 
     if config.renderer.name == "auto" and torch.cuda.is_available():
         return
-    warm_up(config, (view,), build_renderer(config.renderer, build_settings(config.model, (0.0, 0.0, 0.0))))
+    renderer = build_renderer(config.renderer, build_settings(config.model, (0.0, 0.0, 0.0)))
+    warm_up(config, (view,), renderer)
+    trained()
+    cloud = build_model(config.model).start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
+    mean_colours(cloud, [view], renderer)
 
 
 def main() -> None:
@@ -177,6 +184,8 @@ def main() -> None:
     config = RunConfig.model_validate_json(sys.stdin.read())
     gc.disable()  # nothing that Numba makes here goes before the end
     _compile(config, lambda done, total: print(done, total, flush=True))
+    if mark := mark_of(config):
+        mark.touch()
 
 
 if __name__ == "__main__":

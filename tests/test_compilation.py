@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from pointrad.run import run
 from tests.runs import QUICK, config, one_epoch_each
 
 CONFIG = config(*QUICK, "dataset.root=elsewhere")
-COMPILES = "print('0 2', flush=True); print('2 2')"
+COMPILES = "print('0 2', flush=True); print('2 2', flush=True); from pathlib import Path; Path({mark!r}).touch()"
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +35,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
 def behaving(monkeypatch: pytest.MonkeyPatch, script: str) -> list[subprocess.Popen[str]]:
     processes = list[subprocess.Popen[str]]()
 
-    def start(_: RunConfig) -> subprocess.Popen[str]:
-        processes.append(subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True))
+    def start(config: RunConfig) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", script.format(mark=str(compilation.mark_of(config)))]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         return processes[-1]
 
     monkeypatch.setattr(compilation, "_started", start)
@@ -46,6 +48,8 @@ def test_what_was_compiled_once_is_not_compiled_again(started: list[subprocess.P
     for _ in range(2):
         with Compilation(CONFIG) as ahead:
             ahead.wait()
+            for process in started:
+                process.wait()
     assert len(started) == 1
 
 
@@ -78,6 +82,13 @@ def test_it_ends_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [process.poll() is None for process in started] == [False]
 
 
+def test_a_run_that_ends_at_once_does_not_wait_for_it() -> None:
+    with Compilation(CONFIG) as ahead:
+        process = ahead._process
+    assert process
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_where_nothing_can_be_kept_each_run_compiles_by_itself(
     started: list[subprocess.Popen[str]], cache: Path
 ) -> None:
@@ -94,6 +105,8 @@ def test_after_it_a_run_compiles_nothing(choice: str, tiny_scene_root: Path, tmp
     chosen = config(*QUICK, *one_epoch_each(schedule), choice, f"dataset.root={tiny_scene_root}")
     with Compilation(chosen) as ahead:
         ahead.wait()
+        assert ahead._process
+        assert ahead._process.wait() == 0
     with event.install_recorder("numba:compile") as recorder:
         run(chosen, tmp_path / "run")
     compiled = {entry.data["dispatcher"].py_func for _, entry in recorder.buffer}
