@@ -35,9 +35,14 @@ def _train(composed: Any, run_dir: Path) -> float:
             record_failure(run_dir, error)
             raise
         from launcher.requeue import preemptible
-        from pointrad.run import run
+        from pointrad.compilation import Compilation
+        from pointrad.progress import announce
 
-        result = preemptible(lambda: run(config, run_dir))
+        announce(f"{config.scene.name}: loading libraries and data")
+        with Compilation(config) as compilation:  # before torch is imported, so that both go on at once
+            from pointrad.run import run
+
+            result = preemptible(lambda: run(config, run_dir, compilation))
     except UserError as error:
         if alone:  # one of many keeps its status and traceback
             discard_if_empty(run_dir)
