@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from pointrad.camera import Camera
 from pointrad.config import AdaptiveConfig, PointsConfig, RunConfig
 from pointrad.files import user_cache_folder
 from pointrad.progress import CompilationBar, tell_of_compilation
-from pointrad.scene.types import Camera, Split, View
+from pointrad.scene.types import Split, View
 
 _PACKAGE = Path(__file__).parent
 
@@ -159,7 +160,7 @@ def _small_view(config: RunConfig) -> View:
     pose = np.eye(4)
     pose[2, 3] = 3.0
     image, mask = np.full((side, side, 3), 0.5, np.float32), np.ones((side, side), np.float32)
-    return View("small", Split.TRAIN, Camera(pose, float(side), side, side), image, mask)
+    return View("small", Split.TRAIN, Camera.centred(pose, float(side), side, side), image, mask)
 
 
 def _train_and_draw(config: RunConfig, view: View, trained: Callable[[], None]) -> None:

@@ -193,9 +193,9 @@ class TestBadInput:
         return result.err
 
     def test_a_root_that_is_not_there(self, tmp_path: Path) -> None:
-        message = self.refused(tmp_path / "run", f"dataset.root={tmp_path / 'gone'}")
-        assert message.strip().startswith(f"Error: {tmp_path / 'gone' / 'tiny'}: no such folder")
-        assert len(message.strip().splitlines()) == 1
+        loading, message = self.refused(tmp_path / "run", f"dataset.root={tmp_path / 'gone'}").splitlines()
+        assert loading == "tiny: loading libraries and data"
+        assert message.startswith(f"Error: {tmp_path / 'gone' / 'tiny'}: no such folder")
 
     def test_a_value_out_of_range(self, root: Path, tmp_path: Path) -> None:
         message = self.refused(tmp_path / "run", f"dataset.root={root}", "corruption.level=2")
