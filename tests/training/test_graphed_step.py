@@ -159,16 +159,16 @@ def test_it_goes_on_from_a_restored_optimiser() -> None:
 
 def test_learning_rates_are_numbers_that_the_device_holds_exactly() -> None:
     for step in steps(FULL):
-        rates = step._rates(0.93**7)
+        rates = step._rates(both(0.93**7))
         assert torch.tensor(rates, dtype=torch.float32).tolist() == list(rates)
 
 
 def test_the_host_reads_nothing_but_the_number_of_pairs() -> None:
     graphed = steps(FULL)[1]
     (camera, target), *_ = views(1)
-    graphed(camera, target, 1.0)
+    graphed(camera, target, both(1.0))
     with Reads() as reads:
-        graphed(camera, target, 1.0)
+        graphed(camera, target, both(1.0))
     assert reads.count == 1
 
 
