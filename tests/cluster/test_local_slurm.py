@@ -15,9 +15,9 @@ from tests.cluster.conftest import SCRIPT, LocalSlurm
 
 
 @pytest.fixture
-def slurm(tmp_path: Path) -> Iterator[LocalSlurm]:
-    """One of the test's own, to break."""
-    own = LocalSlurm(tmp_path / "slurm")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSlurm]:
+    """One of the test's own, to break. Its folder has a short name: paths of sockets, in it, have 107 characters."""
+    own = LocalSlurm(tmp_path_factory.mktemp("s") / "s")
     yield own
     own("down")
 

@@ -22,7 +22,7 @@ def stop(tmp_path: Path) -> Path:
 def meeting(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every run meet this error."""
 
-    def run(config: RunConfig, run_dir: Path) -> None:
+    def run(config: RunConfig, run_dir: Path, *_: object) -> None:
         with recording(run_dir, 9) as begin:
             begin()
             raise error
@@ -61,7 +61,7 @@ def test_a_run_whose_log_cannot_be_written_says_so_and_ends_no_other(
 def test_what_a_full_disk_keeps_from_being_recorded_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(config: RunConfig, run_dir: Path) -> None:
+    def run(config: RunConfig, run_dir: Path, *_: object) -> None:
         raise MachineError("status.json: no space left")
 
     monkeypatch.setattr("pointrad.study.job.run", run)
