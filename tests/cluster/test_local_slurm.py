@@ -74,6 +74,7 @@ def test_an_array_runs_on_all_nodes_and_nothing_is_left_after_down(slurm: LocalS
     assert slurm("down").returncode == 0
 
 
+@pytest.mark.slow  # beside a busy worker a requeued job once took more than two minutes
 @pytest.mark.cluster
 def test_a_requeued_job_starts_again_at_once_when_released(slurm: LocalSlurm, tmp_path: Path) -> None:
     environment = slurm.up()
