@@ -26,36 +26,36 @@ import runpy, sys
 sys.argv = sys.argv[1:]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
-except SystemExit as ended:
-    print(ended.code, file=sys.stderr)
-print("imported:", *sorted(sys.modules), file=sys.stderr)
+finally:
+    print("imported:", *sorted(sys.modules), file=sys.stderr)
 """
 
 
 @pytest.mark.parametrize(
-    ("command", "answer"),
+    ("command", "answer", "code"),
     [
-        ("train.py --help", "init:"),
-        ("train.py corruption.levle=0.1", "did you mean corruption.level?"),
-        ("train.py -m corruption.level=0.1 --shell-completion query=bash", ""),
-        ("sweep.py --help", "study=NAME"),
-        ("sweep.py", "study: not given"),
-        ("sweep.py stauts study=smoke", "did you mean status?"),
-        ("corruptions.py --help", "matched_iou"),
-        ("train.py --version", f"pointrad {__version__}"),
+        ("train.py --help", "init:", 0),
+        ("train.py corruption.levle=0.1", "did you mean corruption.level?", 1),
+        ("train.py -sc query=bash", "schedule", 0),
+        ("sweep.py --help", "study=NAME", 0),
+        ("sweep.py", "study: not given", 1),
+        ("sweep.py stauts study=smoke", "did you mean status?", 1),
+        ("corruptions.py --help", "matched_iou", 0),
+        ("train.py --version", f"pointrad {__version__}", 0),
     ],
 )
-def test_an_answer_waits_for_no_library(command: str, answer: str, tmp_path: Path) -> None:
+def test_an_answer_waits_for_no_library(command: str, answer: str, code: int, tmp_path: Path) -> None:
     script, *arguments = command.split()
     done = subprocess.run(
         [sys.executable, "-c", CALL, str(REPOSITORY / script), *arguments],
         cwd=tmp_path, capture_output=True, text=True,
         env={"PYTHONPATH": str(REPOSITORY), "COMP_LINE": f"python {script} sch", "PATH": ""},
     )  # fmt: skip
-    imported = done.stderr.rpartition("imported:")[2].split()
-    assert imported
-    assert answer in done.stdout + done.stderr
-    assert [library for library in SLOW_TO_IMPORT if library in imported] == []
+    said, _, imported = done.stderr.partition("imported:")
+    modules, _, last_words = imported.partition("\n")  # of a SystemExit
+    assert (done.returncode, answer in done.stdout + said + last_words) == (code, True)
+    assert "pointrad" in modules.split()
+    assert [library for library in SLOW_TO_IMPORT if library in modules.split()] == []
     assert list(tmp_path.iterdir()) == []
 
 
