@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf.errors import OmegaConfBaseException
 
-from pointrad.files import append_line
+from pointrad.files import append_line, read_json_lines
 from pointrad.status import TRACEBACK_FILE
 from pointrad.terminal import printable
 
@@ -46,12 +46,8 @@ def note(sweep_dir: Path, failure: Failure) -> None:
 
 
 def failures(sweep_dir: Path, earlier: int = 0) -> list[Failure]:
-    """What the sweep's jobs have told so far, without the first `earlier` lines, in the order of their folders."""
-    path = sweep_dir / FAILURES_FILE
-    if not path.exists():
-        return []
-    *lines, _half = path.read_text(encoding="utf-8").split("\n")
-    found = (Failure(**json.loads(line)) for line in lines[earlier:])
+    """What the sweep's jobs have told so far, without the first `earlier`, in the order of their folders."""
+    found = (Failure(**told) for told in read_json_lines(sweep_dir / FAILURES_FILE)[earlier:])
     return sorted(found, key=lambda failure: _natural(failure.folder))
 
 

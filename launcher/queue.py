@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import sleep
@@ -22,7 +21,7 @@ from submitit.core.utils import JobPaths
 from submitit.slurm.slurm import SlurmInfoWatcher
 
 from pointrad.errors import UserError
-from pointrad.files import append_line
+from pointrad.files import append_line, read_json_lines
 from pointrad.study.plan import PlannedRun
 from pointrad.study.watch import QueueState
 from pointrad.terminal import printable
@@ -187,13 +186,7 @@ def tell(message: str) -> None:
 
 def _read(study_dir: Path) -> tuple[list[Job], dict[str, list[list[str]]]]:
     """The jobs noted, and the tasks of those announced by the names that they were to have."""
-    path = study_dir / JOBS_FILE
-    if not path.exists():
-        return [], {}
-    values: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        with suppress(ValueError):  # half of one, written by a process that was killed, alone or before another
-            values.append(json.loads(line))
+    values: list[dict[str, Any]] = read_json_lines(study_dir / JOBS_FILE)
     jobs = [Job(value["job"], tuple(value["folders"]), value["log"]) for value in values if "job" in value]
     return jobs, {value["name"]: value["tasks"] for value in values if "name" in value}
 

@@ -8,8 +8,9 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from pointrad.errors import MachineError, trouble_of_machine
 
@@ -57,6 +58,17 @@ def append_line(path: Path, line: str) -> None:
     with _naming_trouble(path), path.open("ab", buffering=0) as file:
         file.write(line.encode() + b"\n")
         os.fsync(file.fileno())
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """The values of the lines that `append_line` wrote, oldest first; none where there is no file."""
+    if not path.exists():
+        return []
+    values = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        with suppress(ValueError):  # half of one, written by a process that was killed, alone or before another
+            values.append(json.loads(line))
+    return values
 
 
 def user_cache_folder() -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pointrad.errors import MachineError
-from pointrad.files import append_line, replacing, replacing_beside_others, write_json
+from pointrad.files import append_line, read_json_lines, replacing, replacing_beside_others, write_json
 
 
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -73,6 +73,8 @@ def test_lines_are_appended(tmp_path: Path) -> None:
     append_line(path, "1")
     append_line(path, "2")
     assert path.read_text() == "1\n2\n"
+    assert read_json_lines(path) == [1, 2]
+    assert read_json_lines(tmp_path / "none") == []
 
 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:

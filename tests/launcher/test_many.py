@@ -13,7 +13,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from launcher import entry
-from launcher.many import Failure, Sweep, failures, note
+from launcher.many import FAILURES_FILE, Failure, Sweep, failures, note
 from pointrad.errors import UserError
 
 Start = Callable[..., int]
@@ -113,6 +113,14 @@ class TestJobsThatFail:
             f"  {tmp_path / '9'} seed=1", "    one", "    two", f"    ({tmp_path / '9' / 'traceback.txt'})",
         ]  # fmt: skip
         assert second.folder == str(tmp_path / "10")
+
+    def test_are_told_around_a_line_of_which_a_kill_left_half(self, tmp_path: Path) -> None:
+        path = tmp_path / FAILURES_FILE
+        path.write_text('{"folder": "0", "over')
+        assert failures(tmp_path) == []
+        for number in ("1", "2"):  # the first of them goes on in the half line
+            note(tmp_path, Failure(number, [], "broke"))
+        assert [failure.folder for failure in failures(tmp_path)] == ["2"]
 
     def test_one_alone_ends_with_its_sentence(self, start: Start, capsys: pytest.CaptureFixture[str]) -> None:
         assert start(fails_for_odd_seeds, "seed=1", "hydra.run.dir=run") == 1
