@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +12,13 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 _VARIABLE = "PYTHONPATH"
 
 
+def setup_of_jobs(given: Sequence[str] | None) -> list[str]:
+    """The shell lines that a job begins with: one that makes our code importable, since a job starts in the folder it
+    was submitted from and some clusters hand it no environment, then the `given` ones."""
+    return [python_path_line(), *(given or [])]
+
+
 def python_path_line() -> str:
-    """The shell line that makes our code importable."""
     return f'export {_VARIABLE}={shlex.quote(str(_REPOSITORY))}"${{{_VARIABLE}:+:${_VARIABLE}}}"'
 
 

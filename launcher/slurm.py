@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from launcher.elsewhere import python_path_line
+from launcher.elsewhere import setup_of_jobs
 from launcher.queue import (
     LOGS_FOLDER,
     PATIENTLY,
@@ -172,8 +172,7 @@ def _executor(study_dir: Path, parameters: Mapping[str, Any]) -> submitit.SlurmE
     given = {_RENAMED.get(key, key): value for key, value in given.items()}
     if "mem" in given:
         given["mem"] = f"{given['mem']}GB"
-    # A job starts in the folder it was submitted from, which need not be the repository's.
-    executor.update_parameters(**given | {"setup": [python_path_line(), *(given.get("setup") or [])]})
+    executor.update_parameters(**given | {"setup": setup_of_jobs(given.get("setup"))})
     return executor
 
 

@@ -46,11 +46,15 @@ class PlainLocalLauncher(_PlainLauncher, LocalLauncher):
 class PlainSlurmLauncher(_PlainLauncher, SlurmLauncher):
     """On a cluster, as one job array."""
 
+    def __init__(self, **params: Any) -> None:
+        from launcher.elsewhere import setup_of_jobs
+
+        super().__init__(**params)
+        self.params["setup"] = setup_of_jobs(self.params.get("setup"))
+
     def _submitting(self) -> AbstractContextManager[None]:
-        from launcher.elsewhere import python_path_line
         from launcher.slurm import telling_refusals
 
-        self.params["setup"] = [python_path_line(), *(self.params.get("setup") or [])]  # where sbatch exports nothing
         return telling_refusals()
 
 

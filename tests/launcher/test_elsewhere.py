@@ -51,7 +51,8 @@ def test_submitits_launchers_see_to_it(
     monkeypatch.setattr(submitits(launcher), "launch", lambda *_: paths.append(os.environ["PYTHONPATH"]))
     launched = launcher(setup=["module load"])
     launched.launch([[]], 0)
-    assert len(paths) == 1
+    launched.launch([[]], 1)  # as a search does
+    assert len(paths) == 2
     if launcher is PlainSlurmLauncher:
         assert launched.params["setup"] == [python_path_line(), "module load"]
 
