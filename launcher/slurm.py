@@ -181,7 +181,7 @@ def _submitted(
 ) -> list[Job]:
     """Submit `work` as a job or an array whose name is noted before, and note the jobs, which compute `tasks`."""
     study_dir = plan.study.dir.resolve()
-    for wait in PATIENTLY:
+    for wait in (*PATIENTLY, None):
         name = f"{parameters['name']}-{plan.study.name}-{uuid.uuid4().hex[:8]}"
         announce_jobs(study_dir, name, tasks)
         executor = _executor(study_dir, {**parameters, "name": name})
@@ -192,12 +192,14 @@ def _submitted(
         except FailedJobError as error:
             if not _OUT_OF_REACH.search(str(error)):
                 raise
+            if wait is None:
+                _withdraw(name)
+                raise UserError(
+                    "sbatch: SLURM does not answer; the same command again submits what is missing"
+                ) from None
             tell(f"sbatch: {str(error).strip()}; submitting again in {wait:g} s")
             sleep(wait)
-            with suppress(NoAnswerError):  # it may have taken the jobs and not have said so
-                slurm("scancel", f"--name={name}")
-    else:
-        raise UserError("sbatch: SLURM does not answer; the same command again submits what is missing")
+            _withdraw(name)
     jobs = [
         Job(str(job.job_id), tuple(folders), str(job.paths.stderr))
         for job, folders in zip(submitted, tasks, strict=True)
@@ -205,6 +207,12 @@ def _submitted(
     for job in jobs:
         note_job(study_dir, job)
     return jobs
+
+
+def _withdraw(name: str) -> None:
+    """SLURM may have taken jobs of this name and not have said so."""
+    with suppress(NoAnswerError):
+        slurm("scancel", f"--name={name}")
 
 
 def _split(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -11,6 +11,7 @@ import pytest
 from launcher.queue import (
     JOBS_FILE,
     LOGS_FOLDER,
+    PATIENTLY,
     Job,
     NoAnswerError,
     announce_jobs,
@@ -322,6 +323,17 @@ class TestControllerThatIsOutOfReachForAWhile:
         names = [json.loads(line).get("name") for line in (tmp_path / "study" / JOBS_FILE).read_text().splitlines()]
         assert calls(tmp_path, "scancel") == [f"--name={name}" for name in names[:2]]
         assert "submitting again in 2 s" in capsys.readouterr().err
+
+    def test_the_last_try_promises_no_other(
+        self, program: Program, tmp_path: Path, waits: list[float], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        cluster(program, tmp_path)
+        failing(program, tmp_path, "sbatch", 100, "")
+        with pytest.raises(UserError, match="SLURM does not answer; the same command again submits what is missing"):
+            submitted(study(tmp_path, 1))
+        assert waits == [*PATIENTLY]
+        assert capsys.readouterr().err.count("submitting again in") == len(PATIENTLY)
+        assert len(calls(tmp_path, "sbatch")) == len(calls(tmp_path, "scancel")) == len(PATIENTLY) + 1
 
     def test_a_refusal_is_not_tried_again(self, program: Program, tmp_path: Path, waits: list[float]) -> None:
         cluster(program, tmp_path, takes=0)
