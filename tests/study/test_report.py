@@ -252,7 +252,10 @@ def test_the_csv_holds_no_formula(tmp_path: Path) -> None:
     axes = {"kind": {"label": formulas, "corruption.level": [0.01 * n for n in range(8)]}}
     plot = {"x": "kind", "lines": None, "metrics": ["psnr_db"]}
     results = fabricated.results(
-        tmp_path, axes=axes, plot=plot, numbers=lambda variant: {"=1+1": 2, "device": "=1", "note": "\x1b[2J"}
+        tmp_path,
+        axes=axes,
+        plot=plot,
+        numbers=lambda variant: {"=1+1": 2, "device": "=1", "note": "\x1b[2J", "host": "=\x1b[2J1"},
     )
     write_report(results, COMMAND)
     rows = pd.read_csv(tmp_path / "report" / "runs.csv", dtype=str)
@@ -260,6 +263,7 @@ def test_the_csv_holds_no_formula(tmp_path: Path) -> None:
     assert rows["'=1+1"].unique().tolist() == ["2"]
     assert rows.device.unique().tolist() == ["'=1"]
     assert rows.note.unique().tolist() == [r"\x1b[2J"]
+    assert rows.host.unique().tolist() == [r"'=\x1b[2J1"]
 
 
 def test_dollars_in_names_are_no_tex(tmp_path: Path, drawn: list[Chart]) -> None:

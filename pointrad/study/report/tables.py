@@ -111,7 +111,7 @@ def _csv_field(value: object) -> object:
         return json.dumps(value)
     if not isinstance(value, str):
         return value
-    return f"'{value}" if _is_formula(value) else printable(value)
+    return printable(f"'{value}" if _is_formula(value) else value)
 
 
 def _is_formula(text: str) -> bool:
