@@ -13,6 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def write_entry(entry: Path, arrays: Mapping[str, Array], description: object) -
     try:
         for name, array in arrays.items():
             np.save(temporary / f"{name}.npy", array)
-        checksums = {name: _checksum(temporary / f"{name}.npy") for name in arrays}
+        checksums = _checksums({name: temporary / f"{name}.npy" for name in arrays})
         values = {"description": description, "checksums": checksums}
         (temporary / _DESCRIPTION).write_text(json.dumps(values | {"checksum": digest(values)}), encoding="utf-8")
         for path in (*temporary.iterdir(), temporary):
@@ -58,7 +59,7 @@ def read_entry(entry: Path) -> tuple[dict[str, Array], Any]:
     values = json.loads((entry / _DESCRIPTION).read_text(encoding="utf-8"))
     checksum = values.pop("checksum")
     paths = {name: entry / f"{name}.npy" for name in values["checksums"]}
-    if checksum != digest(values) or values["checksums"] != {name: _checksum(path) for name, path in paths.items()}:
+    if checksum != digest(values) or values["checksums"] != _checksums(paths):
         raise ValueError("it is damaged")
     # Runs side by side share the pages, and torch wants arrays that look writable.
     return {name: np.load(path, mmap_mode="c") for name, path in paths.items()}, values["description"]
@@ -75,6 +76,12 @@ def _remove_leftovers(entry: Path) -> None:
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"{path.name} is no file there")  # opening a pipe would wait for ever
+
+
+def _checksums(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Of files by name, side by side: a run waits for them."""
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(paths, pool.map(_checksum, paths.values()), strict=True))
 
 
 def _checksum(path: Path) -> str:

@@ -12,20 +12,20 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, generate_binary_structure, maximum_filter
 
-from pointrad.camera import Camera, to_pixels
+from pointrad.camera import Camera, Float64Array
 from pointrad.config import AdaptiveConfig
 from pointrad.errors import UserError
-from pointrad.hull import Lattice, Votes, count_votes, described
+from pointrad.hull import Lattice, Votes, count_votes, described, in_pixels
 from pointrad.kernel_cache import kernel
+from pointrad.scene.masks import border
 from pointrad.scene.poses import look_away
-from pointrad.scene.types import Float32Array, Float64Array, View
+from pointrad.scene.types import Float32Array, View
 
 Pixels = NDArray[np.bool_]
 Colour = tuple[float, float, float]
@@ -45,8 +45,6 @@ _MOST_EXPLAINING = 0.1  # of the hull: explanations are surfaces, with nothing b
 _LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
 _DARKENING = 0.01  # of a point's colour: what it may lose to views that do not know of it
 _DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
-
-_to_pixels = numba.njit(nogil=True, error_model="numpy")(to_pixels)
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
 def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: AdaptiveConfig) -> Evidence:
     """What the views say, read in the way that they bear out. empty: pixels of the background's colour."""
     asked = config.source == "masks"
-    clean = np.array([not asked or _border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
+    clean = np.array([not asked or border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
     shown = (masks | clean) & ~empty
     inside = (shown & ~masks).sum() <= _STRAY * shown.sum()
     nowhere = np.zeros_like(masks)
@@ -158,7 +156,7 @@ def _noise(differences: Float32Array, masks: Pixels) -> float:
     It is read off their borders outside masks, of which the object has little: half as much again as 95 % of their
     pixels stray, so that the rest of them is not the object.
     """
-    borders = [_border(picture)[~_border(mask)] for picture, mask in zip(differences, masks, strict=True)]
+    borders = [border(picture)[~border(mask)] for picture, mask in zip(differences, masks, strict=True)]
     pixels = np.concatenate(borders)
     strays = float(np.quantile(pixels, 0.95)) if pixels.size else 0.0
     return max(BACKGROUND_TOLERANCE, min(1.5 * strays, _MOST_NOISE)) if strays <= _MOST_NOISE else BACKGROUND_TOLERANCE
@@ -202,10 +200,6 @@ def _pixels(lattice: Lattice, camera: Camera) -> float:
     """How many pixels a step of the lattice has in its middle."""
     centre = np.mean(lattice.bounds, axis=1)
     return camera.focal * lattice.step / max(float(np.linalg.norm(camera.position - centre)), lattice.step)
-
-
-def _border(pixels: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
 
 
 def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
@@ -311,19 +305,24 @@ class _Counts:
     def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> _Counts:
         """Exact for points that meet the evidence's demands."""
         views, demands = evidence.views, evidence.demands
-        votes = count_votes(_with_masks(views, evidence.votes), lattice, margin, demands.votes)
-        floor = math.ceil((1 - demands.doubt) * len(views))
-        return cls(votes, count_votes(_with_masks(views, ~evidence.seen_background), lattice, margin, floor))
+        fewest = math.ceil((1 - demands.doubt) * len(views))
+        if np.array_equal(evidence.votes, ~evidence.seen_background):
+            # What is no vote is background, so that both numbers are one, and points with fewer never meet demands.
+            votes = count_votes(_with_masks(views, evidence.votes), lattice, margin, max(demands.votes, fewest))
+            return cls(replace(votes, floor=demands.votes), votes)
+        possible = count_votes(_with_masks(views, ~evidence.seen_background), lattice, margin, fewest)
+        among = possible.counts if fewest else None
+        return cls(count_votes(_with_masks(views, evidence.votes), lattice, margin, demands.votes, among), possible)
 
     def meeting(self, demands: Demands) -> Votes:
         """The votes, 0 where they are too few, or too many of the views that tell something see background."""
-        most = self.possible.views
-        votes, possible = np.arange(most + 1)[:, None], np.arange(most + 1)
-        background = most - possible
-        enough = (background <= demands.doubt * (votes + background)) & (votes >= demands.votes)
-        # Decided once for each pair of numbers: points are too many for arithmetic.
-        met = enough.ravel()[self.votes.counts * np.uint32(most + 1) + self.possible.counts]
-        return replace(self.votes, counts=np.where(met, self.votes.counts, np.uint16(0)))
+        points = np.flatnonzero(self.votes.counts)  # a small part of the lattice; others meet no demand
+        votes = self.votes.counts.ravel()[points]
+        background = self.possible.views - self.possible.counts.ravel()[points].astype(np.int32)
+        met = (background <= demands.doubt * (votes + background)) & (votes >= demands.votes)
+        counts = np.zeros(self.votes.counts.shape, np.uint16)  # zeros_like would touch all of it
+        counts.ravel()[points[met]] = votes[met]
+        return replace(self.votes, counts=counts)
 
 
 def _with_masks(views: Sequence[View], masks: Pixels) -> list[View]:
@@ -405,7 +404,7 @@ def _draw_highest(positions, votes, camera, intrinsics, step, highest):  # type:
             continue
         across = camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]
         down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]
-        u, v = _to_pixels(across, down, depth, intrinsics)
+        u, v = in_pixels(across, down, depth, intrinsics)
         half_u = 0.5 * max(intrinsics[0] * step / depth, 1.0)
         half_v = 0.5 * max(intrinsics[1] * step / depth, 1.0)
         if u + half_u < 0 or v + half_v < 0 or u - half_u >= width or v - half_v >= height:
@@ -428,7 +427,7 @@ def _keep_highest(positions, votes, camera, intrinsics, highest, pixels, kept): 
             continue
         across = camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]
         down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]
-        u, v = _to_pixels(across, down, depth, intrinsics)
+        u, v = in_pixels(across, down, depth, intrinsics)
         if u < 0.0 or v < 0.0 or u >= width or v >= height:
             continue
         row, column = int(v), int(u)

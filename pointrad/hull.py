@@ -20,19 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pointrad.camera import to_pixels
+from pointrad.camera import Float64Array, to_pixels
 from pointrad.config import Bounds, HullConfig, InitConfig, SurfaceConfig
 from pointrad.errors import UserError
 from pointrad.kernel_cache import kernel
 from pointrad.scene.poses import look_away
-from pointrad.scene.types import Float32Array, Float64Array, View
+from pointrad.scene.types import Float32Array, View
 
 _LEAF = 8  # lattice points along an edge of the smallest block; its points are tested one by one
 _ROOT = 32  # of the largest block, a thread's unit of work
 _BACKGROUND, _FOREGROUND, _MIXED = 0, 1, 2
 _POINTS_PER_TASK = 16384
 
-_to_pixels = numba.njit(nogil=True, error_model="numpy")(to_pixels)
+in_pixels = numba.njit(nogil=True, error_model="numpy")(to_pixels)  # the projection, for kernels
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ class InitialPoints:
     """The points a cloud starts from, in lattice order.
 
     positions: [N, 3] float64 world units. colours: [N, 3] float32 RGB in [0, 1]. votes: [N] uint16 of the lattice point
-    each came from. hull_points: lattice points in the hull, of which these are a share. needed: votes a point needed,
-    of `views`.
+    each came from. hull_points: lattice points in the hull, of which these are a part. needed: votes a point needed.
     """
 
     positions: Float64Array
@@ -96,7 +95,6 @@ class InitialPoints:
     votes: NDArray[np.uint16]
     hull_points: int
     needed: int
-    views: int
 
 
 def votes_needed(views: int, consistency: float) -> int:
@@ -107,7 +105,13 @@ def votes_needed(views: int, consistency: float) -> int:
     return math.floor((views - 1) * Fraction(str(float(consistency)))) + 1
 
 
-def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, floor: int = 0) -> Votes:
+def count_votes(
+    views: Sequence[View],
+    lattice: Lattice,
+    outside_margin: float,
+    floor: int = 0,
+    among: NDArray[np.uint16] | None = None,
+) -> Votes:
     """Count for every lattice point the views that call it foreground.
 
     A point votes in a view where any of the four pixels around its projection has mask > 0 (those that exist, next to
@@ -115,7 +119,8 @@ def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, 
     width, on both axes). Farther outside and behind the camera it does not. The views share one image size.
 
     Counts below `floor` are recorded as 0, which lets whole blocks be given up early; all others are exact: equal to
-    those of a plain loop over points and views in float64, whatever the number of threads.
+    those of a plain loop over points and views in float64, whatever the number of threads. among: [X, Y, Z], other
+    counts of the lattice; only where it is not 0 are the counts asked for, and elsewhere they may be 0.
     """
     padded = -(-max(lattice.shape) // _ROOT) * _ROOT  # blocks reach past the lattice's end; what is there is dropped
     axes = np.ascontiguousarray(lattice.positions(np.arange(padded)[:, None]).T)
@@ -127,6 +132,10 @@ def count_votes(views: Sequence[View], lattice: Lattice, outside_margin: float, 
 
     blocks_x, blocks_y, blocks_z = (range(0, size, _ROOT) for size in lattice.shape)
     corners = list(product(blocks_x, blocks_y, blocks_z))
+    if among is not None:
+        corners = [at for at in corners if among[tuple(slice(start, start + _ROOT) for start in at)].any()] or corners[
+            :1
+        ]
     count(corners[0])  # before the bar: where it has to be compiled, that says nothing of how long the others take
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         for _ in tqdm(
@@ -159,7 +168,7 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     hull = np.flatnonzero(votes.counts)
     rng = np.random.default_rng(seed)
     if isinstance(config.kept_share, SurfaceConfig):
-        drawn_from = np.flatnonzero(_surface(votes.counts > 0))
+        drawn_from = _surface(hull, lattice.shape)
         kept = min(config.kept_share.surface_points, drawn_from.size)
     else:
         drawn_from, kept = hull, max(1, round(config.kept_share * hull.size))
@@ -172,19 +181,22 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
         votes=votes.counts.ravel()[chosen],
         hull_points=int(hull.size),
         needed=votes.floor,
-        views=len(views),
     )
 
 
-def _surface(hull: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Those points of a hull [size, size, size] one of whose six neighbours is not part of it."""
-    padded = np.pad(hull, 1)
-    inner = hull.copy()
+def _surface(hull: NDArray[np.intp], shape: tuple[int, int, int]) -> NDArray[np.intp]:
+    """Those of the points of a hull, at least one, one of whose six neighbours is not part of it; as indices into the
+    flattened lattice of this shape, in their order."""
+    indices = np.stack(np.unravel_index(hull, shape))
+    corner = indices.min(axis=1, keepdims=True) - 1  # of a box with a margin of one; the lattice is far larger
+    inside = tuple(indices - corner)
+    box = np.zeros(np.max(inside, axis=1) + 2, bool)
+    box[inside] = True
+    inner = box.copy()
     for axis in range(3):
-        for shift in (0, 2):
-            inner &= padded[tuple(slice(shift, shift + n) if a == axis else slice(1, 1 + n)
-                                  for a, n in enumerate(hull.shape))]  # fmt: skip
-    return hull & ~inner
+        inner &= np.roll(box, 1, axis) & np.roll(box, -1, axis)
+    surface: NDArray[np.intp] = hull[~inner[inside]]
+    return surface
 
 
 def described(bounds: Bounds) -> str:
@@ -285,7 +297,7 @@ def _classify(low, high, camera, intrinsics, near, frame, sums):  # type: ignore
         depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 3] + camera[2, 2] * z
         across = camera[0, 0] * x + camera[0, 1] * y + camera[0, 3] + camera[0, 2] * z
         down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 3] + camera[1, 2] * z
-        u, v = _to_pixels(across, down, depth, lens)
+        u, v = in_pixels(across, down, depth, lens)
         nearest, farthest = min(nearest, depth), max(farthest, depth)
         left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
     if farthest < -near:
@@ -319,7 +331,7 @@ def _add_votes(xs, ys, zs, camera, intrinsics, frame, foreground, cells, votes):
             row_z = camera[2, 0] * xs[i] + camera[2, 1] * ys[j] + camera[2, 3]
             for k in range(_LEAF):
                 depth = row_z + camera[2, 2] * zs[k]
-                u, v = _to_pixels(row_x + camera[0, 2] * zs[k], row_y + camera[1, 2] * zs[k], depth, lens)
+                u, v = in_pixels(row_x + camera[0, 2] * zs[k], row_y + camera[1, 2] * zs[k], depth, lens)
                 cell = _cell(v, height, margin) * stride + _cell(u, width, margin)
                 cells[k] = cell if depth > 0.0 else np.int32(0)  # cell 0 is background
             for k in range(_LEAF):
@@ -434,7 +446,7 @@ def _add_colours(positions, camera, intrinsics, image, sums, seen):  # type: ign
             continue
         across = camera[0, 0] * p[0] + camera[0, 1] * p[1] + camera[0, 2] * p[2] + camera[0, 3]
         down = camera[1, 0] * p[0] + camera[1, 1] * p[1] + camera[1, 2] * p[2] + camera[1, 3]
-        u, v = _to_pixels(across, down, depth, intrinsics)
+        u, v = in_pixels(across, down, depth, intrinsics)
         if u < 0.0 or u > width or v < 0.0 or v > height:
             continue
         # Pixel centres lie at +0.5; within half a pixel of the edge the edge's colour is continued.

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from pointrad.camera import Camera
 from pointrad.config import HullConfig
 from pointrad.errors import UserError
-from pointrad.hull import InitialPoints, Lattice, count_votes, hull_votes, initialise, votes_needed
+from pointrad.hull import InitialPoints, Lattice, Votes, count_votes, hull_votes, initialise, votes_needed
 from pointrad.scene.blender import load_blender
 from pointrad.scene.types import Split, View
 from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views
@@ -89,6 +89,25 @@ def test_counts_equal_the_plain_count_of_points_and_views(case: tuple[list[View]
     assert votes.counts.dtype == np.uint16
 
 
+@settings(max_examples=10, deadline=None)
+@given(views_and_lattice())
+def test_counts_are_as_exact_where_others_say_that_they_are_needed(case: tuple[list[View], Lattice, float]) -> None:
+    views, lattice, margin = case
+    others = count_votes(views[:1], lattice, margin).counts
+    expected = count_votes(views, lattice, margin).counts
+    found = count_votes(views, lattice, margin, among=others).counts
+    np.testing.assert_array_equal(found[others > 0], expected[others > 0])
+
+
+def test_no_count_is_taken_in_blocks_where_none_is_needed() -> None:
+    views, lattice = sphere_views(4, 48, 36), Lattice(96, cube(-1.2, 1.2))
+    others = np.zeros(lattice.shape, np.uint16)
+    others[50, 50, 50] = 1
+    counts = count_votes(views, lattice, 0.05, among=others).counts
+    assert counts[50, 50, 50] == 4
+    assert not counts[:32].any()
+
+
 def test_counts_of_the_sphere_equal_the_plain_count_in_large_blocks() -> None:
     views, lattice = sphere_views(4, 48, 36), Lattice(36, cube(-1.2, 1.2))
     expected = sum(votes_of_one_view(view, lattice, 0.05).astype(np.uint16) for view in views)
@@ -144,6 +163,24 @@ def test_the_kept_share_is_a_random_part_of_the_hull_that_the_seed_decides() -> 
 
 def test_at_least_one_point_is_kept() -> None:
     assert len(start(sphere_views(), hull_config(kept_share=1e-9), seed=0).positions) == 1
+
+
+def test_points_of_the_surface_have_a_neighbour_outside_the_hull() -> None:
+    views, lattice = sphere_views(), Lattice(24, cube(-1, 1))
+    votes = hull_votes(views, hull_config())
+    points = initialise(views, votes, hull_config(kept_share={"surface_points": 10**6}), seed=0)
+    hull = np.pad(votes.counts > 0, 1)
+    steps = [(axis, shift) for axis in range(3) for shift in (-1, 1)]
+    buried = np.logical_and.reduce([np.roll(hull, shift, axis) for axis, shift in steps])
+    expected = np.argwhere((hull & ~buried)[1:-1, 1:-1, 1:-1])
+    np.testing.assert_array_equal(points.positions, lattice.positions(expected))
+
+
+def test_the_whole_lattice_has_a_surface_too() -> None:
+    views, lattice = sphere_views(), Lattice(6, cube(-0.1, 0.1))
+    votes = Votes(lattice, np.ones(lattice.shape, np.uint16), len(views), 1)
+    config = hull_config(kept_share={"surface_points": 10**6})
+    assert len(initialise(views, votes, config, seed=0).positions) == 6**3 - 4**3
 
 
 def test_jitter_moves_the_kept_points_by_at_most_that_many_lattice_steps() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointrad.config import Background
 from pointrad.progress import warn
-from pointrad.scene.types import Scene
+from pointrad.scene.types import Float32Array, Scene
 
 _FEW_VIEWS = 5
 
@@ -22,9 +23,16 @@ def remark(scene: Scene, background: Background) -> None:
         warn(f"{scene.name} has {count}: the hull of so few is far larger than the object")
 
 
+def _is_coloured(image: Float32Array) -> NDArray[np.bool_]:
+    """[H, W], where an image [H, W, 3] is not black; several times as fast as `any` along its last axis."""
+    red, green, blue = np.moveaxis(image, -1, 0)
+    coloured: NDArray[np.bool_] = (red != 0) | (green != 0) | (blue != 0)
+    return coloured
+
+
 def _remark_colour_under_alpha_0(scene: Scene) -> None:
     views = scene.train if scene.evaluation is scene.train else tuple(chain(scene.train, scene.evaluation))
-    counts = np.array([np.count_nonzero((view.mask == 0) & view.image.any(axis=-1)) for view in views])
+    counts = np.array([np.count_nonzero((view.mask == 0) & _is_coloured(view.image)) for view in views])
     if counts.any():
         share = counts.sum() / sum(view.mask.size for view in views)
         warn(
