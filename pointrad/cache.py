@@ -58,8 +58,10 @@ class Cache:
         sizes = {view.mask.shape for part in views.values() for view in part}
         if () in views.values() or len(sizes) > 1:  # of two sizes, loading says what is wrong
             scene = self._loaded(dataset, name, split, content)
-            self._write(entries[split], partial(_write_views, scene.evaluation))
-            self._write(entries[Split.TRAIN], partial(_write_views, scene.train))
+            for part, entry in entries.items():
+                if not views[part]:
+                    part_views = scene.train if part == Split.TRAIN else scene.evaluation
+                    self._write(entry, partial(_write_views, part_views))
             return scene
         return Scene(name, views[Split.TRAIN], views[split], BACKGROUNDS[dataset.background])
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from pointrad.camera import Camera
 from pointrad.config import AdaptiveConfig, PointsConfig, RunConfig
-from pointrad.files import user_cache_folder
+from pointrad.files import kernel_folder
 from pointrad.progress import CompilationBar, tell_of_compilation
 from pointrad.scene.types import Split, View
 
@@ -82,8 +82,7 @@ def _started(config: RunConfig) -> subprocess.Popen[str]:
 
 def mark_of(config: RunConfig) -> Path | None:
     """A file that is there if all was compiled once that runs of this kind need; None where none can be kept."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(chosen) / "pointrad" if chosen else user_cache_folder()
+    folder = kernel_folder()
     if folder is None:
         return None
     losses = sorted({stage.loss.name for stage in config.schedule.enabled_stages.values()})

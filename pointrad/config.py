@@ -564,6 +564,8 @@ class StageConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _no_key_has_its_old_name(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
         renamed = {"position_lr": "lr.position", "colour_lr": "lr.colour"}
         if old := [f"{key} is called {renamed[key]} now" for key in renamed if key in values]:
             raise ValueError(f"{', '.join(old)}; expected lr: {{position: RATE, colour: RATE}}")

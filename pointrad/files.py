@@ -80,6 +80,14 @@ def user_cache_folder() -> Path | None:
         return None
 
 
+def kernel_folder() -> Path | None:
+    """Where compiled kernels are kept for a user: as Numba is told, or in the user's cache; None without either."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(chosen) / "pointrad"
+    cached = user_cache_folder()
+    return cached / "kernels" if cached else None
+
+
 def flush_to_disk(path: Path) -> None:
     """Return once this file, or this folder's list of files, is on disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -14,7 +14,6 @@ Trouble with it, such as a full disk, a damaged file or no folder that can be wr
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import sys
 import time
@@ -32,7 +31,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
 from pointrad.errors import MachineError
-from pointrad.files import replacing_beside_others, user_cache_folder
+from pointrad.files import kernel_folder, replacing_beside_others
 from pointrad.progress import tell_of_compilation, warn
 
 _KEPT_DAYS = 90  # an entry that nobody read for so long goes when another is written
@@ -67,10 +66,8 @@ def parts(dispatcher) -> list[Dispatcher]:
 
 def folder() -> Path:
     """Where compiled kernels are kept. Raises OSError for a user without a home."""
-    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(chosen) / "pointrad"
-    if cached := user_cache_folder():
-        return cached / "kernels"
+    if found := kernel_folder():
+        return found
     raise FileNotFoundError("there is no home folder")
 
 

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pointrad.camera import Float64Array
 from pointrad.config import Bounds
 from pointrad.errors import UserError
 from pointrad.hull import Lattice, Votes, count_votes, described
 from pointrad.progress import warn
 from pointrad.scene.poses import nearest_to_axes
-from pointrad.scene.types import Float64Array, View
+from pointrad.scene.types import View
 
 _FULL = 0.95  # of the lattice's points: a hull that fills it shows where the bounds end, not the object
 _FEW = 100  # points: so small a hull has no shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -31,7 +32,22 @@ def tell_of_compilation() -> None:
     announce("Compiling kernels, once for this user and version: up to a minute")
 
 
-class CompilationBar:
+class _Bar:
+    """A live bar, from the start of a block to its end."""
+
+    _progress: Progress
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+class CompilationBar(_Bar):
     """A live bar over the functions of kernels that are being compiled; nothing where there is no terminal."""
 
     def __init__(self) -> None:
@@ -46,20 +62,11 @@ class CompilationBar:
         )
         self._task = self._progress.add_task("kernels", total=None)
 
-    def __enter__(self) -> CompilationBar:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
     def show(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
 
 
-class TrainingBar:
+class TrainingBar(_Bar):
     """A live bar over all steps of a schedule: stage, epoch, loss, PSNR, points, time left.
 
     Where there is no terminal (a cluster's log), a line at the end of each stage instead.
@@ -81,15 +88,6 @@ class TrainingBar:
         self._task = self._progress.add_task(
             "training", total=sum(self._epochs.values()) * views, completed=epochs_done * views
         )
-
-    def __enter__(self) -> TrainingBar:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def step(self, stage: str, stage_epoch: int, points: int) -> None:
         place = f"{stage} {stage_epoch}/{self._epochs[stage]}"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pointrad.camera import Camera
 from pointrad.config import Bounds
-from pointrad.scene.types import Float64Array, Split, View
+from pointrad.scene.types import Split, View
 
 TINY_VIEWS = {"train": 6, "val": 3, "test": 3}
 CAMERA_ANGLE_X = 0.69

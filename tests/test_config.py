@@ -247,6 +247,11 @@ def test_a_rates_old_key_is_an_error_that_names_the_new_one(old: str, new: str) 
         RunConfig.parse(altered(f"schedule.stages.base.{old}", 1e-3))
 
 
+def test_a_stage_that_is_null_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"^schedule\.stages\.base: found None; input should be"):
+        RunConfig.parse(altered("schedule.stages.base", None))
+
+
 @pytest.mark.parametrize("rates", [{}, {"position": 1e-3}, {"position": 1e-3, "colour": 1e-3, "opacity": 1e-3}])
 def test_a_stage_has_a_rate_for_each_name_of_the_model_and_no_other(rates: dict[str, float]) -> None:
     with pytest.raises(UserError, match=r"^schedule\.stages\.base\.lr: .* model=points has position, colour"):

@@ -179,6 +179,6 @@ def test_a_user_without_a_home_compiles_in_each_process(
     clone: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("NUMBA_CACHE_DIR")
-    monkeypatch.setattr(kernel_cache, "user_cache_folder", lambda: None)
+    monkeypatch.setattr(kernel_cache, "kernel_folder", lambda: None)
     assert clone("first").tripled(2) == 6
     assert "there is no home folder" in capsys.readouterr().err

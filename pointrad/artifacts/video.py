@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.config import TurntableConfig
 from pointrad.evaluation import Render
 from pointrad.files import replacing
-from pointrad.scene.types import Float32Array, Float64Array
+from pointrad.scene.types import Float32Array
 
 _CENTRE = (0.0, 0.0, 0.0)
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pointrad.scene.types import Float64Array, View
+from pointrad.camera import Float64Array
+from pointrad.scene.types import View
 
 Silhouette = NDArray[np.bool_]
 

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.camera import Camera, Intrinsics, to_pixels, to_slopes
+from pointrad.camera import Camera, Float64Array, Intrinsics, to_pixels, to_slopes
 from pointrad.model.points import BASE, HARMONICS, POSITION
-from pointrad.scene.types import Float64Array
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, field_validator
 from tqdm import tqdm
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.config import Background
 from pointrad.errors import UserError
 from pointrad.scene.picture_files import check_headers, find_picture, read_rgba, without_suffix
 from pointrad.scene.pinhole import CameraKeys, intrinsics
-from pointrad.scene.types import Float32Array, Float64Array, Scene, Split, View
+from pointrad.scene.types import Float32Array, Scene, Split, View
 
 BACKGROUNDS: dict[Background, tuple[float, float, float]] = {
     "black": (0.0, 0.0, 0.0),
@@ -39,6 +39,13 @@ _Row = tuple[float, float, float, float]
 class _Frame(CameraKeys):
     file_path: str
     transform_matrix: tuple[_Row, _Row, _Row, _Row]
+    mask_path: str | None = None
+
+    @field_validator("mask_path")
+    @classmethod
+    def _is_not_passed_over(cls, mask_path: str | None) -> None:
+        if mask_path is not None:
+            raise ValueError("no mask_path, since masks are the alpha of the pictures")
 
     @field_validator("file_path")
     @classmethod

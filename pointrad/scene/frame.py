@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.config import Bounds
-from pointrad.scene.types import Float64Array, Scene, View
+from pointrad.scene.types import Scene, View
 
 LONGEST_SIDE = 4.0  # of the bounds, scene units
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,8 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
 
 
 def _hard_evaluation(views: Sequence[View], threshold: float) -> tuple[View, ...]:
-    hard = tuple(_with_mask(view, view.mask > threshold) for view in views)
-    masks = [view.mask > 0 for view in hard]
+    masks = [view.mask > threshold for view in views]
+    hard = tuple(_with_mask(view, mask) for view, mask in zip(views, masks, strict=True))
     empty = [index for index, mask in enumerate(masks) if not mask.any()]
     for odd, kind in ((empty, "are empty"), (_inverted(masks), "look inverted")):
         if odd:
@@ -99,7 +100,7 @@ def _inverted(masks: Sequence[Mask]) -> list[int]:
     """
     usable = {index: mask for index, mask in enumerate(masks) if mask.any() and not mask.all()}
     coverage = {index: float(mask.mean()) for index, mask in usable.items()}
-    borders = {index: float(_border(mask).mean()) for index, mask in usable.items()}
+    borders = {index: float(border(mask).mean()) for index, mask in usable.items()}
     suspects = [index for index, border in borders.items() if border > max(0.5, coverage[index])]
     others = [coverage[index] for index in usable if index not in suspects]
     if not others:
@@ -112,5 +113,6 @@ def _inverted(masks: Sequence[Mask]) -> list[int]:
     return [index for index in suspects if alike(1 - coverage[index])]
 
 
-def _border(mask: Mask) -> Mask:
-    return np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
+def border(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Of an image or a mask [H, W, ...], the pixels along its four sides [P, ...]."""
+    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])

@@ -21,8 +21,8 @@ Pixels = Annotated[float, Field(gt=0)]
 
 # Of each axis the first key that is there counts; the others must agree.
 _FOCALS_X, _FOCALS_Y = ("camera_angle_x", "fl_x"), ("fl_y", "camera_angle_y")
-_FOCALS = (*_FOCALS_X, *_FOCALS_Y)
-_DISTORTIONS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "is_fisheye", "rolling_shutter")
+_DISTORTIONS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "is_fisheye", "rolling_shutter",
+                "distortion_params", "equirectangular", *(f"ftheta_p{i}" for i in range(5)))  # fmt: skip
 _MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "PERSPECTIVE")
 _TOLERANCE = 0.5  # pixels: what conventions and rounding differ by
 _SUPPORTED = "only pinhole cameras without distortion are supported"
@@ -35,7 +35,8 @@ class CameraKeys(BaseModel):
     """What a file, or one of its frames, may say of its camera, in nerfstudio's words; null is as good as absent.
 
     camera_angle_*: opening angles in radians. fl_*, cx, cy, w, h: focal lengths, principal point and size of the
-    picture in pixels. k*, p*: coefficients of distortion, which are no distortion where they are 0.
+    picture in pixels. k*, p*, distortion_params (nerfstudio), ftheta_p* (instant-ngp): coefficients of distortion,
+    which are no distortion where they are 0.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -58,6 +59,13 @@ class CameraKeys(BaseModel):
     p2: float | None = None
     is_fisheye: bool | None = None
     rolling_shutter: tuple[float, ...] | None = None
+    distortion_params: tuple[float, ...] | None = None
+    equirectangular: bool | None = None
+    ftheta_p0: float | None = None
+    ftheta_p1: float | None = None
+    ftheta_p2: float | None = None
+    ftheta_p3: float | None = None
+    ftheta_p4: float | None = None
 
 
 def intrinsics(of_file: CameraKeys, of_frame: CameraKeys, width: int, height: int, file: str, frame: str) -> Intrinsics:
@@ -68,8 +76,9 @@ def intrinsics(of_file: CameraKeys, of_frame: CameraKeys, width: int, height: in
     """
     values = {key: getattr(of_file, key) for key in CameraKeys.model_fields}
     own = {key: value for key in CameraKeys.model_fields if (value := getattr(of_frame, key)) is not None}
-    if any(key in own for key in _FOCALS):
-        values |= dict.fromkeys(_FOCALS)
+    for axis in (_FOCALS_X, _FOCALS_Y):
+        if any(key in own for key in axis):
+            values |= dict.fromkeys(axis)
     values |= own
     said = {key: value for key, value in values.items() if value is not None}
 

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.errors import UserError
-from pointrad.scene.types import Float64Array
 
 _FEWEST = 4  # cameras: of fewer, axes may meet by chance
 _PARALLEL = 1e6  # condition of the equations from which on axes are parallel

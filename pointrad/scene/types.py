@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pointrad.camera import Camera
 
 Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
 
 
 class Split(StrEnum):

@@ -76,6 +76,9 @@ CONTRADICTIONS = [
     ({"camera_model": "equirectangular"}, r"camera_model: found 'equirectangular'"),
     ({"is_fisheye": True}, r"is_fisheye: found True; expected 0"),
     ({"rolling_shutter": [0, 0, 0.1, 0]}, r"rolling_shutter: found"),
+    ({"distortion_params": [0.1, 0, 0, 0, 0, 0]}, r"distortion_params: found"),
+    ({"ftheta_p1": 0.3}, r"ftheta_p1: found 0\.3; expected 0"),
+    ({"equirectangular": True}, r"equirectangular: found True; expected 0"),
 ]
 
 
@@ -93,6 +96,7 @@ def test_so_it_is_of_a_frame_which_is_named(said: dict[str, Any], message: str) 
 
 def test_a_frames_own_values_go_before_the_files() -> None:
     assert read({"camera_angle_x": ANGLE_X}, {"fl_x": 900.0}) == (900, 900, 320, 240)
+    assert read({"fl_x": FOCAL, "fl_y": 525.0}, {"fl_x": 900.0}) == (900, 525, 320, 240)  # which says nothing of fl_y
     own = {"k1": 0, "cx": 320}
     assert read({"camera_angle_x": ANGLE_X, "k1": 0.1, "cx": 7}, own) == pytest.approx(CENTRED)
 
