@@ -341,9 +341,14 @@ class GaussiansConfig(Config):
         return min((limit for limit in (self.max_points, fitting) if limit is not None), default=None)
 
     @model_validator(mode="after")
-    def _one_fits(self) -> Self:
+    def _caps_count(self) -> Self:
         if self.most == 0:
             raise ValueError(f"max_mb: found {self.max_mb}, in which no Gaussian fits")
+        if self.max_points is not None and self.most != self.max_points:
+            raise ValueError(
+                f"max_points: found {self.max_points}; max_mb={self.max_mb:g} holds {self.most} Gaussians, expected at "
+                "most so many, or a larger max_mb (null: no limit)"
+            )
         return self
 
 
@@ -375,9 +380,13 @@ class SilhouetteLossConfig(Config):
 
 
 class OperationConfig(Config):
-    """needs: the groups of parameters that the operation works on, besides those that every model has."""
+    """needs: the groups of parameters that the operation works on, besides those that every model has.
+
+    of_steps: whether it goes by what a stage's steps noted, so that it has its place within the stage only.
+    """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    of_steps: ClassVar[bool] = False
 
 
 class RemoveOutliersConfig(OperationConfig):
@@ -434,6 +443,7 @@ class SplitConfig(OperationConfig):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("scale", "rotation", "opacity")
+    of_steps: ClassVar[bool] = True
 
     op: Literal["split"]
     share: PositiveShare
@@ -688,22 +698,54 @@ class RunConfig(Config):
     threads: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _stages_train_the_model(self) -> Self:
-        names, wanted = {group.name for group in self.model.groups}, groups.rates(self.model.groups)
-        for name, stage in self.schedule.enabled_stages.items():
-            if set(stage.lr) != set(wanted):
-                raise ValueError(
-                    f"schedule.stages.{name}.lr: found rates of {', '.join(stage.lr) or 'nothing'}; model="
-                    f"{self.model.name} has {', '.join(wanted)}, expected one of each (0 trains none); schedule="
-                    f"{self.schedule.name} may be one of another model"
-                )
-            for operation in stage.operations:
-                if missing := set(operation.needs) - names:
+    def _renderer_draws_the_model(self) -> Self:
+        if isinstance(self.model, GaussiansConfig):
+            for key, valid in {"name": ("auto", "cpu"), "device": ("auto", "cpu"), "graphs": (False,)}.items():
+                if (found := getattr(self.renderer, key)) not in valid:
                     raise ValueError(
-                        f"schedule.stages.{name}: operation {operation.op} works on {', '.join(sorted(missing))}, "
-                        f"which model={self.model.name} does not have"
+                        f"renderer.{key}: found {found!r}; model=gaussians is rendered by our own on the CPU alone, "
+                        f"expected {' or '.join(map(repr, valid))}"
                     )
         return self
+
+    @model_validator(mode="after")
+    def _stages_train_the_model(self) -> Self:
+        for name, stage in self.schedule.enabled_stages.items():
+            self._check_rates(name, stage)
+            self._check_loss(name, stage)
+            self._check_operations(name, stage)
+        return self
+
+    def _check_rates(self, name: str, stage: StageConfig) -> None:
+        wanted = groups.rates(self.model.groups)
+        if set(stage.lr) != set(wanted):
+            raise ValueError(
+                f"schedule.stages.{name}.lr: found rates of {', '.join(stage.lr) or 'nothing'}; model="
+                f"{self.model.name} has {', '.join(wanted)}, expected one of each (0 trains none); schedule="
+                f"{self.schedule.name} may be one of another model"
+            )
+
+    def _check_loss(self, name: str, stage: StageConfig) -> None:
+        ridge = stage.loss.ridge if isinstance(stage.loss, SilhouetteLossConfig) else 0.0
+        if ridge and isinstance(self.model, GaussiansConfig):
+            raise ValueError(
+                f"schedule.stages.{name}.loss.ridge: found {ridge:g}; model=gaussians trains without one, expected 0"
+            )
+
+    def _check_operations(self, name: str, stage: StageConfig) -> None:
+        names = {group.name for group in self.model.groups}
+        for operation in stage.operations:
+            if missing := set(operation.needs) - names:
+                raise ValueError(
+                    f"schedule.stages.{name}: operation {operation.op} works on {', '.join(sorted(missing))}, "
+                    f"which model={self.model.name} does not have"
+                )
+        for key, todo in (("before", stage.before), ("after", stage.after)):
+            if wrong := [operation.op for operation in todo if operation.of_steps]:
+                raise ValueError(
+                    f"schedule.stages.{name}.{key}: found {wrong[0]}, which goes by what steps of the stage noted; "
+                    f"expected it in schedule.stages.{name}.every.ops"
+                )
 
     def identity(self, content: SceneContent) -> str:
         """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
@@ -758,12 +800,12 @@ class SplatsConfig(Config):
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
     masks: MasksConfig
-    splats: Path
+    splats: GivenPath
     split: Split
     lpips: bool
     views: tuple[Annotated[int, Field(ge=0)], ...] | None
     turntable: TurntableConfig
-    folder: Path
+    folder: GivenPath
     threads: Annotated[int, Field(ge=0)]
 
     @field_validator("splats", mode="before")

@@ -138,6 +138,7 @@ def _prepare(
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)
     positions = torch.from_numpy(frame.from_world(points.positions))
     cloud = build_model(config.model).start(positions, torch.from_numpy(points.colours), config.seed)
+    _check_cap(cloud)
     facts = {
         "mask_iou": iou,
         "hull_points": points.hull_points,
@@ -147,6 +148,15 @@ def _prepare(
     state = initial_state(cloud, config.training_identity(content), facts)
     state.save(run_dir)
     return state
+
+
+def _check_cap(start: Cloud) -> None:
+    most = start.model.most
+    if most is not None and len(start) > most:
+        raise UserError(
+            f"init.kept_share: the start has {len(start)} {start.model.name}, where model.max_points and model.max_mb "
+            f"allow {most}; lower init.kept_share or raise the cap"
+        )
 
 
 def _train_and_evaluate(

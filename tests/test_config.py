@@ -212,6 +212,41 @@ class TestGaussians:
         with pytest.raises(UserError, match=f"^model.*{key.split('=')[0]}"):
             config(*GAUSSIANS, f"model.{key}")
 
+    def test_a_cap_of_points_that_megabytes_make_moot_is_an_error_that_tells_what_they_hold(self) -> None:
+        held = 2**20 // (38 * 4)
+        assert config(*GAUSSIANS, "model.max_mb=1", f"model.max_points={held}").model.name == "gaussians"
+        with pytest.raises(UserError, match=rf"^model: max_points: found {held + 1}; max_mb=1 holds {held} Gaussians"):
+            config(*GAUSSIANS, "model.max_mb=1", f"model.max_points={held + 1}")
+
+    @pytest.mark.parametrize(
+        ("override", "found"),
+        [
+            ("renderer=triton", "name: found 'triton'"),
+            ("renderer=pytorch3d", "name: found 'pytorch3d'"),
+            ("renderer.device=cuda", "device: found 'cuda'"),
+            ("renderer.graphs=true", "graphs: found True"),
+        ],
+    )
+    def test_a_renderer_of_points_is_refused_before_anything_is_loaded(self, override: str, found: str) -> None:
+        with pytest.raises(UserError, match=rf"^renderer\.{found}; model=gaussians .* expected "):
+            config(*GAUSSIANS, override)
+
+    def test_a_ridge_is_refused(self) -> None:
+        loss = "{name:silhouette,sharpness:5,ridge:%s}"
+        stage = "schedule.stages.coarse"
+        assert config(*GAUSSIANS, f"~{stage}.loss", f"+{stage}.loss={loss % 0}")
+        with pytest.raises(UserError, match=r"^schedule\.stages\.coarse\.loss\.ridge: found 0\.1; .* expected 0$"):
+            config(*GAUSSIANS, f"~{stage}.loss", f"+{stage}.loss={loss % 0.1}")
+
+    @pytest.mark.parametrize("key", ["before", "after"])
+    def test_splitting_has_its_place_within_a_stage(self, key: str) -> None:
+        split = "{op:split,share:0.1,offset:0.75,along:0.5,across:0.8,opacity:0.9}"
+        expected = (
+            rf"^schedule\.stages\.grow\.{key}: found split, .* expected it in schedule\.stages\.grow\.every\.ops$"
+        )
+        with pytest.raises(UserError, match=expected):
+            config(*GAUSSIANS, f"schedule.stages.grow.{key}=[{split}]")
+
     def test_they_start_from_the_hulls_surface(self) -> None:
         assert config(*GAUSSIANS, "init.kept_share.surface_points=5").init.kept_share == SurfaceConfig(surface_points=5)
 

@@ -57,6 +57,15 @@ def test_every_choice_runs_to_its_end(choice: str, root: Path, tmp_path: Path) -
     assert quick_run(root, tmp_path, *choice.split(), "init=hull", "init.consistency=0.5").status == "done"
 
 
+def test_a_start_above_the_models_cap_is_refused_before_training(root: Path, tmp_path: Path) -> None:
+    expected = (
+        r"^init\.kept_share: the start has \d{3,} gaussians, .* allow 99; lower init\.kept_share or raise the cap$"
+    )
+    with pytest.raises(UserError, match=expected):
+        quick_run(root, tmp_path, "model.max_points=99", schedule="gaussians_fast")
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 ADAPTIVE = ("corruption=none", "corruption.level=0.12", "corruption.level=0.12 corruption.targets=masked",
             "init.source=none", "dataset.background=white corruption=dropout corruption.level=0.3",
             "corruption.level=0.12 corruption.targets=masked renderer=pytorch3d")  # fmt: skip

@@ -26,26 +26,20 @@ def build_renderer(config: RendererConfig, settings: Settings) -> Renderer:
     """The renderer that `config` names, of the model that `settings` are of; `auto` is the fastest that can be had.
 
     Of points that is ours in Numba without CUDA, ours in Triton on CUDA, and PyTorch3D's where Triton cannot run; of
-    Gaussians ours in Numba.
+    Gaussians ours in Numba, beside which `RunConfig` lets a configuration name none.
 
-    Raises UserError for a device that this machine or renderer does not have, for CUDA graphs with another renderer
-    than Triton's on CUDA, and for a renderer of another model.
+    Raises UserError for a device that this machine or renderer does not have, and for CUDA graphs with another renderer
+    than Triton's on CUDA.
     """
     match settings:
         case GaussianSettings():
-            return _gaussians(config, settings)
+            return _gaussians(settings)
         case SplatSettings():
             return _points(config, settings)
     raise TypeError(f"no renderer draws splats of {settings}")
 
 
-def _gaussians(config: RendererConfig, settings: GaussianSettings) -> Renderer:
-    if config.name not in ("auto", "cpu"):
-        raise UserError(f"renderer.name: found {config.name!r}, which draws points; model=gaussians has auto and cpu")
-    if config.device not in ("auto", "cpu"):
-        raise UserError(f"renderer.device: found {config.device!r}; model=gaussians is rendered on the cpu only")
-    if config.graphs:
-        raise UserError("renderer.graphs: found true; model=gaussians is rendered on the cpu, without CUDA graphs")
+def _gaussians(settings: GaussianSettings) -> Renderer:
     from pointrad.render.gaussian_renderer import GaussianCpuRenderer
 
     return GaussianCpuRenderer(settings)
