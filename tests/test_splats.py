@@ -19,8 +19,8 @@ SHORT = [f"schedule.stages.{name}.epochs=2" for name in ("coarse", "half", "grow
 
 
 def splats_config(splats: Path, root: Path, *overrides: str) -> SplatsConfig:
-    chosen = (f"splats={splats}", "dataset=blender", f"dataset.root={root}", "dataset.downscale=1", "scene.name=tiny",
-              f"folder={splats.parent / 'scored'}", "threads=1", "lpips=false")  # fmt: skip
+    chosen = (f"splats='{splats}'", "dataset=blender", f"dataset.root={root}", "dataset.downscale=1", "scene.name=tiny",
+              f"folder='{splats.parent}/scored'", "threads=1", "lpips=false")  # fmt: skip
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         return SplatsConfig.parse(OmegaConf.to_container(compose("splats", [*chosen, *overrides]), resolve=True))
 
@@ -43,6 +43,12 @@ def test_points_become_splats_that_look_alike(tmp_path: Path) -> None:
     points = ("schedule=demo", *(f"schedule.stages.{name}.epochs=3" for name in ("base", "full", "refine")))
     result = run(config(*QUICK, f"dataset.root={root}", *points), tmp_path / "run")
     assert score(splats_config(tmp_path / "run" / "splats.ply", root)).psnr_db > result.psnr_db - 5
+
+
+def test_paths_may_begin_with_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    chosen = splats_config(Path("~/trained.ply"), tmp_path)
+    assert (chosen.splats, chosen.folder) == (tmp_path / "trained.ply", tmp_path / "scored")
 
 
 @pytest.mark.parametrize("content", [b"", b"ply\nformat ascii 1.0\nelement vertex 0\nproperty float x\nend_header\n"])
