@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from pointrad import harmonics
@@ -103,6 +102,8 @@ def _spacing(positions: np.ndarray) -> np.ndarray:
     neighbours = min(_NEIGHBOURS, len(positions) - 1)
     if neighbours < 1:
         return np.full(len(positions), 0.01)
+    from scipy.spatial import KDTree  # not above: slow to import, and runs of points would wait for it
+
     distances = KDTree(positions).query(positions, k=neighbours + 1, workers=-1)[0][:, 1:]
     spacing: np.ndarray = distances.mean(axis=1).clip(min=_LEAST_SCALE)
     return spacing

@@ -18,8 +18,7 @@ from pointrad.render import Renderer
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient
-from pointrad.render.gaussian_renderer import GaussianCpuRenderer
-from pointrad.training.densify import SCREEN_GRADIENT
+from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.training.losses import Unknown, image_loss, residual, ridge
 
 EXP_AVG, EXP_AVG_SQ = "exp_avg", "exp_avg_sq"  # of `Cloud.state`: Adam's moments, [D, N] each
@@ -65,9 +64,12 @@ def build_step(
 def _choose_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
     if isinstance(renderer, CpuRenderer):
         return FusedStep(cloud, renderer.settings, stage, adam)
-    if isinstance(renderer, GaussianCpuRenderer) and not ridge(stage.loss):
+    if isinstance(renderer.settings, GaussianSettings):
+        # Not above: runs of other models need not load its kernels.
+        from pointrad.render.gaussian_renderer import GaussianCpuRenderer
         from pointrad.training.gaussian_step import GaussianStep
 
+        assert isinstance(renderer, GaussianCpuRenderer)
         return GaussianStep(cloud, renderer, stage, adam)
     if renderer.name == "triton":
         # Not above, since Triton is not everywhere.
@@ -96,15 +98,13 @@ class AutogradStep:
         self._trained = {rate: rows for rate, rows in named.items() if rows.start < rows.stop}
 
     def go_on_with(self, cloud: Cloud) -> None:
-        self.cloud = with_moments(cloud, *((SCREEN_GRADIENT,) if "opacity" in cloud.model.rows else ()))
+        self.cloud = with_moments(cloud)
         self.exp_avg, self.exp_avg_sq = self.cloud.state[EXP_AVG], self.cloud.state[EXP_AVG_SQ]
 
     def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
         parameters = self.cloud.parameters.requires_grad_()
         losses, gradient = self._differentiate(parameters, camera, target)
         parameters.requires_grad_(False)
-        if SCREEN_GRADIENT in self.cloud.state:
-            self.cloud.state[SCREEN_GRADIENT] += self._screen_gradient(gradient, camera)
         # Filled on the device, once for each rate: Adam adds 1 to its own.
         steps = torch.full((len(self._trained),), float(self.steps), device=gradient.device)
         self._update(gradient, self._rates(decay), steps)
@@ -124,17 +124,6 @@ class AutogradStep:
             loss = loss + weight * parameters[self.cloud.model.rows["position"]].square().mean()
         (gradient,) = torch.autograd.grad(loss, parameters)
         return torch.stack([loss.detach(), residual(image.detach(), pixels, unknown).square().mean()]), gradient
-
-    def _screen_gradient(self, gradient: Tensor, camera: Camera) -> Tensor:
-        """[N], about how long the gradient is with respect to a splat's centre, in units of half the image's width.
-
-        From the gradient of its position, as if it were all due to where the centre is seen.
-        """
-        rows = torch.as_tensor(camera.world_to_image, dtype=gradient.dtype, device=gradient.device)
-        depth = (rows[2, :3] @ self.cloud["position"] + rows[2, 3]).clamp(min=0)
-        pull = rows[:2, :3] @ gradient[self.cloud.model.rows["position"]]
-        length: Tensor = pull.norm(dim=0) * depth * (camera.width / 2 / camera.focal)
-        return length
 
     def _rates(self, decay: Mapping[str, float]) -> list[float]:
         """The learning rates of what trains."""
