@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.config import Bounds
 from pointrad.scene.types import Split, View
 

@@ -10,10 +10,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.model.points import ROWS
 from pointrad.render import SplatSettings
-from pointrad.camera import Float64Array
 from tests.scenes import look_at, off_centre
 
 EDGE = 3e-5  # pixels: float32 cannot tell on which side of a splat's edge a pixel centre nearer than this lies

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.errors import UserError
 from pointrad.scene.poses import look_away, refuse_world_to_camera
-from pointrad.camera import Float64Array
 from tests.scenes import camera, look_at, ring
 
 OPENCV = np.diag([1.0, -1, -1, 1])
