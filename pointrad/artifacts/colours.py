@@ -22,11 +22,11 @@ def mean_colours(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Ten
     """
     total, weights = torch.zeros_like(cloud["base"]), torch.zeros_like(cloud["base"][0])
     unseen = torch.zeros_like(total)
-    chosen = [views[index * len(views) // _MOST_VIEWS] for index in range(_MOST_VIEWS)]
-    for view in {view.name: view for view in chosen}.values():
+    count = min(len(views), _MOST_VIEWS)
+    for view in (views[index * len(views) // count] for index in range(count)):
         colours = cloud.model.colours(cloud, view.camera).clamp(0, 1)
         weight = contributions(cloud, [view], renderer, lambda view: torch.ones(1, *view.mask.shape))[0].clamp(min=0)
         total += weight * colours
         weights += weight
-        unseen += colours / _MOST_VIEWS
+        unseen += colours / count
     return torch.where(weights > 0, total / weights.clamp(min=1e-12), unseen)
