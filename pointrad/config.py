@@ -794,18 +794,16 @@ class CorruptionsConfig(Config):
 class SplatsConfig(Config):
     """What `splats.py` renders and scores: a PLY file of 3D Gaussian Splatting, on a split of a scene.
 
-    views: those drawn beside the truth, None for three. folder: where pictures and scores go.
+    views: those drawn beside the truth, None for three.
     """
 
     dataset: Annotated[DatasetConfig, Field(discriminator="name")]
     scene: SceneConfig
-    masks: MasksConfig
     splats: GivenPath
     split: Split
     lpips: bool
     views: tuple[Annotated[int, Field(ge=0)], ...] | None
     turntable: TurntableConfig
-    folder: GivenPath
     threads: Annotated[int, Field(ge=0)]
 
     @field_validator("splats", mode="before")

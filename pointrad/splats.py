@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -20,12 +21,14 @@ from pointrad.render.cpu import set_threads
 from pointrad.render.gaussian_renderer import GaussianCpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.scene.frame import LONGEST_SIDE, SceneFrame
-from pointrad.scene.loading import load_scene, prepare
+from pointrad.scene.loading import load_scene
+from pointrad.scene.poses import refuse_world_to_camera
+from pointrad.scene.remarks import remark
 from pointrad.scene.types import Float32Array, View
 
 
-def score(config: SplatsConfig) -> Evaluation:
-    """The scores of the file's splats on a split, with pictures, and a video if frames are asked for, in `folder`.
+def score(config: SplatsConfig, folder: Path) -> Evaluation:
+    """The scores of the file's splats on a split; `folder` gets them, pictures, and a video if frames are asked for.
 
     Raises UserError for a file that holds no splats, and for views that the split does not have.
     """
@@ -33,8 +36,10 @@ def score(config: SplatsConfig) -> Evaluation:
     cloud, degree = read_splats(config.splats)
     if len(cloud) == 0:
         raise UserError(f"{config.splats}: holds no splats")
-    scene = prepare(load_scene(config.dataset, config.scene.name, config.split), config.dataset, config.masks)
+    scene = load_scene(config.dataset, config.scene.name, config.split)
     views = scene.evaluation
+    refuse_world_to_camera([view.camera for view in views])
+    remark(scene, config.dataset.background)
     drawn = drawn_views(config.views, len(views))
     if drawn and max(drawn) >= len(views):
         raise UserError(f"views: found {max(drawn)}; the {config.split} split has {len(views)} views")
@@ -47,16 +52,19 @@ def score(config: SplatsConfig) -> Evaluation:
         return (image.numpy() for image in renderer.render_views(placed.parameters, seen))
 
     evaluation = evaluate(render, views, config.lpips)
-    config.folder.mkdir(parents=True, exist_ok=True)
-    write_json(config.folder / "evaluation.json", [asdict(view) for view in evaluation.views])
-    write_comparison(config.folder / "comparison.png", render, [views[index] for index in drawn], config.splats.name)
-    cameras = turntable_cameras([view.camera for view in views], config.turntable)
-    write_turntable(config.folder / "turntable.mp4", render, cameras, config.turntable.fps)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "evaluation.json", [asdict(view) for view in evaluation.views])
+    write_comparison(folder / "comparison.png", render, [views[index] for index in drawn], config.splats.name)
+    x, y, z = frame.centre
+    cameras = turntable_cameras([view.camera for view in views], config.turntable, (x, y, z))
+    write_turntable(folder / "turntable.mp4", render, cameras, config.turntable.fps)
     return evaluation
 
 
 def _frame(cloud: Cloud, views: Sequence[View]) -> SceneFrame:
-    """One in which the object is about as large as in training, whatever the file's unit: near planes are lengths."""
+    """One centred on the splats' middle, in which the object is about as large as in training, whatever the file's
+    unit: near planes are lengths.
+    """
     centre = cloud["position"].double().median(dim=1).values.numpy()
     distance = float(np.median([np.linalg.norm(view.camera.position - centre) for view in views]))
     return SceneFrame(centre, max(distance, 1e-12) / LONGEST_SIDE)

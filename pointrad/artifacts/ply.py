@@ -34,21 +34,26 @@ def write_splats(path: Path, cloud: Cloud) -> None:
 
 def read_ply(path: Path, model: Model) -> Cloud:
     """Read back a cloud of `model` that was written to `path`; UserError for any other file."""
-    try:
-        return model.from_vertices(_vertices(path))
-    except KeyError as error:
-        raise UserError(f"{path}: not a cloud of model={model.name}: its vertices have no {error}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not a cloud of this model: its vertices have {error}") from None
+    return _cloud(path, model, _vertices(path))
 
 
 def read_splats(path: Path) -> tuple[Cloud, int]:
     """Read a cloud of Gaussians, and the degree of harmonics that the file has; UserError for any other file."""
+    vertices = _vertices(path)
     try:
-        degree = degree_of(_vertices(path))
+        degree = degree_of(vertices)
     except ValueError as error:
         raise UserError(f"{path}: not a file of 3D Gaussian Splatting: its vertices have {error}") from None
-    return read_ply(path, Gaussians(degree, opacity=0.5, most=None)), degree
+    return _cloud(path, Gaussians(degree, opacity=0.5, most=None), vertices), degree
+
+
+def _cloud(path: Path, model: Model, vertices: Vertices) -> Cloud:
+    try:
+        return model.from_vertices(vertices)
+    except KeyError as error:
+        raise UserError(f"{path}: not a cloud of model={model.name}: its vertices have no {error}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not a cloud of this model: its vertices have {error}") from None
 
 
 def _write(path: Path, columns: Vertices) -> None:
