@@ -53,6 +53,10 @@ def start(config_name: str, work: Callable[[Any], Any]) -> None:
             call()
         return
     with telling_errors():
+        if asked.config_path is not None:
+            raise UserError(
+                f"--config-path: found {asked.config_path}; expected --config-dir, whose files precede those of conf/"
+            )
         loader = mistakes.config_loader(asked.config_dir)
         try:
             if asked.help:
@@ -141,9 +145,9 @@ def telling_errors() -> Iterator[None]:
 
 def refuse_folders_without_effect(config_name: str, asked: Any) -> None:
     """Hydra ignores in silence the folder that a run has without -m where there is -m, and the other way round."""
-    used, ignored = "hydra.run.dir", ["hydra.sweep.dir"]
+    used, ignored = "hydra.run.dir", ["hydra.sweep.dir", "hydra.sweep.subdir"]
     if config_name == "sweep":
-        used, ignored = "study.dir", ["hydra.run.dir", "hydra.sweep.dir"]
+        used, ignored = "study.dir", ["hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"]
     elif asked.multirun:
         used, ignored = "hydra.sweep.dir", ["hydra.run.dir"]
     keys = [word.split("=")[0].lstrip("+") for word in asked.overrides]

@@ -32,16 +32,21 @@ def _compute(composed: Any, run_dir: Path) -> float | None:
 
 
 def with_action(words: list[str]) -> list[str]:
-    """The command line with a word that stands alone as `action=word`. Raises UserError for one that is no action."""
+    """The command line with a word that stands alone as `action=word`. Raises UserError for one that is no action,
+    and for several."""
     from hydra._internal.utils import get_args_parser
 
-    alone = {word for word in get_args_parser().parse_known_args(words)[0].overrides if word.isidentifier()}
+    alone = [word for word in get_args_parser().parse_known_args(words)[0].overrides if word.isidentifier()]
     if not alone:
         return words
     from pointrad.errors import UserError, did_you_mean
     from pointrad.study.config import SweepConfig
 
     actions = get_args(SweepConfig.model_fields["action"].annotation)
-    for word in alone.difference(actions):
-        raise UserError(f"{word}: found no action; expected one of {', '.join(actions)}{did_you_mean(word, actions)}")
+    for word in alone:
+        if word not in actions:
+            near = did_you_mean(word, actions)
+            raise UserError(f"{word}: found no action; expected one of {', '.join(actions)}{near}")
+    if len(alone) > 1:
+        raise UserError(f"{' '.join(alone)}: found {len(alone)} actions; expected one")
     return [f"action={word}" if word in alone else word for word in words]

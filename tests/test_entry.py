@@ -42,6 +42,7 @@ finally:
         ("sweep.py stauts study=smoke", "did you mean status?", 1),
         ("corruptions.py --help", "matched_iou", 0),
         ("train.py --version", f"pointrad {__version__}", 0),
+        ("train.py --config-path x --help", "--config-path: found x; expected --config-dir", 1),
     ],
 )
 def test_an_answer_waits_for_no_library(command: str, answer: str, code: int, tmp_path: Path) -> None:
@@ -168,6 +169,10 @@ class TestTheWordsOfSweep:
         with pytest.raises(UserError, match=r"stauts: found no action; .*cancel; did you mean status\?"):
             with_action(["study=smoke", "stauts"])
 
+    def test_two_actions_are_refused(self) -> None:
+        with pytest.raises(UserError, match=r"status report: found 2 actions; expected one"):
+            with_action(["status", "study=smoke", "report"])
+
 
 @pytest.mark.parametrize(
     ("config", "words", "message"),
@@ -182,7 +187,13 @@ class TestTheWordsOfSweep:
             ["hydra.sweep.dir=x"],
             r"hydra\.sweep\.dir: has no effect without -m; expected hydra\.run\.dir=FOLDER",
         ),
+        (
+            "train",
+            ["hydra.sweep.subdir=x"],
+            r"hydra\.sweep\.subdir: has no effect without -m; expected hydra\.run\.dir=FOLDER",
+        ),
         ("sweep", ["hydra.run.dir=x"], r"hydra\.run\.dir: has no effect for sweep\.py; expected study\.dir=FOLDER"),
+        ("sweep", ["hydra.sweep.subdir=x"], r"hydra\.sweep\.subdir: has no effect for sweep\.py; expected study\.dir="),
     ],
 )
 def test_a_folder_that_would_be_ignored_is_refused(config: str, words: list[str], message: str) -> None:
