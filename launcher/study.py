@@ -38,6 +38,7 @@ from pointrad.terminal import printable
 
 _FAILED = (RunState.FAILED, RunState.BROKEN)
 _NO_STRINGS = {"null", "true", "false", "inf", "nan"}  # to Hydra, unless quoted
+_LOGS = "hydra.launcher.submitit_folder"
 _SECONDS_BETWEEN_LOOKS = 5  # at the queue; SLURM's controllers dislike more
 
 
@@ -60,14 +61,14 @@ class Sweep:
 
         Raises UserError before anything is launched if the study or the configuration of any of its runs is wrong.
         """
+        if self._config.dry_run and self._config.action != "run":
+            raise UserError(f"dry_run: found true with {self._config.action}; expected it only where runs are launched")
         if self._config.action == "cancel":
             return self._cancel()
         if self._config.action != "run":
             return self._conclude(Plan.read(self._study.dir))
-        if self._config.detach and not self._on_slurm:
-            name = self._composed.hydra.runtime.choices["hydra/launcher"]
-            raise UserError(f"detach: found true with hydra/launcher={name}; expected a launcher that submits to SLURM")
         chosen = _Chosen.on_command_line(arguments, self._study)
+        self._refuse_what_has_no_effect(chosen)
         plan = self._plan(chosen)
         if self._config.dry_run:
             self._show(plan)
@@ -85,6 +86,19 @@ class Sweep:
         elif runs:
             self._launch(plan, runs, chosen)
         return self._conclude(plan)
+
+    def _refuse_what_has_no_effect(self, chosen: _Chosen) -> None:
+        if self._on_slurm:
+            if _LOGS in chosen.values:
+                raise UserError(f"{_LOGS}: has no effect on a study's jobs, whose logs are in its folder; leave it out")
+            return
+        given: dict[str, Any] = {key: chosen.values[key] for key in ("runs_per_job", "rounds") if key in chosen.values}
+        given |= {"detach": True} if self._config.detach else {}
+        for key, value in given.items():
+            name = self._composed.hydra.runtime.choices["hydra/launcher"]
+            raise UserError(
+                f"{key}: found {_written(value)} with hydra/launcher={name}; expected a launcher that submits to SLURM"
+            )
 
     def _cancel(self) -> int:
         from launcher.queue import cancel
@@ -271,7 +285,7 @@ def run_config(composed: DictConfig) -> RunConfig:
 def checked_run(values: Mapping[str, Any]) -> RunConfig:
     """`run_config` of plain values."""
     config = RunConfig.parse({key: value for key, value in values.items() if key not in SweepConfig.model_fields})
-    if not isinstance(config.tracker, WandbTrackerConfig) or config.tracker.group is not None:
+    if not isinstance(config.tracker, WandbTrackerConfig) or config.tracker.group:
         return config
     grouped = config.tracker.model_copy(update={"group": values["study"]["name"]})
     return config.model_copy(update={"tracker": grouped})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,24 @@ def test_hydra_reads_an_override_as_the_value_it_was_made_of(value: Any) -> None
     assert type(found) is type(value) or isinstance(value, list)
 
 
-@pytest.mark.parametrize(("tracker", "group"), [([], "smoke"), (["tracker.group=mine"], "mine")])
-def test_w_and_b_groups_a_studys_runs_by_its_name_unless_told_otherwise(tracker: list[str], group: str) -> None:
+@pytest.mark.parametrize(
+    ("tracker", "variable", "group"),
+    [([], "", "smoke"), ([], "ours", "ours"), (["tracker.group=mine"], "ours", "mine")],
+)
+def test_w_and_b_groups_a_studys_runs_by_its_name_unless_told_otherwise(
+    tracker: list[str], variable: str, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_RUN_GROUP", variable)
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         config = run_config(compose("sweep", ["study=smoke", "tracker=wandb", *tracker]))
     assert isinstance(config.tracker, WandbTrackerConfig)
     assert config.tracker.group == group
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no `outputs` of an earlier command are."""
+    monkeypatch.chdir(tmp_path)
 
 
 def sweep(*arguments: str) -> int:
@@ -59,6 +72,31 @@ def sweep(*arguments: str) -> int:
         loader = GlobalHydra.instance().config_loader()
         composed = loader.load_configuration("sweep", words, RunMode.MULTIRUN)
         return Sweep(HydraContext(loader, Callbacks()), lambda _: None, composed).run(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["action=cancel", "dry_run=true"],
+            "dry_run: found true with cancel; expected it only where runs are launched",
+        ),
+        (["runs_per_job=2"], "runs_per_job: found 2 with hydra/launcher=basic; expected a launcher that submits to"),
+        (
+            ["rounds=1", "dry_run=true"],
+            "rounds: found 1 with hydra/launcher=basic; expected a launcher that submits to",
+        ),
+        (["detach=true"], "detach: found true with hydra/launcher=basic; expected a launcher that submits to SLURM"),
+        (
+            ["hydra/launcher=slurm", "hydra.launcher.submitit_folder=logs"],
+            "hydra.launcher.submitit_folder: has no effect on a study's jobs",
+        ),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(words: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        sweep(f"study.dir={tmp_path / 'study'}", *words)
+    assert not (tmp_path / "study").exists()
 
 
 class Launcher:

@@ -233,12 +233,13 @@ def test_the_id_is_the_runs_own_and_that_of_its_folder(tmp_path: Path) -> None:
     assert (tmp_path / "moved" / "wandb_id").read_text() == first
 
 
-def test_project_and_entity_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project_entity_and_group_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_PROJECT", "thesis")
-    monkeypatch.setenv("WANDB_ENTITY", "group")
+    monkeypatch.setenv("WANDB_ENTITY", "institute")
+    monkeypatch.setenv("WANDB_RUN_GROUP", "levels")
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         tracker = compose("train").tracker
-    assert (tracker.project, tracker.entity) == ("thesis", "group")
+    assert (tracker.project, tracker.entity, tracker.group) == ("thesis", "institute", "levels")
 
 
 def test_disabled_by_the_environment_writes_nothing(
