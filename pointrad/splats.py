@@ -18,7 +18,7 @@ from pointrad.evaluation import Evaluation, evaluate
 from pointrad.files import write_json
 from pointrad.model.base import Cloud
 from pointrad.render.cpu import set_threads
-from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.scene.frame import LONGEST_SIDE, SceneFrame
 from pointrad.scene.loading import load_scene

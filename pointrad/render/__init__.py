@@ -40,7 +40,7 @@ def build_renderer(config: RendererConfig, settings: Settings) -> Renderer:
 
 
 def _gaussians(settings: GaussianSettings) -> Renderer:
-    from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+    from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 
     return GaussianCpuRenderer(settings)
 

@@ -13,7 +13,10 @@ from torch import Tensor
 
 from pointrad.camera import Camera
 from pointrad.render import gaussian_kernels as kernels
+from pointrad.render.cpu import shown
+from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.render.gaussians import MARGIN, MOST_DEGREE, rows
+from pointrad.render.threads import ThreadedRenderer
 from pointrad.scene.types import Float32Array
 
 Adam = tuple[float, float, float, float]
@@ -174,3 +177,28 @@ def render(parameters: Tensor, camera: Camera, background: tuple[float, float, f
     """[H, W, 3] float32 in [0, 1], differentiable with respect to `parameters` [D, N] float32."""
     image: Tensor = _Splat.apply(parameters, GaussianSplatting(background), camera, degree)  # type: ignore[no-untyped-call]
     return image.clamp(0, 1)
+
+
+class GaussianCpuRenderer(ThreadedRenderer[GaussianSplatting]):
+    """Our tile renderer of Gaussians on all cores."""
+
+    name = "cpu"
+    settings: GaussianSettings
+
+    def __init__(self, settings: GaussianSettings) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def degree(self, harmonics: bool) -> int:
+        """Of the harmonics that are seen."""
+        return self.settings.degree if harmonics else 0
+
+    def _allocate(self) -> GaussianSplatting:
+        return GaussianSplatting(self.settings.background)
+
+    def _draw(self, buffers: GaussianSplatting, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
+        values = parameters.detach().contiguous().numpy()
+        return shown(buffers.forward(values, camera, self.degree(harmonics)), camera)
+
+    def _differentiable(self, parameters: Tensor, camera: Camera, harmonics: bool) -> Tensor:
+        return render(parameters, camera, self.settings.background, self.degree(harmonics))

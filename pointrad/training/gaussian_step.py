@@ -12,8 +12,7 @@ from pointrad.camera import Camera
 from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.render.cpu import pad_gradient, shown
-from pointrad.render.gaussian_cpu import GaussianSplatting
-from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+from pointrad.render.gaussian_cpu import GaussianCpuRenderer, GaussianSplatting
 from pointrad.training.densify import SCREEN_GRADIENT
 from pointrad.training.losses import Unknown, image_loss, residual
 from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, with_moments

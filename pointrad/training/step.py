@@ -66,7 +66,7 @@ def _choose_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: Ada
         return FusedStep(cloud, renderer.settings, stage, adam)
     if isinstance(renderer.settings, GaussianSettings):
         # Not above: runs of other models need not load its kernels.
-        from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+        from pointrad.render.gaussian_cpu import GaussianCpuRenderer
         from pointrad.training.gaussian_step import GaussianStep
 
         assert isinstance(renderer, GaussianCpuRenderer)

@@ -10,7 +10,7 @@ from pointrad.model.base import Cloud
 from pointrad.model.gaussians import Gaussians
 from pointrad.model.points import POINTS
 from pointrad.render.cpu import CpuRenderer
-from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from tests.render.clouds import settings
 from tests.scenes import sphere_views

@@ -16,7 +16,7 @@ from pointrad.config import (
 )
 from pointrad.model.base import Cloud
 from pointrad.model.gaussians import Gaussians
-from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.training import operations
 from pointrad.training.densify import SCREEN_GRADIENT, opacities, rotations

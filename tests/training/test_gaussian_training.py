@@ -13,7 +13,7 @@ from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
 from pointrad.preemption import Preempted
 from pointrad.render import build_renderer, build_settings
-from pointrad.render.gaussian_renderer import GaussianCpuRenderer
+from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.densify import SCREEN_GRADIENT
 from pointrad.training.gaussian_step import GaussianStep
