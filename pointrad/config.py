@@ -379,6 +379,9 @@ class SilhouetteLossConfig(Config):
     ridge: NonNegative
 
 
+LossConfig = PhotometricLossConfig | SilhouetteLossConfig
+
+
 class OperationConfig(Config):
     """needs: the groups of parameters that the operation works on, besides those that every model has.
 
@@ -566,7 +569,7 @@ class StageConfig(Config):
     lr: dict[str, NonNegative]
     lr_decay: Decay
     downscale: Count
-    loss: Annotated[PhotometricLossConfig | SilhouetteLossConfig, Field(discriminator="name")]
+    loss: Annotated[LossConfig, Field(discriminator="name")]
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
     every: EveryConfig | None = None

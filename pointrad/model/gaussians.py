@@ -91,6 +91,17 @@ def degree_of(vertices: Vertices) -> int:
     return degrees[found]
 
 
+def rotations(quaternions: Tensor) -> Tensor:
+    """[N, 3, 3] matrices, whose columns are the splats' own axes, of quaternions [4, N] (w x y z, of any length)."""
+    w, x, y, z = torch.nn.functional.normalize(quaternions, dim=0)
+    rows = [
+        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    ]
+    return torch.stack(rows).T.reshape(-1, 3, 3)
+
+
 def _read(vertices: Vertices, names: Sequence[str]) -> Tensor:
     if not names:
         return torch.zeros(0, len(vertices["x"]))

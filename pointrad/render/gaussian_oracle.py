@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from pointrad import harmonics as sh
 from pointrad.camera import Camera, to_pixels
+from pointrad.model.gaussians import rotations
 from pointrad.render.gaussians import (
     BASE,
     BLUR,
@@ -92,17 +92,6 @@ def project(parameters: Tensor, camera: Camera, degree: int) -> Splats:
 def _within(slope: Tensor, focal: float, centre: float, size: int) -> Tensor:
     """x / z, or y / z, no farther outside the image than MARGIN."""
     return slope.clamp((-MARGIN * size - centre) / focal, ((1 + MARGIN) * size - centre) / focal)
-
-
-def rotations(quaternions: Tensor) -> Tensor:
-    """[N, 3, 3] matrices, whose columns are the Gaussians' own axes, of quaternions [4, N]."""
-    w, x, y, z = normalize(quaternions, dim=0)
-    rows = [
-        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    ]
-    return torch.stack(rows).T.reshape(-1, 3, 3)
 
 
 def colours(parameters: Tensor, camera: Camera, degree: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pointrad.config import RelocateConfig, SplitConfig
 from pointrad.model.base import Cloud
+from pointrad.model.gaussians import rotations
 
 SCREEN_GRADIENT = "screen_gradient"  # of `Cloud.state`: [N], how much the loss pulled at centres on screen
 _MOST_AT_ONE_PLACE = 51  # copies of a splat that relocation reckons with, as in 3DGS-MCMC
@@ -82,17 +83,6 @@ def _shrinking(before: Tensor, after: Tensor, copies: Tensor) -> Tensor:
         terms = (math.comb(i - 1, k) * (-1) ** k * after.double() ** (k + 1) / math.sqrt(k + 1) for k in range(i))
         total += torch.where(copies >= i, sum(terms, torch.zeros_like(total)), 0)
     return (before / total).float()
-
-
-def rotations(quaternions: Tensor) -> Tensor:
-    """[N, 3, 3] matrices, whose columns are the splats' own axes, of quaternions [4, N] (w x y z, of any length)."""
-    w, x, y, z = torch.nn.functional.normalize(quaternions, dim=0)
-    rows = [
-        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    ]
-    return torch.stack(rows).T.reshape(-1, 3, 3)
 
 
 def _allowed(cloud: Cloud, wanted: int) -> int:

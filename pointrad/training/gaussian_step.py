@@ -11,11 +11,10 @@ from torch import Tensor
 from pointrad.camera import Camera
 from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
 from pointrad.model.base import Cloud
-from pointrad.render.cpu import pad_gradient, shown
 from pointrad.render.gaussian_cpu import GaussianCpuRenderer, GaussianSplatting
 from pointrad.training.densify import SCREEN_GRADIENT
-from pointrad.training.losses import Unknown, image_loss, residual
-from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, with_moments
+from pointrad.training.losses import Unknown
+from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, differentiate_loss, with_moments
 
 
 class GaussianStep:
@@ -53,17 +52,14 @@ class GaussianStep:
         return torch.tensor(losses, dtype=torch.float64)
 
     def _pass_by_pass(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
-        """A loss without a kernel of its own: torch differentiates it with respect to the image only."""
         image = self._splatting.forward(self._parameters, camera, self._degree)
-        pixels, unknown = shown(image, camera).requires_grad_(), Unknown(self._background, self.unknown_share)
-        wanted = target.permute(1, 2, 0)
-        loss = image_loss(self.stage.loss, pixels, wanted, unknown)
-        gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], image)
+        unknown = Unknown(self._background, self.unknown_share)
+        losses, gradient = differentiate_loss(self.stage.loss, image, camera, target, unknown)
         self._splatting.step(
             self._parameters, gradient, self._exp_avg, self._exp_avg_sq, self._rates(decay), self._adam(),
             self._screen_gradient,
         )  # fmt: skip
-        return torch.stack([loss.detach(), residual(pixels.detach(), wanted, unknown).square().mean()]).double()
+        return torch.from_numpy(losses)
 
     def _rates(self, decay: Mapping[str, float]) -> np.ndarray:
         """[D] float32, each row's learning rate over the bias correction of this step; 0 of what does not train."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointrad.config import PhotometricLossConfig, SilhouetteLossConfig
+from pointrad.config import LossConfig, PhotometricLossConfig, SilhouetteLossConfig
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,7 @@ class Unknown:
     share: float
 
 
-def image_loss(
-    config: PhotometricLossConfig | SilhouetteLossConfig, image: Tensor, target: Tensor, unknown: Unknown
-) -> Tensor:
+def image_loss(config: LossConfig, image: Tensor, target: Tensor, unknown: Unknown) -> Tensor:
     """The part of a loss that depends on the rendered image [H, W, 3], against `target` of the same shape."""
     match config:
         case PhotometricLossConfig():
@@ -61,6 +59,6 @@ def residual(image: Tensor, target: Tensor, unknown: Unknown) -> Tensor:
     return torch.where(target.isnan(), unknown.share * (image - unknown.background), image - target)
 
 
-def ridge(config: PhotometricLossConfig | SilhouetteLossConfig) -> float:
+def ridge(config: LossConfig) -> float:
     """The weight of the mean squared position coordinate that is added to the loss."""
     return config.ridge if isinstance(config, SilhouetteLossConfig) else 0.0

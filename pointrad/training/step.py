@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.optim.adam import adam as fused_adam
 
 from pointrad.camera import Camera
-from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
+from pointrad.config import AdamConfig, LossConfig, PhotometricLossConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.render import Renderer
 from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
-from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient
+from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient, shown
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.training.losses import Unknown, image_loss, residual, ridge
 
@@ -183,7 +183,11 @@ class FusedStep:
         """What `kernels.train` does, for any loss of any image."""
         parameters, harmonics, loss = self._parameters, self.stage.harmonics, self._photometric_loss
         image = self._splatting.forward(parameters, camera, harmonics)
-        losses, gradient = self._photometric(loss, image, target) if loss else self._any_loss(image, target)
+        if loss:
+            losses, gradient = self._photometric(loss, image, target)
+        else:
+            unknown = Unknown(torch.from_numpy(self._background), self.unknown_share)
+            losses, gradient = differentiate_loss(self.stage.loss, image, camera, target, unknown)
         self._splatting.differentiate(gradient)
         if self._ridge:
             losses[0] += self._ridge * float(self.cloud["position"].square().mean())
@@ -204,19 +208,23 @@ class FusedStep:
         )  # fmt: skip
         return np.array(losses), gradient
 
-    def _any_loss(self, image: np.ndarray, target: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """A loss without a kernel of its own: torch differentiates it with respect to the image only."""
-        _, height, width = target.shape
-        pixels = torch.from_numpy(image[:, :height, :width].clip(0, 1)).permute(1, 2, 0).requires_grad_()
-        wanted, unknown = target.permute(1, 2, 0), Unknown(torch.from_numpy(self._background), self.unknown_share)
-        loss = image_loss(self.stage.loss, pixels, wanted, unknown)
-        gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], image)
-        mse = float(residual(pixels.detach(), wanted, unknown).square().mean())
-        return np.array([float(loss.detach()), mse]), gradient
-
     def _adam(self, decay: Mapping[str, float]) -> tuple[np.float32, ...]:
         """What `kernels.adam` takes of this step: both rates, beta1, beta2, the bias correction's root, and epsilon."""
         adam, correction = self.adam, 1 - self.adam.beta1**self.steps
         rates = (self.stage.lr[rate] * (decay[rate] / correction) for rate in ("position", "colour"))
         root = (1 - adam.beta2**self.steps) ** -0.5
         return tuple(map(np.float32, (*rates, adam.beta1, adam.beta2, root, adam.epsilon)))
+
+
+def differentiate_loss(
+    config: LossConfig, image: np.ndarray, camera: Camera, target: Tensor, unknown: Unknown
+) -> tuple[np.ndarray, np.ndarray]:
+    """A loss without a kernel of its own, of a padded image [3, H', W']: torch differentiates it, but not the image.
+
+    Returns the loss and its MSE part as [2], and the loss's gradient with respect to the image, padded as it is.
+    """
+    pixels, wanted = shown(image, camera).requires_grad_(), target.permute(1, 2, 0)
+    loss = image_loss(config, pixels, wanted, unknown)
+    gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], image)
+    mse = residual(pixels.detach(), wanted, unknown).square().mean()
+    return np.array([float(loss.detach()), float(mse)]), gradient

@@ -15,11 +15,11 @@ from pointrad.config import (
     SplitConfig,
 )
 from pointrad.model.base import Cloud
-from pointrad.model.gaussians import Gaussians
+from pointrad.model.gaussians import Gaussians, rotations
 from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.training import operations
-from pointrad.training.densify import SCREEN_GRADIENT, opacities, rotations
+from pointrad.training.densify import SCREEN_GRADIENT, opacities
 from pointrad.training.step import EXP_AVG, with_moments
 
 SPLIT = SplitConfig(op="split", share=0.5, offset=0.75, along=0.5, across=0.8, opacity=0.9)
