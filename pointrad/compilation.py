@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pointrad.camera import Camera
-from pointrad.config import AdaptiveConfig, PointsConfig, RunConfig
+from pointrad.config import AdaptiveConfig, GaussiansConfig, PointsConfig, RunConfig
 from pointrad.files import kernel_folder
 from pointrad.progress import CompilationBar, tell_of_compilation
 from pointrad.scene.types import Split, View
@@ -86,7 +86,8 @@ def mark_of(config: RunConfig) -> Path | None:
     if folder is None:
         return None
     losses = sorted({stage.loss.name for stage in config.schedule.enabled_stages.values()})
-    kind = config.model.name, _composites_harmonics(config), config.renderer.name, config.init.name, losses
+    renderer = config.renderer.name, config.renderer.device, _may_have_cuda()
+    kind = config.model.name, _composites_harmonics(config), renderer, config.init.name, losses
     digest = hashlib.sha256(repr((kind, sys.version, _processor())).encode())
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -107,6 +108,26 @@ def _processor() -> str:
     return "".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
 
 
+def _may_have_cuda() -> bool:
+    """Whether torch may find a CUDA device; False is certain. Asking torch itself takes a second or more."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg"))
+
+
+def _draws_on_cpu(config: RunConfig) -> bool:
+    """Whether the run's renderer is one of ours in Numba, as `build_renderer` chooses it."""
+    name, device = config.renderer.name, config.renderer.device
+    if isinstance(config.model, GaussiansConfig) or name == "cpu":
+        return True
+    if name != "auto" or device != "auto":
+        return name == "auto" and device == "cpu"
+    if not _may_have_cuda():
+        return True
+    import torch
+
+    return not torch.cuda.is_available()
+
+
 def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
     """Do in small what a run does, votes first as it does; `told` how many functions are compiled, of how many."""
     from numba.core import event
@@ -114,7 +135,7 @@ def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
     from pointrad import evidence, hull
     from pointrad.kernel_cache import parts
 
-    adaptive, renders = isinstance(config.init, AdaptiveConfig), config.renderer.name in ("auto", "cpu")
+    adaptive, renders = isinstance(config.init, AdaptiveConfig), _draws_on_cpu(config)
     entries = [hull._count_root, hull._add_colours, *([evidence._draw_highest] if adaptive else [])]
     entries += _render_kernels(config) if renders else []
     wanted = {id(part) for entry in entries for part in parts(entry) if part.targetoptions.get("inline") != "always"}
@@ -170,8 +191,6 @@ def _train_and_draw(config: RunConfig, view: View, trained: Callable[[], None]) 
     from pointrad.render import build_renderer, build_settings
     from pointrad.training.trainer import warm_up
 
-    if config.renderer.name == "auto" and torch.cuda.is_available():
-        return
     renderer = build_renderer(config.renderer, build_settings(config.model, (0.0, 0.0, 0.0)))
     warm_up(config, (view,), renderer)
     trained()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from numba.core import event
 
 from pointrad import compilation
@@ -53,12 +54,44 @@ def test_what_was_compiled_once_is_not_compiled_again(started: list[subprocess.P
     assert len(started) == 1
 
 
-@pytest.mark.parametrize("change", ["model.view_direction=pixel", "init=hull init.consistency=0.5", "schedule=report"])
+@pytest.mark.parametrize(
+    "change",
+    ["model.view_direction=pixel", "init=hull init.consistency=0.5", "schedule=report", "renderer.device=cuda"],
+)
 def test_a_run_of_another_kind_compiles_its_own(change: str, started: list[subprocess.Popen[str]]) -> None:
     for other in (CONFIG, config(*QUICK, "dataset.root=elsewhere", *change.split())):
         with Compilation(other) as ahead:
             ahead.wait()
     assert len(started) == 2
+
+
+def test_a_run_beside_a_gpu_is_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = set()
+    for cuda in (False, True):
+        monkeypatch.setattr(compilation, "_may_have_cuda", lambda cuda=cuda: cuda)
+        marks.add(compilation.mark_of(CONFIG))
+    assert len(marks) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "beside_a_gpu"),
+    [
+        ("renderer=auto", False),
+        ("renderer=cpu", True),
+        ("renderer.device=cpu", True),
+        ("renderer.device=cuda", False),
+        ("schedule=gaussians_fast", True),
+    ],
+)
+def test_kernels_are_compiled_for_runs_that_the_cpu_draws(
+    change: str, beside_a_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = [word for word in QUICK if not word.startswith("renderer")]
+    chosen = config(*quick, "dataset.root=elsewhere", change)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for cuda, drawn in ((True, beside_a_gpu), (False, change != "renderer.device=cuda")):
+        monkeypatch.setattr(compilation, "_may_have_cuda", lambda cuda=cuda: cuda)
+        assert compilation._draws_on_cpu(chosen) == drawn
 
 
 def test_it_is_told(started: list[subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]) -> None:
