@@ -93,19 +93,23 @@ def write_rgba(path: Path, view: View) -> None:
 def write_tiny_scene(
     folder: Path, views: Mapping[str, int] = TINY_VIEWS, width: int = 32, height: int = 24, name: str = "tiny",
     unit: float = 1.0, centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    lens: Callable[[Camera], Camera] | None = None,
 ) -> Path:  # fmt: skip
     """Write the sphere as the NeRF-synthetic scene folder/name with this many views per split.
 
-    unit, centre: in the transforms, the world is this many times as large and lies about this point.
+    unit, centre: in the transforms, the world is this many times as large and lies about this point. lens: changes the
+    intrinsics of its cameras, all alike.
 
     Returns `folder`, which is what `dataset.root` expects.
     """
     for offset, (split, count) in enumerate(views.items()):
         frames = []
         for n, pose in enumerate(ring(count, start=0.3 * offset)):
-            write_rgba(folder / name / split / f"r_{n}.png", sphere_view(camera(pose, width, height)))
+            at = lens(camera(pose, width, height)) if lens else camera(pose, width, height)
+            write_rgba(folder / name / split / f"r_{n}.png", sphere_view(at))
             pose[:3, 3] = np.asarray(centre) + unit * pose[:3, 3]
             frames.append({"file_path": f"./{split}/r_{n}", "transform_matrix": pose.tolist()})
-        transforms = {"camera_angle_x": CAMERA_ANGLE_X, "frames": frames}
+        said = {"fl_x": at.fx, "fl_y": at.fy, "cx": at.cx, "cy": at.cy} if lens else {"camera_angle_x": CAMERA_ANGLE_X}
+        transforms = {**said, "frames": frames}
         (folder / name / f"transforms_{split}.json").write_text(json.dumps(transforms, indent=1))
     return folder

@@ -6,6 +6,7 @@ import errno
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from pointrad.artifacts.ply import read_ply
+from pointrad.camera import Camera
 from pointrad.errors import MachineError, UserError
 from pointrad.files import replacing
 from pointrad.model.points import POINTS
@@ -20,7 +22,7 @@ from pointrad.preemption import Preempted
 from pointrad.run import RunResult, run
 from pointrad.status import RunState, read_status
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each, same_cloud
-from tests.scenes import write_tiny_scene
+from tests.scenes import off_centre, write_tiny_scene
 
 pytestmark = pytest.mark.integration
 
@@ -89,6 +91,22 @@ def test_a_scene_in_millimetres_far_from_the_origin_trains_as_the_same_scene_in_
     clouds = (read_ply(tmp_path / unit / "cloud.ply", POINTS) for unit in ("metres", "millimetres"))
     here, there = (cloud["position"].mean(dim=1).numpy() for cloud in clouds)
     np.testing.assert_allclose(here, (there - (7000, 0, -300)) / 1000, atol=0.05)
+
+
+@pytest.mark.parametrize("init", ["hull", "adaptive"])
+def test_pictures_of_stretched_pixels_off_centre_train_as_well_as_square_ones_of_as_many_pixels(
+    init: str, tmp_path: Path
+) -> None:
+    stretched = write_tiny_scene(tmp_path / "stretched", width=60, height=60, lens=off_centre)
+    square = write_tiny_scene(tmp_path / "square", width=60, height=60, lens=lambda at: of_focal(at, 1.3**0.5 * at.fx))
+    longer = (f"init={init}", "schedule.stages.refine.epochs=20", "scene.splat_radius=0.1")
+    found, expected = (quick_run(root, root / "run", *longer).psnr_db for root in (stretched, square))
+    assert found == pytest.approx(expected, abs=0.4)
+    assert expected > 17
+
+
+def of_focal(at: Camera, focal: float) -> Camera:
+    return replace(at, fx=focal, fy=focal)
 
 
 def test_with_clean_pictures_the_adaptive_start_trains_the_same_cloud_whatever_the_masks(
