@@ -8,6 +8,7 @@ splat and tile; A pixels; H hits of a splat on a pixel, as composited. Floats an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,28 @@ SPLAT = CHANNELS + 2
 ADAM_ARRAYS = 3  # parameters and two moments, each read and written
 
 
+class Floor(ABC):
+    """What a step must do, phase by phase."""
+
+    @abstractmethod
+    def bytes(self) -> dict[str, int]:
+        """Bytes that each phase must move."""
+
+    @abstractmethod
+    def flops(self) -> dict[str, int]:
+        """Additions, multiplications, divisions and roots that each phase must do; each counts as one."""
+
+    def floor_ms(self, bytes_per_second: float, flops_per_second: float) -> dict[str, float]:
+        """Per phase, the time that the slower of memory and arithmetic needs."""
+        flops = self.flops()
+        return {
+            phase: 1e3 * max(count / bytes_per_second, flops[phase] / flops_per_second)
+            for phase, count in self.bytes().items()
+        }
+
+
 @dataclass(frozen=True)
-class Work:
+class Work(Floor):
     points: int
     visible: int
     pairs: int
@@ -33,7 +54,6 @@ class Work:
     shifts: int
 
     def bytes(self) -> dict[str, int]:
-        """Bytes that each phase must move."""
         n, v, p, a = self.points, self.visible, self.pairs, self.pixels
         floats = {
             "count": 3 * n,  # positions
@@ -47,7 +67,6 @@ class Work:
         return {phase: FLOAT * count for phase, count in floats.items()}
 
     def flops(self) -> dict[str, int]:
-        """Additions, multiplications, divisions and roots that each phase must do; each counts as one."""
         n, v, a, h, c = self.points, self.visible, self.pixels, self.hits, CHANNELS
         return {
             "count": 22 * n,  # where a point lies in the image
@@ -57,14 +76,6 @@ class Work:
             "backward": (19 + 4 * c) * h,  # as forward, g . c, b, dw, du, dv; each channel's sum
             "gather": 40 * v,
             "adam": 13 * ROWS * n,  # moments 7, update 6
-        }
-
-    def floor_ms(self, bytes_per_second: float, flops_per_second: float) -> dict[str, float]:
-        """Per phase, the time that the slower of memory and arithmetic needs."""
-        flops = self.flops()
-        return {
-            phase: 1e3 * max(count / bytes_per_second, flops[phase] / flops_per_second)
-            for phase, count in self.bytes().items()
         }
 
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from scipy.spatial import KDTree
 
 from bench import workload
-from bench.floor import CHANNELS, FLOAT, Multiply, Stream
+from bench.floor import CHANNELS, FLOAT, Floor, Multiply, Stream
 from pointrad.render import cpu_kernels, gaussians
 from pointrad.render import gaussian_kernels as kernels
 from pointrad.render.cpu import set_threads
@@ -38,7 +38,7 @@ ADAM = 0.9, 0.99, 1.0, 1e-15
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(Floor):
     """What a step must move and compute: N Gaussians of D parameters, of which V are seen; P intersections of splats
     and tiles, A pixels, H hits: pixels that take a splat."""
 
@@ -50,7 +50,6 @@ class Work:
     hits: int
 
     def bytes(self) -> dict[str, int]:
-        """Bytes that each pass must move: inputs read once, outputs written once."""
         n, d, v, p, a = self.gaussians, self.rows, self.seen, self.intersections, self.pixels
         floats = {
             "forward": d * n + 2 * NUMBERS * v + NUMBERS * p + 4 * a,
@@ -61,21 +60,12 @@ class Work:
         return {name: FLOAT * count for name, count in floats.items()}
 
     def flops(self) -> dict[str, int]:
-        """Additions, multiplications, divisions and roots that each pass must do; each counts as one."""
         colours = 2 * (self.rows - gaussians.FIRST_HARMONIC)
         return {
             "forward": (330 + colours) * self.gaussians + 33 * self.hits,
             "loss": (6 + 8 * len(LOSS[2])) * CHANNELS * self.pixels,
             "differentiate": 55 * self.hits,
             "adam": (500 + colours + 13 * self.rows) * self.seen,
-        }
-
-    def floor_ms(self, bytes_per_second: float, flops_per_second: float) -> dict[str, float]:
-        """Of each pass, the time that the slower of memory and arithmetic needs."""
-        flops = self.flops()
-        return {
-            name: 1e3 * max(count / bytes_per_second, flops[name] / flops_per_second)
-            for name, count in self.bytes().items()
         }
 
 

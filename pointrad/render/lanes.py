@@ -144,6 +144,18 @@ def _shuffle(builder, a, b, lanes):
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes)))
 
 
+def _transposed(builder, rows):
+    """The numbers of so many rows of sixteen, a power of two, column by column: as many rows again."""
+    low = [lane // 2 + LANES * (lane % 2) for lane in range(LANES)]
+    high = [LANES // 2 + lane for lane in low]
+    half = len(rows) // 2
+    # Shuffling each with the row half of all rows further on, as often as halves can be taken.
+    for _ in range(half.bit_length()):
+        pairs = list(zip(rows[:half], rows[half:], strict=True))
+        rows = [_shuffle(builder, *pair, lanes) for pair in pairs for lanes in (low, high)]
+    return rows
+
+
 @intrinsic
 def load(typing_context, array, index):
     """Sixteen neighbours of a contiguous float32 array, from any index of it flattened."""
@@ -254,13 +266,7 @@ def transpose(typing_context, source, index, line, target, to, length):
         source, index, line, target, to, length = values
         sources = _addresses(context, builder, signature.args[0], source, index, line, GROUP)
         rows = [_load(builder, address) for address in sources]
-        # Shuffling each with the row half of all rows further on, as often as halves can be taken, is a transposition.
-        low = [lane // 2 + LANES * (lane % 2) for lane in range(LANES)]
-        high = [LANES // 2 + lane for lane in low]
-        for _ in range(GROUP.bit_length() - 1):
-            pairs = list(zip(rows[: GROUP // 2], rows[GROUP // 2 :], strict=True))
-            rows = [_shuffle(builder, *pair, lanes) for pair in pairs for lanes in (low, high)]
-        groups = [group for row in rows for group in _halves(builder, row)]
+        groups = [group for row in _transposed(builder, rows) for group in _halves(builder, row)]
         targets = _addresses(context, builder, signature.args[3], target, to, length, LANES, GROUP)
         for group, address in zip(groups, targets, strict=True):
             _store(builder, group, address)
@@ -664,14 +670,8 @@ def transpose_square(typing_context, source, index, line, target, to, length):
         rows = [
             _load(builder, at) for at in _addresses(context, builder, signature.args[0], source, index, line, LANES)
         ]
-        # Shuffling each with the row half of all rows further on, as often as halves can be taken, is a transposition.
-        low = [lane // 2 + LANES * (lane % 2) for lane in range(LANES)]
-        high = [LANES // 2 + lane for lane in low]
-        for _ in range(LANES.bit_length() - 1):
-            pairs = list(zip(rows[: LANES // 2], rows[LANES // 2 :], strict=True))
-            rows = [_shuffle(builder, *pair, lanes) for pair in pairs for lanes in (low, high)]
         targets = _addresses(context, builder, signature.args[3], target, to, length, LANES)
-        for row, address in zip(rows, targets, strict=True):
+        for row, address in zip(_transposed(builder, rows), targets, strict=True):
             _store(builder, row, address)
         return context.get_dummy_value()
 
