@@ -13,7 +13,7 @@ import yaml
 from numba import njit, prange
 from torch import Tensor
 
-from pointrad.camera import Camera
+from pointrad.camera import Camera, Float64Array
 from pointrad.config import ScheduleConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
@@ -21,7 +21,7 @@ from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting
 from pointrad.render.cpu_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
 from pointrad.render.lanes import CELL
-from pointrad.scene.types import Float32Array, Float64Array
+from pointrad.scene.types import Float32Array
 from pointrad.training.step import FusedStep
 
 SEED = 526
