@@ -22,7 +22,7 @@ from launcher.composition import plain_values
 from launcher.mistakes import config_loader
 from launcher.study import run_config
 from launcher.sweep import with_action
-from pointrad.config import CorruptionsConfig, RunConfig
+from pointrad.config import CorruptionsConfig, RunConfig, SplatsConfig
 from pointrad.study.config import SweepConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +31,7 @@ DOCUMENTS = sorted(
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "pointrad" / "demo_scene" / "README.md")
 )
 PROGRAMS = ("python", ".venv/bin/python", "make", "pytest", "wandb", "eval", "apt-get", "launcher/local_slurm", "pip")
+TRAINING = ("configuration", "corruption", "robustness", "options", "cluster", "wandb", "gpu", "studies")
 OPERATORS = {"|", ">", "&&", "||", ";"}
 BEGINS = "|".join(map(re.escape, PROGRAMS))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -93,6 +94,20 @@ def test_each_command_names_what_is_there(document: str, loader: ConfigLoader) -
             pytest.fail(f"{command}: {error}")
 
 
+@pytest.mark.parametrize(
+    ("script", "documents"),
+    [
+        ("train.py", ["README.md", *(f"docs/{name}.md" for name in TRAINING)]),
+        ("sweep.py", ["README.md", "docs/studies.md", "docs/cluster.md", "docs/robustness.md"]),
+        ("corruptions.py", ["docs/corruption.md"]),
+        ("splats.py", ["docs/gaussians.md"]),
+    ],
+)
+def test_the_commands_of_a_document_are_found(script: str, documents: list[str]) -> None:
+    for document in documents:
+        assert any(command.words[:2] == ("python", script) for command in commands(document)), document
+
+
 @pytest.mark.parametrize("document", ["README.md", "docs/options.md", "docs/robustness.md", "docs/renderer.md"])
 def test_commands_that_reproduce_published_figures_read_colours_as_published(document: str) -> None:
     reproducing = [command.words for command in commands(document) if "eval.split=paper" in command.words]
@@ -102,7 +117,11 @@ def test_commands_that_reproduce_published_figures_read_colours_as_published(doc
 
 def check(words: tuple[str, ...], loader: ConfigLoader) -> None:
     match words:
-        case ("python" | ".venv/bin/python", ("train.py" | "sweep.py" | "corruptions.py") as script, *arguments):
+        case (
+            "python" | ".venv/bin/python",
+            ("train.py" | "sweep.py" | "corruptions.py" | "splats.py") as script,
+            *arguments,
+        ):
             check_configuration(script.removesuffix(".py"), arguments, loader)
         case ("python" | ".venv/bin/python", "-m", module, *_):
             assert find_spec(module), module
@@ -135,6 +154,8 @@ def check_configuration(name: str, arguments: list[str], loader: ConfigLoader) -
             RunConfig.parse(values)
         case "corruptions":
             CorruptionsConfig.parse(values)
+        case "splats" if arguments:  # else it names the program
+            SplatsConfig.parse(values)
         case "sweep":
             SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields})
             if values["action"] == "run":
