@@ -33,6 +33,7 @@ def splats_config(file: Path, root: Path, *overrides: str) -> SplatsConfig:
         return SplatsConfig.parse(OmegaConf.to_container(compose("splats", [*chosen, *overrides]), resolve=True))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("unit", [1, 1000])
 def test_what_was_trained_scores_the_same_from_its_file(unit: int, tmp_path: Path) -> None:
     root = write_tiny_scene(tmp_path, unit=unit)
@@ -45,6 +46,7 @@ def test_what_was_trained_scores_the_same_from_its_file(unit: int, tmp_path: Pat
     ]  # fmt: skip
 
 
+@pytest.mark.integration
 def test_points_become_splats_that_look_alike(tmp_path: Path) -> None:
     """A disc has a sharp edge and a size of its own; the splat is a smooth ball."""
     root = write_tiny_scene(tmp_path)
@@ -76,6 +78,7 @@ def test_the_turntable_looks_at_the_splats_wherever_they_are(tmp_path: Path, mon
         np.testing.assert_allclose(camera.camera_to_world, look_at(camera.position, np.full(3, 0.7)), atol=1e-6)
 
 
+@pytest.mark.integration
 def test_many_files_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_tiny_scene(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -163,6 +163,7 @@ def trained_losses(root: Path, folder: Path, renderer: str) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.integration
 def test_it_trains_to_the_losses_of_the_cpu_renderer(tmp_path: Path) -> None:
     root = write_tiny_scene(tmp_path / "scenes", {"train": 4, "val": 1, "test": 1}, width=24, height=16)
     ours, reference = (trained_losses(root, tmp_path / name, name) for name in ("triton", "cpu"))
@@ -170,6 +171,7 @@ def test_it_trains_to_the_losses_of_the_cpu_renderer(tmp_path: Path) -> None:
     assert ours == pytest.approx(reference, rel=1e-4)
 
 
+@pytest.mark.integration
 def test_its_kernels_compile_for_gpus_without_spills_as_documented() -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "0"}
     done = subprocess.run(
@@ -185,6 +187,7 @@ def test_its_kernels_compile_for_gpus_without_spills_as_documented() -> None:
     assert done.stdout in (REPOSITORY / "docs" / "results" / "gpu_estimates.md").read_text()
 
 
+@pytest.mark.integration
 def test_its_kernels_compile_where_triton_takes_arguments_of_one_for_constants() -> None:
     script = """
 from bench.gpu_kernels import compiled
