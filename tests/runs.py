@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -85,3 +88,13 @@ def same_cloud(one: Path, other: Path) -> bool:
     return clouds[0].keys() == clouds[1].keys() and all(
         torch.equal(clouds[0][name], clouds[1][name]) for name in clouds[0]
     )
+
+
+def digest_on_eight_threads(module: str) -> str:
+    """What the module's `digest` returns in a process of eight threads, however many cores there are."""
+    script = f"from {module} import digest, set_threads; set_threads(8); print(digest())"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "NUMBA_NUM_THREADS": "8"}, cwd=REPOSITORY,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.split()[-1]

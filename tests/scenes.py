@@ -56,6 +56,11 @@ def off_centre(at: Camera) -> Camera:
     return replace(at, fy=1.3 * at.fx, cx=0.58 * at.width, cy=0.45 * at.height)
 
 
+def turned_away(at: Camera) -> Camera:
+    """The camera, looking the other way."""
+    return replace(at, camera_to_world=at.camera_to_world @ np.diag([-1.0, 1.0, -1.0, 1.0]))
+
+
 def sphere_view(at: Camera, radius: float = 0.6, name: str = "train/r_0", split: Split = Split.TRAIN) -> View:
     """A sphere about the origin, coloured by its normal, as the camera sees it (one ray per pixel centre)."""
     x = (np.arange(at.width) + 0.5 - at.cx) / at.fx

@@ -19,7 +19,7 @@ from pointrad.errors import UserError
 from pointrad.hull import InitialPoints, Lattice, Votes, count_votes, hull_votes, initialise, votes_needed
 from pointrad.scene.blender import load_blender
 from pointrad.scene.types import Split, View
-from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views
+from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views, turned_away
 
 
 def hull_config(**changes: object) -> HullConfig:
@@ -195,8 +195,7 @@ def test_a_colour_is_the_mean_of_the_views_that_see_the_point() -> None:
     red, blue, behind = (sphere_view(camera(pose)) for pose in ring(3))
     red = replace(red, image=np.full_like(red.image, (1, 0, 0)))
     blue = replace(blue, image=np.full_like(blue.image, (0, 0, 1)))
-    away = behind.camera.camera_to_world @ np.diag([-1.0, 1.0, -1.0, 1.0])
-    behind = replace(behind, camera=replace(behind.camera, camera_to_world=away))
+    behind = replace(behind, camera=turned_away(behind.camera))
     points = start([red, blue, behind], hull_config(consistency=0.5), seed=0)
     np.testing.assert_allclose(points.colours, np.broadcast_to([0.5, 0, 0.5], points.colours.shape), atol=1e-6)
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import numba
@@ -23,7 +20,7 @@ from pointrad.render.cpu import CpuRenderer, set_threads
 from pointrad.render.cpu_kernels import share_tiles
 from pointrad.training.step import FusedStep
 from tests.render.clouds import cloud, settings
-from tests.runs import REPOSITORY, config
+from tests.runs import config, digest_on_eight_threads
 from tests.scenes import sphere_views
 
 VIEWS = sphere_views(3, 60, 44)
@@ -88,13 +85,8 @@ def digest() -> str:
 
 
 def test_eight_threads_compute_the_same_bits_as_one() -> None:
-    script = "from tests.render import test_determinism as t; t.set_threads(8); print(t.digest())"
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "NUMBA_NUM_THREADS": "8"}, cwd=REPOSITORY,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
     set_threads(1)
-    assert done.stdout.split()[-1] == digest()
+    assert digest_on_eight_threads("tests.render.test_determinism") == digest()
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(1, 9))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import numba
@@ -25,7 +22,7 @@ from pointrad.render.gaussian_cpu import GaussianSplatting
 from pointrad.training.losses import Unknown, image_loss
 from tests.render.clouds import front_camera
 from tests.render.gaussian_clouds import BLACK, GREY, WHITE, Case, cases, clear_of_borders, cloud
-from tests.runs import REPOSITORY
+from tests.runs import digest_on_eight_threads
 from tests.scenes import look_at
 
 GROUPS = {
@@ -277,10 +274,5 @@ def test_one_thread_and_all_compute_the_same_bits() -> None:
 
 
 def test_eight_threads_compute_the_same_bits_as_one() -> None:
-    script = "from tests.render import test_gaussian_kernels as t; t.set_threads(8); print(t.digest())"
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "NUMBA_NUM_THREADS": "8"}, cwd=REPOSITORY,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
     set_threads(1)
-    assert done.stdout.split()[-1] == digest()
+    assert digest_on_eight_threads("tests.render.test_gaussian_kernels") == digest()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from pointrad.model.points import POINTS
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import settings
 from tests.runs import random_cloud
-from tests.scenes import sphere_views
+from tests.scenes import sphere_views, turned_away
 from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE, both
 from tests.training.test_trainer import VIEWS, Heard, start, training_config
 
@@ -59,10 +58,6 @@ def views(count: int = 4, width: int = 16, height: int = 12) -> list[tuple[Camer
         (view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE))
         for view in sphere_views(count, width, height)
     ]
-
-
-def turned_away(camera: Camera) -> Camera:
-    return replace(camera, camera_to_world=camera.camera_to_world @ np.diag([-1.0, 1.0, -1.0, 1.0]))
 
 
 @pytest.fixture(autouse=True)
