@@ -25,5 +25,6 @@ def _score(composed: Any, folder: Path) -> None:
     config = SplatsConfig.parse(plain_values(composed))
     evaluation = score(config, folder)
     ssim = "" if evaluation.ssim is None else f", SSIM {evaluation.ssim:.4f}"
-    print(f"Rendering quality: {evaluation.psnr_db:.2f} dB{ssim}")
+    lpips = "" if evaluation.lpips is None else f", LPIPS {evaluation.lpips:.4f}"
+    print(f"Rendering quality: {evaluation.psnr_db:.2f} dB{ssim}{lpips}")
     print(f"Pictures: {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -171,3 +172,9 @@ def test_cuda_on_a_machine_without_it_is_refused(device: str) -> None:
 def test_a_device_that_is_none_of_ours_is_refused(device: str) -> None:
     with pytest.raises(UserError, match=rf"renderer\.device: found '{device}'; expected auto, cpu, cuda or cuda:N"):
         build("pytorch3d", device)
+
+
+def test_runs_of_points_do_not_wait_for_what_only_gaussians_need() -> None:
+    unneeded = "{'pointrad.render.gaussian_kernels', 'scipy.spatial'}"
+    script = f"import pointrad.run, sys; sys.exit(bool({unneeded} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
