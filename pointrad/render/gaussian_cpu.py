@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pointrad.camera import Camera
 from pointrad.render import gaussian_kernels as kernels
-from pointrad.render.cpu import shown
+from pointrad.render.cpu import pad_gradient, shown
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.render.gaussians import MARGIN, MOST_DEGREE, rows
 from pointrad.render.threads import ThreadedRenderer
@@ -161,22 +161,19 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, splatting: GaussianSplatting, camera: Camera, degree: int) -> Tensor:
         ctx.values, ctx.splatting = parameters.detach().contiguous().numpy(), splatting
-        image = splatting.forward(ctx.values, camera, degree)
-        ctx.padded = image.shape
-        return torch.from_numpy(image[:, : camera.height, : camera.width].copy()).permute(1, 2, 0)
+        ctx.image = splatting.forward(ctx.values, camera, degree)
+        return shown(ctx.image, camera)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        height, width, _ = gradients[0].shape
-        padded = np.zeros(ctx.padded, np.float32)
-        padded[:, :height, :width] = gradients[0].permute(2, 0, 1).numpy()
-        return torch.from_numpy(ctx.splatting.backward(ctx.values, padded)), None, None, None
+        gradient = ctx.splatting.backward(ctx.values, pad_gradient(gradients[0], ctx.image))
+        return torch.from_numpy(gradient), None, None, None
 
 
 def render(parameters: Tensor, camera: Camera, background: tuple[float, float, float], degree: int) -> Tensor:
     """[H, W, 3] float32 in [0, 1], differentiable with respect to `parameters` [D, N] float32."""
     image: Tensor = _Splat.apply(parameters, GaussianSplatting(background), camera, degree)  # type: ignore[no-untyped-call]
-    return image.clamp(0, 1)
+    return image
 
 
 class GaussianCpuRenderer(ThreadedRenderer[GaussianSplatting]):
