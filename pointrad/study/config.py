@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pointrad.config import Config, Count, GivenPath
+from pointrad.errors import did_you_mean
 from pointrad.result import NUMBERS
 
 # A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
@@ -119,13 +118,13 @@ class StudyConfig(Config):
         axes = ", ".join(self.axes) or "there is none"
         if x not in self.axes and x not in NUMBERS:
             raise ValueError(
-                f"plot.x: found {x!r}{_nearest(x, [*self.axes, *NUMBERS])}; expected an axis ({axes}) or a number of "
-                f"summary.json ({', '.join(NUMBERS)})"
+                f"plot.x: found {x!r}; expected an axis ({axes}) or a number of summary.json ({', '.join(NUMBERS)})"
+                f"{did_you_mean(x, [*self.axes, *NUMBERS])}"
             )
         if lines is not None and lines not in self.axes:
             raise ValueError(
                 f"plot.lines: found {lines!r}, no axis; expected one of {list(self.axes)} or null"
-                f"{_nearest(lines, self.axes)}"
+                f"{did_you_mean(lines, self.axes)}"
             )
         return self
 
@@ -154,13 +153,8 @@ class SweepConfig(Config):
 def _check_is_number(metric: str) -> None:
     if metric not in NUMBERS:
         raise ValueError(
-            f"found {metric!r}{_nearest(metric, NUMBERS)}; expected numbers of summary.json ({', '.join(NUMBERS)})"
+            f"found {metric!r}; expected numbers of summary.json ({', '.join(NUMBERS)}){did_you_mean(metric, NUMBERS)}"
         )
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    found = get_close_matches(name, list(names), 1)
-    return f" (nearest: {found[0]})" if found else ""
 
 
 def _check_together(name: str, together: Together) -> None:

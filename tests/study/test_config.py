@@ -32,22 +32,26 @@ def test_a_study_that_says_all_it_needs_is_taken() -> None:
         ({"seeds": {"seed": [0, 1], "corruption.seed": [42]}}, r"seed has 2, corruption\.seed has 1"),
         ({"scenes": ["hotdog", "lego", "hotdog"]}, r"hotdog given twice; expected each scene once"),
         ({"scenes": []}, r"study\.scenes.*empty"),
-        ({"plot": {"x": "level", "lines": "levle", "metrics": ["psnr_db"]}}, r"'levle', no axis; expected one of"),
+        (
+            {"plot": {"x": "level", "lines": "levle", "metrics": ["psnr_db"]}},
+            r"'levle', no axis; expected one of .*; did you mean level\?",
+        ),
         ({"plot": {"x": "level", "lines": None, "metrics": []}}, r"study\.plot\.metrics"),
         (
             {"plot": {"x": "mask_iuo", "lines": None, "metrics": ["psnr_db"]}},
-            r"study.*plot\.x: found 'mask_iuo' \(nearest: mask_iou\); expected an axis \(level\) or a number .*points",
+            r"study.*plot\.x: found 'mask_iuo'; expected an axis \(level\) or a number .*points"
+            r".*; did you mean mask_iou\?",
         ),
         (
             {"plot": {"x": "level", "lines": None, "metrics": ["ssim", "psnr"]}},
-            r"study\.plot\.metrics: found 'psnr' \(nearest: psnr_db\); expected numbers of .*psnr_db, ssim",
+            r"study\.plot\.metrics: found 'psnr'; expected numbers of .*psnr_db, ssim.*; did you mean psnr_db\?",
         ),
         ({"plot": {"x": "level", "lines": None, "metrics": ["renderer"]}}, r"metrics: found 'renderer'.*expected"),
         ({"plot": {"x": "psnr_db", "lines": None, "metrics": ["psnr_db"]}}, r"metrics: found 'psnr_db', which is x"),
         ({"plot": {"x": "level", "lines": None, "facet": "a", "metrics": ["psnr_db"]}}, r"plot\.facet: unknown key"),
         (
             {"published": [{"source": "s", "scene": "hotdog", "x": [0], "values": {"psnr": [1.0]}}]},
-            r"study\.published\.0: found 'psnr' \(nearest: psnr_db\)",
+            r"study\.published\.0: found 'psnr'; expected .*; did you mean psnr_db\?",
         ),
         ({"name": "../elsewhere"}, r"study\.name"),
         ({"surprise": 1}, r"study\.surprise: unknown key"),
