@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,9 +21,9 @@ from submitit.slurm.slurm import SlurmInfoWatcher
 
 from pointrad.errors import UserError
 from pointrad.files import append_line, read_json_lines
+from pointrad.progress import announce
 from pointrad.study.plan import PlannedRun
 from pointrad.study.watch import QueueState
-from pointrad.terminal import printable
 
 JOBS_FILE, LOGS_FOLDER = "jobs.jsonl", "jobs"
 
@@ -78,7 +77,7 @@ class Queue:
     @property
     def arrays(self) -> list[str]:
         """The ids of those in the queue that compute runs."""
-        return array_ids(job for job in self._queued if job.folders)
+        return array_ids(job.job for job in self._queued if job.folders)
 
     def is_concluded(self, besides: str | None = None) -> bool:
         """Whether a job in the queue other than `besides` will conclude the study."""
@@ -131,7 +130,7 @@ def wait_until_ended(study_dir: Path, seconds_between_looks: float) -> None:
             answered = True
         except NoAnswerError as error:
             if answered:
-                tell(f"{error}; waiting until it answers")
+                announce(f"{error}; waiting until it answers")
             answered = False
         sleep(seconds_between_looks)
 
@@ -141,14 +140,14 @@ def cancel(study_dir: Path) -> list[str]:
     cancelled: set[str] = set()
     while new := Queue.ask(study_dir, PATIENTLY).states.keys() - cancelled:  # also what was being submitted meanwhile
         # Whole arrays: of tasks given one by one, SLURM forgets how they ended.
-        slurm("scancel", *sorted({job.split("_")[0] for job in new}))
+        slurm("scancel", *array_ids(new))
         cancelled |= new
     return sorted(cancelled)
 
 
-def array_ids(jobs: Iterable[Job]) -> list[str]:
-    """The ids of whole arrays; a plain job's own."""
-    return sorted({job.job.split("_")[0] for job in jobs})
+def array_ids(jobs: Iterable[str]) -> list[str]:
+    """Of jobs' ids: those of whole arrays; a plain job's own."""
+    return sorted({job.split("_")[0] for job in jobs})
 
 
 def ask(question: Sequence[str], waits: Sequence[float], final: str | None = None) -> str:
@@ -162,7 +161,7 @@ def ask(question: Sequence[str], waits: Sequence[float], final: str | None = Non
         except NoAnswerError as error:
             if final is not None and final in str(error):
                 raise
-            tell(f"{error}; asking again in {wait:g} s")
+            announce(f"{error}; asking again in {wait:g} s")
             sleep(wait)
     return slurm(*question)
 
@@ -177,11 +176,6 @@ def slurm(*command: str) -> str:
         ) from None
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise NoAnswerError(f"{' '.join(command)}: {_said(error)}") from None
-
-
-def tell(message: str) -> None:
-    """Say on standard error what trouble there is."""
-    print(printable(message), file=sys.stderr, flush=True)
 
 
 def _read(study_dir: Path) -> tuple[list[Job], dict[str, list[list[str]]]]:
@@ -205,12 +199,12 @@ def _sacct(jobs: Sequence[Job], waits: Sequence[float]) -> dict[str, str]:
     """State of each job that has ended, where SLURM keeps accounts."""
     if not jobs or shutil.which("sacct") is None:
         return {}
-    question = ("sacct", "--parsable2", "--format=JobID,State", "--jobs", ",".join(array_ids(jobs)))
+    question = ("sacct", "--parsable2", "--format=JobID,State", "--jobs", ",".join(array_ids(job.job for job in jobs)))
     try:
         text = ask(question, waits, final=_NO_ACCOUNTS)
     except NoAnswerError as error:  # the run folders still tell what matters
         if _NO_ACCOUNTS not in str(error):
-            tell(f"{error}; how jobs have ended is not known")
+            announce(f"{error}; how jobs have ended is not known")
         return {}
     told = SlurmInfoWatcher().read_info(text)  # tasks that ended together are told together, as 7_[0-3]
     return {job: values["State"].split()[0] for job, values in told.items() if values["State"]}

@@ -33,10 +33,10 @@ from launcher.queue import (
     ask,
     note_job,
     slurm,
-    tell,
 )
 from launcher.requeue import preemptible
 from pointrad.errors import UserError
+from pointrad.progress import announce
 from pointrad.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun
@@ -135,13 +135,13 @@ def submit(plan: Plan, runs: Sequence[PlannedRun], submission: Submission, queue
             for array in _split(chunks, _largest_array()):
                 work = [RunsJob(study_dir, folders, stop) for folders in array]
                 jobs += _submitted(plan, submission.parameters, work, array)
-            return [*jobs, *_submit_conclusion(plan, submission, [*queued, *array_ids(jobs)])]
+            return [*jobs, *_submit_conclusion(plan, submission, [*queued, *array_ids(job.job for job in jobs)])]
     except UserError:
         if jobs:  # all or nothing: what was accepted before would never be concluded
             try:
-                slurm("scancel", *array_ids(jobs))
+                slurm("scancel", *array_ids(job.job for job in jobs))
             except NoAnswerError as error:
-                tell(f"{error}; `sweep.py cancel` cancels what was submitted")
+                announce(f"{error}; `sweep.py cancel` cancels what was submitted")
         raise
 
 
@@ -197,7 +197,7 @@ def _submitted(
                 raise UserError(
                     "sbatch: SLURM does not answer; the same command again submits what is missing"
                 ) from None
-            tell(f"sbatch: {str(error).strip()}; submitting again in {wait:g} s")
+            announce(f"sbatch: {str(error).strip()}; submitting again in {wait:g} s")
             sleep(wait)
             _withdraw(name)
     jobs = [

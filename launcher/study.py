@@ -182,7 +182,7 @@ class Sweep:
         jobs = look_after(plan, runs, submission)
         if computing := [job for job in jobs if job.folders]:
             count = sum(len(job.folders) for job in computing)
-            arrays = " ".join(array_ids(computing))
+            arrays = " ".join(array_ids(job.job for job in computing))
             print(f"Submitted {count} runs as {len(computing)} jobs: {arrays}. Logs: {Path(jobs[0].log).parent}")
         elif jobs:
             print(f"Submitted the job that concludes the study, which was missing: {jobs[0].job}")

@@ -142,7 +142,9 @@ def cancelled(local_slurm: dict[str, str], scenes: Path, tmp_path_factory: pytes
     held = (SLURM, "detach=true", "+hydra.launcher.additional_parameters={hold: true, mail-user: me, mail-type: END}")
     first, second = study(*held), study(*held)
     jobs = read_jobs(study.folder)
-    shown = "".join(slurm(local_slurm, "scontrol", "show", "job", array) for array in array_ids(jobs))
+    shown = "".join(
+        slurm(local_slurm, "scontrol", "show", "job", array) for array in array_ids(job.job for job in jobs)
+    )
     return Cancelled(study, first, second, len(jobs), shown, study.ask("cancel"))
 
 
