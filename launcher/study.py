@@ -108,7 +108,7 @@ class Sweep:
         return 0
 
     def _plan(self, chosen: _Chosen) -> Plan:
-        variants = expand(self._study, *self._scenes(chosen))
+        variants = expand(self._study, *self._scenes())
         command = shlex.join(["python", *sys.argv])
         composer = Composer(self._context.config_loader, partial(self._compose, chosen=chosen), chosen.values)
         kept_in = self._composed.cache.dir
@@ -120,10 +120,9 @@ class Sweep:
 
         return make_plan(self._study, variants, compose, content, command)
 
-    def _scenes(self, chosen: _Chosen) -> tuple[Sequence[str], Sequence[str]]:
+    def _scenes(self) -> tuple[Sequence[str], Sequence[str]]:
         """The study's scenes, and those of them that have no file in conf/scene."""
-        composed = self._compose({}, chosen)
-        dataset, root = composed.dataset.name, composed.dataset.get("root")
+        dataset, root = self._composed.dataset.name, self._composed.dataset.get("root")
         if self._study.scenes == "all" and root is None:
             raise UserError(f"study.scenes: found all, but dataset={dataset} has no dataset.root to look in")
         names = find_scenes(Path(root).expanduser()) if self._study.scenes == "all" else self._study.scenes
@@ -137,7 +136,7 @@ class Sweep:
                     f"{', '.join(files)}, or a folder of dataset.root"
                 )
         if own:
-            values = composed.hydra.runtime.choices.scene
+            values = self._composed.hydra.runtime.choices.scene
             print(f"Not in conf/scene: {', '.join(own)}; what scene.* does not set is as of scene={values}")
         return names, own
 
@@ -195,8 +194,9 @@ class Sweep:
                 wait_until_ended(plan.study.dir, _SECONDS_BETWEEN_LOOKS)
         return True
 
-    def _show(self, plan: Plan) -> None:
-        """Show what has become of the runs, with what SLURM says of their jobs where there is one that answers."""
+    def _show(self, plan: Plan) -> bool:
+        """Show what has become of the runs, with what SLURM says of their jobs where there is one that answers;
+        returns whether all are done."""
         from launcher.queue import NoAnswerError, queue_states
 
         try:
@@ -204,21 +204,21 @@ class Sweep:
         except NoAnswerError as error:
             print(printable(f"{error}. What follows is told from the run folders alone."))
             jobs = {}
-        print_states(plan, jobs)
+        states = print_states(plan, jobs)
         queued = {folder for folder, job in jobs.items() if job.in_queue}
         if queued and "" not in queued:
             print("No job in the queue will conclude the study; the command that launched it adds one.")
+        return all(state is RunState.DONE for state in states.values())
 
     def _conclude(self, plan: Plan) -> int:
         """Show what has become of the runs, write what was asked for, and say whether all is done."""
-        self._show(plan)
+        done = self._show(plan)
         try:
             self._write(plan)
         except PermissionError as error:
             raise UserError(
                 f"{error.filename}: cannot be written ({error.strerror}); `status` shows all that is there"
             ) from None
-        done = all(plan.status(run).state is RunState.DONE for run in plan.distinct())
         return 0 if done else 1
 
     def _write(self, plan: Plan) -> None:

@@ -107,8 +107,8 @@ def _epochs(run: PlannedRun) -> int:
     return sum(stage.length(_USUAL_VIEWS) for stage in run.config.schedule.enabled_stages.values())
 
 
-def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> None:
-    """Print a table of the plan's runs and their states to standard output.
+def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> dict[str, RunState]:
+    """Print a table of the plan's runs and their states to standard output; returns the states by identity.
 
     jobs: what a cluster says of the jobs of run folders, where there are any.
     """
@@ -136,6 +136,7 @@ def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> None:
         console.print(printable(f"{title}: {trouble}"), markup=False, soft_wrap=True)  # whole paths, to copy
     console.print(f"{len(plan.runs)} runs, {len(states)} of them distinct: {_counted(states.values())}")
     console.print(printable(f"Folder: {plan.study.dir}"), markup=False, soft_wrap=True)
+    return states
 
 
 def _counted(states: Iterable[RunState]) -> str:
