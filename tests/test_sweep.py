@@ -224,7 +224,7 @@ class TestBadInput:
     """One message, no traceback, exit code not 0, nothing launched."""
 
     def refused(self, folder: Path, *arguments: str) -> str:
-        result = sweep(*arguments, f"study.dir={folder}", "dataset=demo")
+        result = sweep(*arguments, f"study.dir={folder}", "dataset=demo", cwd=folder.parent)
         assert result.code not in (0, None)
         assert "Traceback" not in result.out + result.err
         assert not folder.exists()
