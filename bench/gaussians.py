@@ -31,7 +31,8 @@ from pointrad.scene.types import Float32Array
 DEGREE = 2
 ROUNDS = 6  # over all views
 BACKGROUND = (0.0, 0.0, 0.0)
-LOSS = 0.0, 0.03, np.array([1, 2, 3], np.int64)  # no unknown pixels; the gradient loss's weight and shifts
+WEIGHT = np.ones((workload.SIZE, workload.SIZE), np.float32)
+LOSS = WEIGHT, 0.03, np.array([1, 2, 3], np.int64)  # all pixels count; the gradient loss's weight and shifts
 NUMBERS = 10  # of a splat
 SUMS = 9  # of an intersection
 ADAM = 0.9, 0.99, 1.0, 1e-15
@@ -106,11 +107,11 @@ class Bench:
 
     def passes(self) -> Iterator[tuple[str, Taken]]:
         """Every pass over every view, and what it took."""
-        splatting, background = self.splatting, np.zeros(3, np.float32)
+        splatting = self.splatting
         for camera, target in self.views:
             yield "forward", take(splatting.forward, self.parameters, camera, DEGREE)
             b = splatting.buffers
-            yield "loss", take(cpu_kernels.photometric, b.image, background, target, *LOSS, b.gradient)
+            yield "loss", take(cpu_kernels.photometric, b.image, target, *LOSS, b.gradient)
             yield "differentiate", take(kernels.differentiate, b.gradient, b)
             yield "differentiate and adam", take(splatting.step, self.parameters, b.gradient, *self._adam())
 

@@ -29,9 +29,9 @@ SIGNATURES = {
         "height": "i32", "width": "i32", "channels": "i32", "radius": "fp32",
     },
     "photometric": {
-        "image": "*fp32", "transmittance": "*fp32", "background": "*fp32", "target": "*fp32", "shifts": "*i32",
-        "gradient": "*fp32", "behind": "*fp32", "sums": "*fp32", "columns": "i32", "height": "i32", "width": "i32",
-        "count": "i32", "weight": "fp32", "unknown_share": "fp32",
+        "image": "*fp32", "transmittance": "*fp32", "background": "*fp32", "target": "*fp32", "weights": "*fp32",
+        "shifts": "*i32", "gradient": "*fp32", "behind": "*fp32", "sums": "*fp32", "columns": "i32", "height": "i32",
+        "width": "i32", "count": "i32", "weight": "fp32",
     },
 }  # fmt: skip
 

@@ -33,6 +33,7 @@ from pointrad.render.projection import project
 from pointrad.render.triton import Bins, TritonRenderer, bin_splats
 from pointrad.training.graphed_step import GraphedStep
 from pointrad.training.step import build_step
+from pointrad.training.target import Target
 
 T = TypeVar("T")
 PAPER_STEP_MS = 1e3 * 148.59 / 11_000  # the published hotdog run on an A100: 110 epochs of 100 views
@@ -96,7 +97,7 @@ def traffic(points: int, size: int = workload.SIZE, settings: SplatSettings = wo
     step = build_step(cloud, renderer, workload.STAGE, workload.SCHEDULE.adam)
     counted = Traffic()
     with _kernels_only_counted(counted), counted:
-        step(workload.cameras(size)[0], torch.zeros(3, size, size), workload.DECAY)
+        step(workload.cameras(size)[0], Target.known(torch.zeros(3, size, size)), workload.DECAY)
     return counted
 
 
@@ -127,7 +128,7 @@ def graphed(
     cloud = Cloud(POINTS, workload.cloud_parameters(points).clone())
     renderer = TritonRenderer(settings, torch.device("cpu"))
     step = GraphedStep(cloud, renderer, workload.STAGE, workload.SCHEDULE.adam, graphs)
-    view = (workload.cameras(size)[0], torch.zeros(3, size, size), workload.DECAY)
+    view = (workload.cameras(size)[0], Target.known(torch.zeros(3, size, size)), workload.DECAY)
     with _kernels_only_counted(counted):
         step(*view)
         graphs.operations.clear()

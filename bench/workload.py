@@ -23,6 +23,7 @@ from pointrad.render.cpu_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_W
 from pointrad.render.lanes import CELL
 from pointrad.scene.types import Float32Array
 from pointrad.training.step import FusedStep
+from pointrad.training.target import Target
 
 SEED = 526
 SIZE = 400
@@ -69,13 +70,14 @@ def cloud_parameters(count: int) -> Tensor:
     return torch.from_numpy(np.concatenate([points.T, colours.T, harmonics]).astype(np.float32)).contiguous()
 
 
-def targets(count: int, size: int) -> list[Tensor]:
+def targets(count: int, size: int) -> list[Target]:
     """[3, size, size] per camera: the cloud's own renders with other colours, so that every step has a gradient."""
     parameters = cloud_parameters(count).clone()
     parameters[3:6] *= 0.9
     renderer = CpuRenderer(SETTINGS)
     with torch.no_grad():
-        return [renderer.render(parameters, camera).permute(2, 0, 1).contiguous() for camera in cameras(size)]
+        images = [renderer.render(parameters, camera) for camera in cameras(size)]
+    return [Target.known(image.permute(2, 0, 1).contiguous()) for image in images]
 
 
 def fresh_step(count: int) -> FusedStep:

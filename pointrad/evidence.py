@@ -78,8 +78,8 @@ class Evidence:
     demands: Demands
 
     @property
-    def unknown_share(self) -> float:
-        """The share of its error that an unknown pixel should count with as background (`losses.Unknown`).
+    def unknown_weight(self) -> float:
+        """What the error of an unknown pixel should be multiplied by (`View.weight`), its target being background.
 
         The less views may miss of the object, the more. Colours tend to what most of the squared errors ask for: of a
         point that a share m of the views miss, with a share s of their errors, m s^2 / (1 - m) of it is background.
@@ -435,9 +435,7 @@ def _keep_highest(positions, votes, camera, intrinsics, highest, pixels, kept): 
             kept[n] = True
 
 
-def without_unknown(evidence: Evidence) -> tuple[View, ...]:
-    """The views, their images NaN where they are unknown."""
-    return tuple(
-        replace(view, image=np.where(pixels[..., None], np.float32(np.nan), view.image))
-        for view, pixels in zip(evidence.views, evidence.unknown, strict=True)
-    )
+def weighted_views(evidence: Evidence) -> tuple[View, ...]:
+    """The views, in which unknown pixels count as background with `unknown_weight`."""
+    weight = evidence.unknown_weight
+    return tuple(view.weighing(pixels, weight) for view, pixels in zip(evidence.views, evidence.unknown, strict=True))

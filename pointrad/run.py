@@ -19,7 +19,7 @@ from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measure_fps, peak_memory_mb
-from pointrad.evidence import agreeing_votes, gather_evidence, without_unknown
+from pointrad.evidence import agreeing_votes, gather_evidence, weighted_views
 from pointrad.files import replacing, write_json
 from pointrad.hull import Votes, hull_votes, initialise
 from pointrad.method import METHOD_VERSION
@@ -97,13 +97,12 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilatio
 class _Start:
     """corrupted: the training views as wrong masks have them. initial: what the initial cloud is coloured from.
     count_votes: counts the votes for the initial cloud, which a resumed run has. targets: what training is to
-    reproduce, NaN where that is unknown. unknown_share: what that counts as (`losses.Unknown`)."""
+    reproduce, with weights where that is unknown."""
 
     corrupted: tuple[View, ...]
     initial: tuple[View, ...]
     count_votes: Callable[[], Votes]
     targets: tuple[View, ...]
-    unknown_share: float = 0.0
 
 
 def _start_decides_targets(config: RunConfig) -> bool:
@@ -121,9 +120,9 @@ def _start(config: RunConfig, scene: Scene, content: SceneContent, cache: Cache)
         return _Start(corrupted, corrupted, votes, targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init)
-    targets = without_unknown(evidence) if config.init.cut_pixels == "unknown" else evidence.views
+    targets = weighted_views(evidence) if config.init.cut_pixels == "unknown" else evidence.views
     votes = partial(agreeing_votes, evidence, config.init)
-    return _Start(corrupted, seen, votes, targets, evidence.unknown_share)
+    return _Start(corrupted, seen, votes, targets)
 
 
 def _prepare(
@@ -143,7 +142,6 @@ def _prepare(
         "mask_iou": iou,
         "hull_points": points.hull_points,
         "needed": points.needed,
-        "unknown_share": start.unknown_share,
     }
     state = initial_state(cloud, config.training_identity(content), facts)
     state.save(run_dir)
@@ -176,8 +174,7 @@ def _train_and_evaluate(
         if state.progress.epoch == 0:
             model = build_model(config.model)
             reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(renderer.device)), 0)
-        unknown_share = state.facts.get("unknown_share", 0.0)  # absent where an earlier version prepared the run
-        cloud = train(state, scene.train, config, renderer, run_dir, reporter, unknown_share)
+        cloud = train(state, scene.train, config, renderer, run_dir, reporter)
     evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
     write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
     _write_artifacts(config, scene, frame, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)

@@ -14,7 +14,7 @@ from pointrad.camera import to_pixels
 from pointrad.config import AdaptiveConfig
 from pointrad.corruption import cut_targets
 from pointrad.errors import UserError
-from pointrad.evidence import Pixels, agreeing_votes, gather_evidence, without_unknown
+from pointrad.evidence import Pixels, agreeing_votes, gather_evidence, weighted_views
 from pointrad.hull import Lattice, Votes, count_votes
 from pointrad.scene.types import View
 from tests.scenes import cube, off_centre, sphere_views
@@ -234,11 +234,12 @@ class TestTheHull:
 
 def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
     wrong = shifted_masks(VIEWS, 5)
-    targets = without_unknown(gather_evidence(cut(VIEWS, wrong), BLACK, adaptive()))
+    found = gather_evidence(cut(VIEWS, wrong), BLACK, adaptive())
+    targets = weighted_views(found)
     for target, view, asked in zip(targets, VIEWS, wrong, strict=True):
-        inside, unknown = asked.mask > 0, np.isnan(target.image[..., 0])
-        assert unknown[~inside].all()
-        assert not unknown[inside].any()
+        inside = asked.mask > 0
+        assert np.array_equal(target.weight, np.where(inside, 1, np.float32(found.unknown_weight)))
+        assert not target.image[~inside].any()
         assert np.array_equal(target.image[inside], view.image[inside])
 
 
@@ -247,7 +248,7 @@ def test_the_worse_masks_are_the_less_does_what_is_unknown_count_as_background(
     shift: int, least: float, most: float
 ) -> None:
     found = gather_evidence(cut(VIEWS, shifted_masks(VIEWS, shift)), BLACK, adaptive())
-    assert least <= found.unknown_share <= most
+    assert least <= found.unknown_weight <= most
 
 
 def test_surroundings_outside_wrong_masks_are_unknown_where_the_object_may_be() -> None:

@@ -798,11 +798,11 @@ def _show_row(y, image, shown):
 
 
 @kernel(**_PARALLEL)
-def photometric(image, background, target, unknown_share, gradient_weight, shifts, gradient):
+def photometric(image, target, weight, gradient_weight, shifts, gradient):
     """The photometric loss (docs/method.md) of a composited image and its gradient; returns (loss, MSE).
 
-    image: [3, H', W'] as composited; target: [3, H, W], NaN where it is unknown, which counts as `unknown_share` of the
-    background. gradient: [3, H', W'] out; what lies beyond H and W, but for whole vectors, is left alone.
+    image: [3, H', W'] as composited; target: [3, H, W]; weight: [H, W], of each pixel's error. gradient:
+    [3, H', W'] out; what lies beyond H and W, but for whole vectors, is left alone.
     """
     height, width = target.shape[1:]
     weights = np.empty((2, shifts.size), np.float32)  # of a difference across, down
@@ -811,14 +811,13 @@ def photometric(image, background, target, unknown_share, gradient_weight, shift
         weights[1, k] = _weight(gradient_weight / shifts.size, 3 * (height - shifts[k]) * width)
     sums = np.empty((height, 2))
     for band in prange((height + BAND - 1) // BAND):
-        _differentiate_band(np.int64(band), image, background, target, np.float32(unknown_share), shifts, weights,
-                            gradient, sums)  # fmt: skip
+        _differentiate_band(np.int64(band), image, target, weight, shifts, weights, gradient, sums)
     mse = _sum_in_order(sums[:, :1]) / (3 * height * width)
     return mse + _sum_in_order(sums[:, 1:]), mse
 
 
 @njit(**_PART)
-def _differentiate_band(band, image, background, target, unknown_share, shifts, weights, gradient, sums):
+def _differentiate_band(band, image, target, weight, shifts, weights, gradient, sums):
     """`photometric` of a band of rows; sums: [H, 2] out, of each row the squared errors and the gradient loss."""
     height, width = target.shape[1:]
     margin = _greatest(shifts) if shifts.size else np.int64(0)
@@ -837,9 +836,7 @@ def _differentiate_band(band, image, background, target, unknown_share, shifts, 
             errors[:, row] = np.float32(np.nan)
             first[row], last[row] = width, 0
         else:
-            squares, first[row], last[row] = _find_errors(
-                image, background, target, unknown_share, y, margin, errors, moves
-            )
+            squares, first[row], last[row] = _find_errors(image, target, weight, y, margin, errors, moves)
             if start <= y < stop:
                 sums[y, 0] = squares
         if start <= y - margin:
@@ -866,29 +863,29 @@ def _greatest(numbers):
 
 
 @njit(**_PART)
-def _find_errors(image, background, target, unknown_share, y, margin, errors, moves):
+def _find_errors(image, target, weight, y, margin, errors, moves):
     """Errors of a row of the image; returns the sum of their squares, and between which pixels not all are 0."""
     height, width = target.shape[1:]
     rows, line = errors.shape[1:]
     squares = lanes(_F0)
     first, last = width, 0
-    rest = np.empty(LANES, np.float32)
+    rest, rest_of_weights = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for c in range(3):
         for x in range(0, width, LANES):
             colour = load(image, c * image[0].size + y * image.shape[2] + x)
             if x + LANES <= width:
                 wanted = load(target, (c * height + y) * width + x)
+                counts = load(weight, y * width + x)
             else:
                 for i in range(width - x):
-                    rest[i] = target[c, y, x + i]
-                wanted = load(rest, 0)
-            known = wanted <= wanted
+                    rest[i], rest_of_weights[i] = target[c, y, x + i], weight[y, x + i]
+                wanted, counts = load(rest, 0), load(rest_of_weights, 0)
             prefetch(image, c * image[0].size + (y + ROWS_AHEAD) * image.shape[2] + x)
             prefetch(target, (c * height + y + ROWS_AHEAD) * width + x)
             inside = numbers() + np.float32(x) < np.float32(width)
             # In this order, a colour that is NaN stays so: black would hide that training diverged.
             shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
-            e = select(known, shown - wanted, (shown - background[c]) * unknown_share)
+            e = (shown - wanted) * counts
             counted = select(inside, e, lanes(_F0))
             squares = multiply_add(counted, counted, squares)
             if not all_zero(counted):
@@ -896,7 +893,7 @@ def _find_errors(image, background, target, unknown_share, y, margin, errors, mo
             at = (c * rows + y % rows) * line + margin + x
             store(errors, at, select(inside, e, lanes(np.float32(np.nan))))
             clamped_not = (colour <= _F1) & (lanes(_F0) <= colour) & inside
-            store(moves, at, select(clamped_not, select(known, lanes(_F1), lanes(unknown_share)), lanes(_F0)))
+            store(moves, at, select(clamped_not, counts, lanes(_F0)))
     return total(squares), first, last
 
 
@@ -1056,7 +1053,7 @@ def _adam_block(block, parameters, world_to_image, lens, radius, channels, slot_
 
 @kernel(nogil=True, error_model="numpy")
 def train(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels, background, b,
-          target, unknown_share, gradient_weight, shifts, first, second, position_rate, colour_rate, beta1, beta2, root,
+          target, weight, gradient_weight, shifts, first, second, position_rate, colour_rate, beta1, beta2, root,
           epsilon, losses):  # fmt: skip
     """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns how many pairs there are.
 
@@ -1066,9 +1063,7 @@ def train(parameters, world_to_image, lens, eye, width, height, radius, nearest,
                     background, b)  # fmt: skip
     if pairs > len(b.binned):
         return pairs
-    losses[0], losses[1] = photometric(
-        b.composited, background, target, unknown_share, gradient_weight, shifts, b.gradient
-    )
+    losses[0], losses[1] = photometric(b.composited, target, weight, gradient_weight, shifts, b.gradient)
     differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
                   b.gradient, b.slots)  # fmt: skip
     adam(parameters, world_to_image, lens, radius, channels, b.slot_start, b.slot_pair, b.slots, first, second, eye,

@@ -91,7 +91,7 @@ class GaussianSplatting:
         camera: Camera,
         degree: int,
         target: Float32Array,
-        unknown_share: float,
+        weight: Float32Array,
         gradient_weight: float,
         shifts: NDArray[np.int64],
         exp_avg: Float32Array,
@@ -102,12 +102,12 @@ class GaussianSplatting:
     ) -> tuple[float, float]:
         """`forward`, the photometric loss and `step` in one call; returns the loss and its MSE part.
 
-        target [3, H, W], unknown_share, gradient_weight and shifts: as `cpu_kernels.photometric` takes them; the rest
+        target [3, H, W], weight [H, W], gradient_weight and shifts: as `cpu_kernels.photometric` takes them; the rest
         as `step` does.
         """
         losses = np.empty(2)
         self._splat(
-            kernels.train, parameters, camera, degree, target, unknown_share, gradient_weight, shifts, exp_avg,
+            kernels.train, parameters, camera, degree, target, weight, gradient_weight, shifts, exp_avg,
             exp_avg_sq, rates, *map(np.float32, adam), screen_gradient, losses,
         )  # fmt: skip
         return float(losses[0]), float(losses[1])

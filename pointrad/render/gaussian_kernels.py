@@ -975,7 +975,7 @@ def composite_depth(b):
 
 
 @kernel(nogil=True, error_model="numpy")
-def train(parameters, view, degree, background, b, target, unknown_share, gradient_weight, shifts, first, second, rates,
+def train(parameters, view, degree, background, b, target, weight, gradient_weight, shifts, first, second, rates,
           beta1, beta2, root, epsilon, screen_gradient, losses):  # fmt: skip
     """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns what `forward` does.
 
@@ -984,7 +984,7 @@ def train(parameters, view, degree, background, b, target, unknown_share, gradie
     most = forward(parameters, view, degree, background, b)
     if most > len(b.cells) // len(b.starts):
         return most
-    losses[0], losses[1] = photometric(b.image, background, target, unknown_share, gradient_weight, shifts, b.gradient)
+    losses[0], losses[1] = photometric(b.image, target, weight, gradient_weight, shifts, b.gradient)
     differentiate(b.gradient, b)
     adam(parameters, view, degree, b, first, second, rates, beta1, beta2, root, epsilon, screen_gradient)
     return most

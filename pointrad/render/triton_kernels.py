@@ -130,10 +130,10 @@ def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transm
 
 
 @triton.jit
-def _error(image, transmittance, background, target, at, plane, wanted, channel, unknown_share):
-    """Of one channel at pixels `at`: the colour on the background, its error once clamped, and by what share it counts.
+def _error(image, transmittance, background, target, weights, at, plane, wanted, channel):
+    """Of one channel at pixels `at`: the colour on the background, its weighted error once clamped, and its weight.
 
-    By 1 where the target is known (not NaN), else by `unknown_share` and against the background; 0 where not `wanted`.
+    0 where not `wanted`.
     """
     colour = tl.load(image + channel * plane + at, mask=wanted, other=0.0)
     colour += tl.load(transmittance + at, mask=wanted, other=0.0) * tl.load(background + channel)
@@ -141,10 +141,8 @@ def _error(image, transmittance, background, target, at, plane, wanted, channel,
     clamped = tl.where(colour < 0.0, 0.0, colour)
     clamped = tl.where(clamped > 1.0, 1.0, clamped)
     goal = tl.load(target + channel * plane + at, mask=wanted, other=0.0)
-    known = goal == goal
-    share = tl.where(known, 1.0, unknown_share)
-    error = share * (clamped - tl.where(known, goal, tl.load(background + channel)))
-    return colour, tl.where(wanted, error, 0.0), share
+    counts = tl.load(weights + at, mask=wanted, other=0.0)
+    return colour, tl.where(wanted, counts * (clamped - goal), 0.0), counts
 
 
 @triton.jit
@@ -153,13 +151,12 @@ def _sign(value):
 
 
 @triton.jit
-def photometric(image, transmittance, background, target, shifts, gradient, behind, sums, columns, height, width, count,
-                weight, unknown_share):  # fmt: skip
+def photometric(image, transmittance, background, target, weights, shifts, gradient, behind, sums, columns, height,
+                width, count, weight):  # fmt: skip
     """Tile t's part of the photometric loss (docs/method.md) of a composited image, and its gradient in tile t.
 
     image: [3, H, W] float32, without background; transmittance: [H, W] float32; background: [3] float32; target:
-    [3, H, W] float32; shifts: [count] int32; weight: of each shift.
-    Where the target is NaN it is unknown, and counts as `unknown_share` of the background.
+    [3, H, W] float32; weights: [H, W] float32, of each pixel's error; shifts: [count] int32; weight: of each shift.
     gradient: [3, H, W] float32 out and behind: [H, W] float32 out, as `backward` takes them. sums: [2, tiles] float32
     out, the tile's parts of the loss and of its MSE.
 
@@ -171,9 +168,7 @@ def photometric(image, transmittance, background, target, shifts, gradient, behi
     share = 1.0 / (3.0 * height * width)
     through, squares, differences = x * 0.0, x * 0.0, x * 0.0
     for channel in range(3):
-        colour, error, counts = _error(
-            image, transmittance, background, target, place, plane, inside, channel, unknown_share
-        )
+        colour, error, counts = _error(image, transmittance, background, target, weights, place, plane, inside, channel)
         squares += error * error
         slope = 2.0 * share * error
         for k in range(count):
@@ -183,15 +178,15 @@ def photometric(image, transmittance, background, target, shifts, gradient, behi
                 scale = weight / (3.0 * lines * tl.maximum(size - shift, 1))
                 before, after = inside & (at >= shift), inside & (at + shift < size)
                 step = shift * stride
-                there = _error(
-                    image, transmittance, background, target, place - step, plane, before, channel, unknown_share
-                )[1]
+                there = _error(image, transmittance, background, target, weights, place - step, plane, before, channel)[
+                    1
+                ]
                 difference = tl.where(before, error - there, 0.0)
                 slope += scale * _sign(difference)
                 differences += scale * tl.abs(difference)  # each difference once, by the pixel that comes after
-                there = _error(
-                    image, transmittance, background, target, place + step, plane, after, channel, unknown_share
-                )[1]
+                there = _error(image, transmittance, background, target, weights, place + step, plane, after, channel)[
+                    1
+                ]
                 slope += scale * _sign(tl.where(after, error - there, 0.0))
         slope = tl.where((colour >= 0.0) & (colour <= 1.0), counts * slope, 0.0)
         tl.store(gradient + channel * plane + place, slope, mask=inside)

@@ -7,7 +7,7 @@ up (OpenGL); pixels count from the top left corner, x right and y down, the cent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -34,6 +34,8 @@ class View:
     name: the frame's file path inside the scene, e.g. "train/r_0".
     image: [H, W, 3] float32 RGB in [0, 1], already on the dataset's background.
     mask: [H, W] float32 object mask (alpha) in [0, 1].
+    weight: [H, W] float32 in [0, 1], how much each pixel counts in training; None: 1 everywhere. Where the image is not
+    known, it is the background.
     """
 
     name: str
@@ -41,6 +43,12 @@ class View:
     camera: Camera
     image: Float32Array
     mask: Float32Array
+    weight: Float32Array | None = None
+
+    def weighing(self, pixels: NDArray[np.bool_], weight: float) -> View:
+        """The view, these pixels [H, W] counting with `weight` and others as before."""
+        before = np.ones(self.mask.shape, np.float32) if self.weight is None else self.weight
+        return replace(self, weight=np.where(pixels, np.float32(weight), before)) if pixels.any() else self
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Seque
     """Keep the points that paint something which the images of `views` show to be there.
 
     Of all that a point contributes to the images, `config.share` must fall on pixels that show anything but the
-    background. Points that no view sees go; so do those that only paint background, or pixels that are unknown (NaN).
+    background. Points that no view sees go; so do those that only paint background, or pixels that are unknown.
     Of a thin part that wrong masks cut in most views, most is unknown: points stay as well if `config.share` of what
     they contribute to known pixels falls on such that show something, and the others leave so much of that uncovered.
     """
@@ -71,15 +71,15 @@ def _grey(cloud: Cloud) -> Cloud:
 
 def _judged(view: View, renderer: Renderer) -> Tensor:
     """[3, H, W] bool: pixels that show something, that are known, and all."""
-    target = torch.from_numpy(view.image)
-    known = ~target.isnan().any(dim=-1)
-    return torch.stack([_shown(view, renderer), known, torch.ones_like(known)])
+    everywhere = torch.ones(view.mask.shape, dtype=torch.bool)
+    known = everywhere if view.weight is None else torch.from_numpy(view.weight) == 1
+    return torch.stack([_shown(view, renderer), known, everywhere])
 
 
 def _shown(view: View, renderer: Renderer) -> Tensor:
-    """[H, W] bool: known pixels that are not the background."""
+    """[H, W] bool: pixels that are not the background, as what is unknown is."""
     background = torch.tensor(renderer.settings.background)
-    return (torch.from_numpy(view.image) - background).abs().amax(dim=-1) > BACKGROUND_TOLERANCE  # NaN is not
+    return (torch.from_numpy(view.image) - background).abs().amax(dim=-1) > BACKGROUND_TOLERANCE
 
 
 def _uncovered(view: View, grey: Tensor, renderer: Renderer) -> Tensor:

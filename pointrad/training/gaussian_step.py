@@ -13,8 +13,8 @@ from pointrad.config import AdamConfig, PhotometricLossConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.render.gaussian_cpu import GaussianCpuRenderer, GaussianSplatting
 from pointrad.training.densify import SCREEN_GRADIENT
-from pointrad.training.losses import Unknown
 from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, differentiate_loss, with_moments
+from pointrad.training.target import Target
 
 
 class GaussianStep:
@@ -23,9 +23,7 @@ class GaussianStep:
     def __init__(self, cloud: Cloud, renderer: GaussianCpuRenderer, stage: StageConfig, adam: AdamConfig) -> None:
         self.stage, self.adam = stage, adam
         self.steps = 0
-        self.unknown_share = 0.0
         self._degree = renderer.degree(stage.harmonics)
-        self._background = torch.tensor(renderer.settings.background)
         self._splatting = GaussianSplatting(renderer.settings.background)
         self._photometric = stage.loss if isinstance(stage.loss, PhotometricLossConfig) else None
         self._shifts = np.asarray(self._photometric.shifts if self._photometric else (), np.int64)
@@ -39,22 +37,21 @@ class GaussianStep:
             self.cloud.state[name].numpy() for name in (EXP_AVG, EXP_AVG_SQ, SCREEN_GRADIENT)
         )
 
-    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+    def __call__(self, camera: Camera, target: Target, decay: Mapping[str, float]) -> Tensor:
         self.steps += 1
         loss = self._photometric
         if loss is None:
             return self._pass_by_pass(camera, target, decay)
         losses = self._splatting.train(
-            self._parameters, camera, self._degree, target.contiguous().numpy(), self.unknown_share,
+            self._parameters, camera, self._degree, target.image.numpy(), target.weight.numpy(),
             loss.gradient_weight, self._shifts, self._exp_avg, self._exp_avg_sq, self._rates(decay), self._adam(),
             self._screen_gradient,
         )  # fmt: skip
         return torch.tensor(losses, dtype=torch.float64)
 
-    def _pass_by_pass(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+    def _pass_by_pass(self, camera: Camera, target: Target, decay: Mapping[str, float]) -> Tensor:
         image = self._splatting.forward(self._parameters, camera, self._degree)
-        unknown = Unknown(self._background, self.unknown_share)
-        losses, gradient = differentiate_loss(self.stage.loss, image, camera, target, unknown)
+        losses, gradient = differentiate_loss(self.stage.loss, image, camera, target)
         self._splatting.step(
             self._parameters, gradient, self._exp_avg, self._exp_avg_sq, self._rates(decay), self._adam(),
             self._screen_gradient,

@@ -14,6 +14,7 @@ from pointrad.config import AdamConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.render.projection import DeviceCamera
 from pointrad.render.triton import MOST_PAIRS, Footprints, TritonRenderer, count_pairs, list_pairs
+from pointrad.training.target import Target
 from pointrad.training.triton_step import TritonStep
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class GraphedStep(TritonStep):
         super().go_on_with(cloud)
         self._recordings = {}
 
-    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+    def __call__(self, camera: Camera, target: Target, decay: Mapping[str, float]) -> Tensor:
         lens = (camera.width, camera.height, camera.intrinsics)
         if lens not in self._inputs:
             self._inputs[lens] = _Inputs(camera, len(self._trained), self.renderer.device)
@@ -125,7 +126,7 @@ class GraphedStep(TritonStep):
 class _Inputs:
     """What steps on views of one size and intrinsics differ in, always at the same place of the device's memory.
 
-    target: [3, H, W] float32; rates: float32, of what trains; steps: [1] float32, how many came before.
+    target: float32; rates: float32, of what trains; steps: [1] float32, how many came before.
     """
 
     def __init__(self, camera: Camera, rates: int, device: torch.device) -> None:
@@ -133,13 +134,17 @@ class _Inputs:
         pose, image_rows, self.rates, self.steps = torch.split(self._numbers, [16, 12, rates, 1])
         size = camera.width, camera.height
         self.camera = DeviceCamera(pose.view(4, 4), image_rows.view(3, 4), camera.intrinsics, *size)
-        self.target = torch.zeros(3, camera.height, camera.width, device=device)
+        self.target = Target.known(torch.zeros(3, camera.height, camera.width, device=device))
+        self._copied: Tensor | None = None
 
-    def fill(self, camera: Camera, target: Tensor, rates: Sequence[float], steps: int) -> None:
+    def fill(self, camera: Camera, target: Target, rates: Sequence[float], steps: int) -> None:
         numbers = np.concatenate([camera.camera_to_world.ravel(), camera.world_to_image.ravel(), rates, [steps]])
         # Does not wait: memory that is not pinned is read before the call returns.
         self._numbers.copy_(torch.from_numpy(numbers.astype(np.float32)), non_blocking=True)
-        self.target.copy_(target)
+        self.target.image.copy_(target.image)
+        if target.weight is not self._copied:  # views without weights of their own share them
+            self.target.weight.copy_(target.weight)
+            self._copied = target.weight
 
 
 def capacity(pairs: int) -> int:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from pointrad.camera import Camera
 from pointrad.errors import UserError
@@ -25,18 +24,20 @@ class Need:
     """What a stage needs: values of its training images and their dtype; bytes of the rest.
 
     cloud: of the cloud with its optimiser. rendering: of rendering a view with its gradient. graphs: of CUDA graphs.
+    weights: of how much pixels count.
     """
 
     values: int
     cloud: int
     rendering: int
     graphs: int = 0
+    weights: int = 0
     dtype: torch.dtype = torch.float32
 
     @property
     def views(self) -> int:
-        """Bytes of the training images."""
-        return self.values * self.dtype.itemsize
+        """Bytes of the training images and the weights of their pixels."""
+        return self.values * self.dtype.itemsize + self.weights
 
     @property
     def total(self) -> int:
@@ -50,10 +51,15 @@ class Need:
         return f"about {total} MB ({parts})"
 
 
-def estimate(views: int, camera: Camera, cloud: Cloud, settings: Settings) -> Need:
-    """What a stage needs that trains `cloud` on `views` views of the camera's size, on a device."""
+def estimate(views: int, weighted: int, camera: Camera, cloud: Cloud, settings: Settings) -> Need:
+    """What a stage needs that trains `cloud` on `views` views of the camera's size, on a device.
+
+    weighted: how many of the views have weights of their own; all others share one.
+    """
+    pixels = camera.width * camera.height
     return Need(
-        values=views * 3 * camera.width * camera.height,
+        values=3 * views * pixels,
+        weights=4 * (weighted + 1) * pixels,
         cloud=cloud.parameters.nbytes * _CLOUDS,
         rendering=settings.rendering_bytes(len(cloud), camera),
     )
@@ -69,16 +75,6 @@ def fitted(need: Need, free: int | None) -> Need:
 def with_graphs(need: Need) -> Need:
     """`need` of a stage whose steps are CUDA graphs. Graphs change no result, so `fitted` is asked before."""
     return replace(need, graphs=need.cloud + round(_GRAPHS_RENDERINGS * need.rendering))
-
-
-def packed(image: Tensor, dtype: torch.dtype) -> Tensor:
-    """A float32 image in [0, 1] as `dtype`; uint8 holds multiples of 1/255, so that others move by up to 0.5/255."""
-    return (255 * image).round().to(dtype) if dtype == torch.uint8 else image
-
-
-def unpacked(image: Tensor) -> Tensor:
-    """The float32 image that `packed` was given, as far as uint8 holds it."""
-    return image / 255 if image.dtype == torch.uint8 else image
 
 
 @contextmanager

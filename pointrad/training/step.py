@@ -19,7 +19,8 @@ from pointrad.render import cpu_kernels as kernels
 from pointrad.render.base import SplatSettings
 from pointrad.render.cpu import CpuRenderer, Splatting, pad_gradient, shown
 from pointrad.render.gaussian_settings import GaussianSettings
-from pointrad.training.losses import Unknown, image_loss, residual, ridge
+from pointrad.training.losses import image_loss, residual, ridge
+from pointrad.training.target import Target
 
 EXP_AVG, EXP_AVG_SQ = "exp_avg", "exp_avg_sq"  # of `Cloud.state`: Adam's moments, [D, N] each
 
@@ -28,18 +29,16 @@ class Step(Protocol):
     """Trains `cloud` in place with Adam, whose moments are part of `cloud.state`; `steps` is how often it did."""
 
     cloud: Cloud
-    unknown_share: float
     steps: int
 
     def go_on_with(self, cloud: Cloud) -> None:
         """Train another cloud from now on, with the state that it has, or with a fresh one."""
         ...
 
-    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
-        """One step towards `target` [3, H, W], each learning rate times its `decay`; returns the loss and its MSE part.
+    def __call__(self, camera: Camera, target: Target, decay: Mapping[str, float]) -> Tensor:
+        """One step towards `target` (float32), each learning rate times its `decay`; returns the loss and its MSE part.
 
-        Where the target is NaN it is unknown, and counts as `unknown_share` of the background (`losses.Unknown`). The
-        two numbers are a tensor [2] on the device of the cloud: whoever reads it waits until the step is computed.
+        The two numbers are a tensor [2] on the device of the cloud: whoever reads it waits until the step is computed.
         """
         ...
 
@@ -52,16 +51,8 @@ def with_moments(cloud: Cloud, *statistics: str) -> Cloud:
     return replace(cloud, state=fresh | dict(cloud.state))
 
 
-def build_step(
-    cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig, unknown_share: float = 0.0
-) -> Step:
+def build_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
     """The step with kernels of its own where the renderer is ours, else autograd's."""
-    step = _choose_step(cloud, renderer, stage, adam)
-    step.unknown_share = unknown_share
-    return step
-
-
-def _choose_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> Step:
     if isinstance(renderer, CpuRenderer):
         return FusedStep(cloud, renderer.settings, stage, adam)
     if isinstance(renderer.settings, GaussianSettings):
@@ -89,8 +80,6 @@ class AutogradStep:
 
     def __init__(self, cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamConfig) -> None:
         self.renderer, self.stage, self.adam = renderer, stage, adam
-        self.unknown_share = 0.0
-        self._background = torch.tensor(renderer.settings.background, device=renderer.device)
         self.steps = 0
         self.go_on_with(cloud)
         # Those that train: which rows, at the rate of which name.
@@ -101,7 +90,7 @@ class AutogradStep:
         self.cloud = with_moments(cloud)
         self.exp_avg, self.exp_avg_sq = self.cloud.state[EXP_AVG], self.cloud.state[EXP_AVG_SQ]
 
-    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+    def __call__(self, camera: Camera, target: Target, decay: Mapping[str, float]) -> Tensor:
         parameters = self.cloud.parameters.requires_grad_()
         losses, gradient = self._differentiate(parameters, camera, target)
         parameters.requires_grad_(False)
@@ -111,19 +100,18 @@ class AutogradStep:
         self.steps += 1
         return losses
 
-    def _differentiate(self, parameters: Tensor, camera: Camera, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _differentiate(self, parameters: Tensor, camera: Camera, target: Target) -> tuple[Tensor, Tensor]:
         """The loss and its MSE part as [2], and the gradient [D, N] of the loss."""
         return self._of_image(parameters, self.renderer.render(parameters, camera, self.stage.harmonics), target)
 
-    def _of_image(self, parameters: Tensor, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _of_image(self, parameters: Tensor, image: Tensor, target: Target) -> tuple[Tensor, Tensor]:
         """`_differentiate`, given the image [H, W, 3] of the parameters."""
-        pixels, unknown = target.permute(1, 2, 0), Unknown(self._background, self.unknown_share)
-        loss = image_loss(self.stage.loss, image, pixels, unknown)
-        weight = ridge(self.stage.loss)
-        if weight:
-            loss = loss + weight * parameters[self.cloud.model.rows["position"]].square().mean()
+        pixels = target.image.permute(1, 2, 0)
+        loss = image_loss(self.stage.loss, image, pixels, target.weight)
+        if ridge_weight := ridge(self.stage.loss):
+            loss = loss + ridge_weight * parameters[self.cloud.model.rows["position"]].square().mean()
         (gradient,) = torch.autograd.grad(loss, parameters)
-        return torch.stack([loss.detach(), residual(image.detach(), pixels, unknown).square().mean()]), gradient
+        return torch.stack([loss.detach(), residual(image.detach(), pixels, target.weight).square().mean()]), gradient
 
     def _rates(self, decay: Mapping[str, float]) -> list[float]:
         """The learning rates of what trains."""
@@ -150,9 +138,7 @@ class FusedStep:
         self.settings, self.stage, self.adam = settings, stage, adam
         self.steps = 0
         self.go_on_with(cloud)
-        self.unknown_share = 0.0
         self._splatting = Splatting(settings)
-        self._background = np.asarray(settings.background, np.float32)
         # What stays the same is looked up once: after a kernel has filled the caches, Python itself is slow.
         self._photometric_loss = stage.loss if isinstance(stage.loss, PhotometricLossConfig) else None
         self._shifts = np.asarray(self._photometric_loss.shifts if self._photometric_loss else (), np.int64)
@@ -166,28 +152,27 @@ class FusedStep:
             values.numpy() for values in (self.cloud.parameters, self.exp_avg, self.exp_avg_sq)
         )
 
-    def __call__(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> Tensor:
+    def __call__(self, camera: Camera, target: Target, decay: Mapping[str, float]) -> Tensor:
         loss, harmonics = self._photometric_loss, self.stage.harmonics
         self.steps += 1
         if loss and not self._splatting.composites_harmonics(harmonics):
             losses = np.empty(2)
             self._splatting.train(
-                self._parameters, camera, harmonics, target.contiguous().numpy(), self.unknown_share,
-                loss.gradient_weight, self._shifts, self._exp_avg, self._exp_avg_sq, *self._adam(decay), losses,
+                self._parameters, camera, harmonics, target.image.numpy(), target.weight.numpy(), loss.gradient_weight,
+                self._shifts, self._exp_avg, self._exp_avg_sq, *self._adam(decay), losses,
             )  # fmt: skip
         else:
             losses = self._pass_by_pass(camera, target, decay)
         return torch.from_numpy(losses)
 
-    def _pass_by_pass(self, camera: Camera, target: Tensor, decay: Mapping[str, float]) -> np.ndarray:
+    def _pass_by_pass(self, camera: Camera, target: Target, decay: Mapping[str, float]) -> np.ndarray:
         """What `kernels.train` does, for any loss of any image."""
         parameters, harmonics, loss = self._parameters, self.stage.harmonics, self._photometric_loss
         image = self._splatting.forward(parameters, camera, harmonics)
         if loss:
             losses, gradient = self._photometric(loss, image, target)
         else:
-            unknown = Unknown(torch.from_numpy(self._background), self.unknown_share)
-            losses, gradient = differentiate_loss(self.stage.loss, image, camera, target, unknown)
+            losses, gradient = differentiate_loss(self.stage.loss, image, camera, target)
         self._splatting.differentiate(gradient)
         if self._ridge:
             losses[0] += self._ridge * float(self.cloud["position"].square().mean())
@@ -199,12 +184,11 @@ class FusedStep:
         return losses
 
     def _photometric(
-        self, config: PhotometricLossConfig, image: np.ndarray, target: Tensor
+        self, config: PhotometricLossConfig, image: np.ndarray, target: Target
     ) -> tuple[np.ndarray, np.ndarray]:
         gradient = self._splatting.buffers.gradient
         losses = kernels.photometric(
-            image, self._background, target.contiguous().numpy(), self.unknown_share, config.gradient_weight,
-            self._shifts, gradient,
+            image, target.image.numpy(), target.weight.numpy(), config.gradient_weight, self._shifts, gradient
         )  # fmt: skip
         return np.array(losses), gradient
 
@@ -217,14 +201,14 @@ class FusedStep:
 
 
 def differentiate_loss(
-    config: LossConfig, image: np.ndarray, camera: Camera, target: Tensor, unknown: Unknown
+    config: LossConfig, image: np.ndarray, camera: Camera, target: Target
 ) -> tuple[np.ndarray, np.ndarray]:
     """A loss without a kernel of its own, of a padded image [3, H', W']: torch differentiates it, but not the image.
 
     Returns the loss and its MSE part as [2], and the loss's gradient with respect to the image, padded as it is.
     """
-    pixels, wanted = shown(image, camera).requires_grad_(), target.permute(1, 2, 0)
-    loss = image_loss(config, pixels, wanted, unknown)
+    pixels, wanted = shown(image, camera).requires_grad_(), target.image.permute(1, 2, 0)
+    loss = image_loss(config, pixels, wanted, target.weight)
     gradient = pad_gradient(torch.autograd.grad(loss, pixels)[0], image)
-    mse = residual(pixels.detach(), wanted, unknown).square().mean()
+    mse = residual(pixels.detach(), wanted, target.weight).square().mean()
     return np.array([float(loss.detach()), float(mse)]), gradient

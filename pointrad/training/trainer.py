@@ -25,6 +25,7 @@ from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.record import EpochRecord
 from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, Step, build_step
+from pointrad.training.target import Target, targets
 
 
 class Listener(Protocol):
@@ -38,21 +39,20 @@ class Listener(Protocol):
 
 
 def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
-          listener: Listener, unknown_share: float = 0.0) -> Cloud:  # fmt: skip
+          listener: Listener) -> Cloud:  # fmt: skip
     """Train from `state` to the end of the schedule and return the cloud; `state` is saved to `run_dir` as it goes.
 
     Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
-    nothing. Where an image is NaN, it counts as `unknown_share` of the background (`losses.Unknown`). A listener that
-    raises Preempted on a step ends the training with a checkpoint of that very step. Listeners hear of an epoch or
-    stage before the checkpoint that ends it, hence again if killed in between.
+    nothing. A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
+    hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
     """
-    return _Training(state, views, config, renderer, run_dir, listener, unknown_share).run()
+    return _Training(state, views, config, renderer, run_dir, listener).run()
 
 
 class _Training:
     def __init__(self, state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
-                 listener: Listener, unknown_share: float) -> None:  # fmt: skip
-        self.state, self.views, self.config, self.unknown_share = state, views, config, unknown_share
+                 listener: Listener) -> None:  # fmt: skip
+        self.state, self.views, self.config = state, views, config
         self.renderer, self.run_dir, self.listener = renderer, run_dir, listener
         self.saved_at = time.monotonic()
 
@@ -76,18 +76,15 @@ class _Training:
         if progress.stage_epoch == 0 and not self.state.losses:
             cloud = self._apply_all(stage.before, cloud)
         camera = _stage_camera(self.views[0].camera, stage, name)
-        need = memory.estimate(len(self.views), camera, cloud, self.renderer.settings)
-        fitted = memory.fitted(need, memory.free(self.renderer.device))
-        if fitted != need and not any(np.isnan(view.image).any() for view in self.views):
-            need = fitted  # else float32, since 8 bits have no value for the unknown
+        weighted = sum(view.weight is not None for view in self.views)
+        need = memory.estimate(len(self.views), weighted, camera, cloud, self.renderer.settings)
+        need = memory.fitted(need, memory.free(self.renderer.device))
         self._note_bits(need, name)
         if self.config.renderer.graphs:
             need = memory.with_graphs(need)
         with memory.within(need, self.renderer.device, name):
             training = _training_views(self.views, stage, name, self.renderer.device, need.dtype)
-            step = build_step(
-                self._with_state(cloud), self.renderer, stage, self.config.schedule.adam, self.unknown_share
-            )
+            step = build_step(self._with_state(cloud), self.renderer, stage, self.config.schedule.adam)
             step.steps = self.state.steps
             started = self._run_epochs(step, training, name, stage, started)
             cloud = replace(step.cloud, state={})
@@ -115,7 +112,7 @@ class _Training:
             )
 
     def _run_epochs(
-        self, step: Step, training: list[tuple[Camera, Tensor]], name: str, stage: StageConfig, started: float
+        self, step: Step, training: list[tuple[Camera, Target]], name: str, stage: StageConfig, started: float
     ) -> float:
         """The stage's remaining epochs; `started` is when training time was last added up, returned as it is then."""
         progress = self.state.progress
@@ -137,7 +134,7 @@ class _Training:
         return started
 
     def _epoch(
-        self, step: Step, training: list[tuple[Camera, Tensor]], name: str, stage: StageConfig
+        self, step: Step, training: list[tuple[Camera, Target]], name: str, stage: StageConfig
     ) -> list[list[float]]:
         """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
         earlier, losses = self.state.losses, list[Tensor]()
@@ -146,7 +143,7 @@ class _Training:
             for index in self._order(len(training))[len(earlier) :]:
                 camera, target = training[index]
                 decay = dict.fromkeys(stage.lr, stage.decay(step.steps, len(training)))
-                losses.append(step(camera, memory.unpacked(target), decay))
+                losses.append(step(camera, target.unpacked(), decay))
                 if stage.every and step.steps % stage.every.steps == 0:
                     step.go_on_with(self._apply_all(stage.every.ops, step.cloud, step.steps))
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
@@ -226,17 +223,10 @@ def _read(losses: list[Tensor]) -> list[list[float]]:
 
 def _training_views(
     views: tuple[View, ...], stage: StageConfig, name: str, device: torch.device, dtype: torch.dtype
-) -> list[tuple[Camera, Tensor]]:
-    """Each view's camera and its image [3, H, W] at the stage's resolution, `memory.packed` as `dtype`."""
-    factor = stage.downscale
-    targets = (torch.from_numpy(view.image).permute(2, 0, 1) for view in views)
-    return [
-        (
-            _stage_camera(view.camera, stage, name),
-            memory.packed(torch.nn.functional.avg_pool2d(target, factor), dtype).contiguous().to(device),
-        )
-        for view, target in zip(views, targets, strict=True)
-    ]
+) -> list[tuple[Camera, Target]]:
+    """Each view's camera and its target at the stage's resolution, packed as `dtype`."""
+    cameras = [_stage_camera(view.camera, stage, name) for view in views]
+    return list(zip(cameras, targets(views, stage.downscale, device, dtype), strict=True))
 
 
 def _stage_camera(camera: Camera, stage: StageConfig, name: str) -> Camera:

@@ -14,6 +14,7 @@ from pointrad.model.base import Cloud
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.triton import TritonRenderer, launching_on, tiles_along
 from pointrad.training.step import AutogradStep
+from pointrad.training.target import Target
 
 
 class TritonStep(AutogradStep):
@@ -30,13 +31,13 @@ class TritonStep(AutogradStep):
         """As float32, which is how `GraphedStep` keeps them on the device: the two must train alike."""
         return [float(np.float32(rate)) for rate in super()._rates(decay)]
 
-    def _differentiate(self, parameters: Tensor, camera: Camera, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _differentiate(self, parameters: Tensor, camera: Camera, target: Target) -> tuple[Tensor, Tensor]:
         return self._of_composited(
             parameters, self.renderer.composite(parameters, camera, self.stage.harmonics), target
         )
 
     def _of_composited(
-        self, parameters: Tensor, composited: tuple[Tensor, Tensor], target: Tensor
+        self, parameters: Tensor, composited: tuple[Tensor, Tensor], target: Target
     ) -> tuple[Tensor, Tensor]:
         """`_differentiate`, given what the renderer composited of the parameters."""
         if not isinstance(self.stage.loss, PhotometricLossConfig):
@@ -45,7 +46,6 @@ class TritonStep(AutogradStep):
             *composited,
             self.renderer.background,
             target,
-            self.unknown_share,
             self.stage.loss.gradient_weight,
             self._shifts,
         )
@@ -54,22 +54,21 @@ class TritonStep(AutogradStep):
 
 
 def photometric(
-    image: Tensor, transmittance: Tensor, background: Tensor, target: Tensor, unknown_share: float,
-    gradient_weight: float, shifts: Tensor,
+    image: Tensor, transmittance: Tensor, background: Tensor, target: Target, gradient_weight: float, shifts: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """`losses.photometric` of a composited image [3, H, W] with transmittance [H, W], against `target` [3, H, W].
+    """`losses.photometric` of a composited image [3, H, W] with transmittance [H, W], against `target`.
 
     background: [3]; shifts: int32; everything else float32, contiguous, on one device. Returns the loss and its MSE
     part as [2], and the loss's gradients with respect to image and transmittance.
     """
-    _, height, width = target.shape
+    _, height, width = target.image.shape
     columns = tiles_along(width)
     tiles = columns * tiles_along(height)
     gradient, behind = torch.empty_like(image), torch.empty_like(transmittance)
     sums = image.new_empty(2, tiles)
     with launching_on(image):
         kernels.photometric[tiles,](
-            image, transmittance, background, target, shifts, gradient, behind, sums, columns, height, width,
-            len(shifts), gradient_weight / max(len(shifts), 1), unknown_share, num_warps=kernels.WARPS,
+            image, transmittance, background, target.image, target.weight, shifts, gradient, behind, sums, columns,
+            height, width, len(shifts), gradient_weight / max(len(shifts), 1), num_warps=kernels.WARPS,
         )  # fmt: skip
     return sums.sum(dim=1), gradient, behind

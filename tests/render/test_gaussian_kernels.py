@@ -19,7 +19,7 @@ from pointrad.render import gaussian_cpu, gaussians
 from pointrad.render import gaussian_oracle as oracle
 from pointrad.render.cpu import set_threads
 from pointrad.render.gaussian_cpu import GaussianSplatting
-from pointrad.training.losses import Unknown, image_loss
+from pointrad.training.losses import image_loss
 from tests.render.clouds import front_camera
 from tests.render.gaussian_clouds import BLACK, GREY, WHITE, Case, cases, clear_of_borders, cloud
 from tests.runs import digest_on_eight_threads
@@ -171,11 +171,12 @@ class Trained:
         return [self.parameters, self.first, self.second, self.screen]
 
 
-def target(camera: Camera) -> np.ndarray:
-    """A picture with a corner that is unknown."""
+def target(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """A picture and the weight of its pixels, of which a corner counts less."""
     picture = np.random.default_rng(2).uniform(0, 1, (3, camera.height, camera.width)).astype(np.float32)
-    picture[:, :5, :7] = np.nan
-    return picture
+    weight = np.ones(picture.shape[1:], np.float32)
+    weight[:5, :7] = 0.05
+    return picture, weight
 
 
 LOSS = PhotometricLossConfig(name="photometric", gradient_weight=0.03, shifts=[1, 2, 3])
@@ -187,7 +188,7 @@ def train(trained: Trained, splatting: GaussianSplatting, steps: int = 1, degree
     for step in range(1, steps + 1):
         adam = 0.9, 0.99, (1 - 0.99**step) ** -0.5, 1e-8
         losses = splatting.train(
-            trained.parameters, CAMERA, degree, target(CAMERA), 0.05, LOSS.gradient_weight,
+            trained.parameters, CAMERA, degree, *target(CAMERA), LOSS.gradient_weight,
             np.array(LOSS.shifts, np.int64), trained.first, trained.second, RATES / np.float32(1 - 0.9**step), adam,
             trained.screen,
         )  # fmt: skip
@@ -199,9 +200,8 @@ def test_a_step_is_the_oracles_loss_and_gradient_and_adam() -> None:
     trained = Trained(case.parameters)
     loss, _ = train(trained, GaussianSplatting(GREY))
     leaf = case.parameters.double().requires_grad_()
-    wanted = torch.from_numpy(target(CAMERA)).permute(1, 2, 0).double()
-    unknown = Unknown(torch.tensor(GREY).double(), 0.05)
-    exact = image_loss(LOSS, oracle.render(leaf, CAMERA, GREY, 2), wanted, unknown)
+    wanted, weight = (torch.from_numpy(part).double() for part in target(CAMERA))
+    exact = image_loss(LOSS, oracle.render(leaf, CAMERA, GREY, 2), wanted.permute(1, 2, 0), weight)
     exact.backward()
     gradient = leaf.grad.numpy()
     assert loss == pytest.approx(exact.item(), rel=1e-5)

@@ -39,7 +39,7 @@ def at(*positions: tuple[float, float, float]) -> Cloud:
 
 
 def without_pixels(view: View) -> View:
-    return replace(view, image=np.full_like(view.image, np.nan))
+    return replace(view, image=np.zeros_like(view.image)).weighing(np.ones(view.mask.shape, bool), 0.2)
 
 
 def test_points_on_the_object_stay() -> None:
@@ -72,8 +72,10 @@ def seen_by_three(cloud: Cloud) -> list[View]:
 
     def seen(index: int, view: View) -> View:
         alone = renderer().render(cloud.parameters, view.camera, harmonics=False).numpy() > 0
-        value = np.float32(1 if index % 4 == 0 else np.nan)
-        return replace(view, image=np.where(alone & (view.mask[..., None] == 0), value, view.image))
+        beside = alone & (view.mask[..., None] == 0)
+        if index % 4:
+            return view.weighing(beside.any(axis=-1), 0.2)
+        return replace(view, image=np.where(beside, np.float32(1), view.image))
 
     return [seen(index, view) for index, view in enumerate(VIEWS)]
 
@@ -89,7 +91,7 @@ def test_what_hides_where_views_do_not_know_goes_if_others_cover_what_it_shows()
     """In front of the sphere it shows what the sphere shows, and beside it no view says anything."""
     halo = at(*((0.8 * math.cos(angle), 0.8 * math.sin(angle), 0.0) for angle in np.linspace(0, 6, 20)))
     cloud = Cloud(POINTS, torch.cat([shell(0.5).parameters, halo.parameters], dim=1))
-    beside = [replace(view, image=np.where(view.mask[..., None] > 0, view.image, np.float32(np.nan))) for view in VIEWS]
+    beside = [view.weighing(view.mask == 0, 0.2) for view in VIEWS]
     kept = prune_unsupported(cloud, PruneUnsupportedConfig(op="prune_unsupported", share=0.9), beside, renderer())
     assert torch.equal(kept.parameters, cloud.parameters[:, :600])
 

@@ -17,8 +17,9 @@ from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.densify import SCREEN_GRADIENT
 from pointrad.training.gaussian_step import GaussianStep
-from pointrad.training.losses import Unknown, image_loss
+from pointrad.training.losses import image_loss
 from pointrad.training.step import AutogradStep, Step, build_step
+from pointrad.training.target import targets
 from pointrad.training.trainer import initial_state, train
 from tests.runs import CONTENT, QUICK, config
 from tests.scenes import sphere_views
@@ -58,7 +59,7 @@ def trained(step: Step, steps: int = 4) -> tuple[dict[str, torch.Tensor], torch.
     views, losses = sphere_views(2, 32, 24), []
     for n in range(steps):
         view = views[n % 2]
-        target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous()
+        target = targets([view], 1, torch.device("cpu"), torch.float32)[0]
         losses.append(step(view.camera, target, dict.fromkeys(step.cloud.model.rates, 1.0)).double())
     return step.cloud.model.split(step.cloud.parameters), torch.stack(losses)
 
@@ -85,7 +86,7 @@ def pull_on_screen(cloud: Cloud) -> torch.Tensor:
     """[N], from the gradients of positions, as if they were all due to where centres are seen."""
     view, loss = sphere_views(2, 32, 24)[0], CONFIG.schedule.stages["grow"].loss
     image = renderer().render(cloud.parameters.requires_grad_(), view.camera)
-    error = image_loss(loss, image, torch.from_numpy(view.image), Unknown(torch.zeros(3), 0.0))
+    error = image_loss(loss, image, torch.from_numpy(view.image), torch.ones(()))
     (gradient,) = torch.autograd.grad(error, cloud.parameters)
     rows = torch.from_numpy(view.camera.world_to_image).float()
     depth = rows[2, :3] @ cloud["position"] + rows[2, 3]

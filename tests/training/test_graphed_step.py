@@ -27,6 +27,7 @@ from pointrad.render.triton import MOST_PAIRS, TritonRenderer, count_pairs
 from pointrad.training import graphed_step
 from pointrad.training.graphed_step import GraphedStep, capacity
 from pointrad.training.step import Step, build_step
+from pointrad.training.target import Target, targets
 from pointrad.training.trainer import train
 from pointrad.training.triton_step import TritonStep
 from tests.training.tape import Reads, capture
@@ -53,11 +54,11 @@ class TestCapacity:
         assert (capacity(0), capacity(1)) == (0, 4096)
 
 
-def views(count: int = 4, width: int = 16, height: int = 12) -> list[tuple[Camera, Tensor]]:
-    return [
-        (view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE))
-        for view in sphere_views(count, width, height)
-    ]
+def views(count: int = 4, width: int = 16, height: int = 12) -> list[tuple[Camera, Target]]:
+    """Of which every other one has pixels that count less."""
+    seen = sphere_views(count, width, height)
+    seen = [view.weighing(view.mask == 0, 0.2) if index % 2 else view for index, view in enumerate(seen)]
+    return [*zip((view.camera for view in seen), targets(seen, 1, DEVICE, torch.float32), strict=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ import torch
 
 from pointrad.config import PhotometricLossConfig, SilhouetteLossConfig
 from pointrad.render import cpu_kernels as kernels
-from pointrad.training.losses import Unknown, image_loss, residual, ridge
+from pointrad.training.losses import image_loss, residual, ridge
 
 PHOTOMETRIC = PhotometricLossConfig(name="photometric", gradient_weight=0.03, shifts=(1, 2, 3))
 SHARE = 0.3
-BLACK = Unknown(torch.zeros(3), SHARE)
+ALL = torch.ones(())  # all pixels count
 SILHOUETTE = SilhouetteLossConfig(name="silhouette", sharpness=5, ridge=0.1)
 
 
@@ -28,13 +28,13 @@ def test_photometric_is_the_mean_square_plus_weighted_mean_absolute_differences(
         np.abs(error[s:] - error[:-s]).mean() + np.abs(error[:, s:] - error[:, :-s]).mean() for s in (1, 2, 3)
     ]
     expected = (error**2).mean() + 0.03 * np.mean(differences)
-    assert float(image_loss(PHOTOMETRIC, image, target, BLACK)) == pytest.approx(expected, rel=1e-6)
+    assert float(image_loss(PHOTOMETRIC, image, target, ALL)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_photometric_without_shifts_is_the_mean_square() -> None:
     image, target = images()
     config = PHOTOMETRIC.model_copy(update={"shifts": ()})
-    assert float(image_loss(config, image, target, BLACK)) == pytest.approx(float((image - target).square().mean()))
+    assert float(image_loss(config, image, target, ALL)) == pytest.approx(float((image - target).square().mean()))
 
 
 def test_a_shift_as_large_as_the_image_adds_nothing() -> None:
@@ -42,7 +42,7 @@ def test_a_shift_as_large_as_the_image_adds_nothing() -> None:
     error = (image - target).double().numpy()
     config = PHOTOMETRIC.model_copy(update={"shifts": (3,)})
     expected = (error**2).mean() + 0.03 * np.abs(error[:, 3:] - error[:, :-3]).mean()
-    assert float(image_loss(config, image, target, BLACK)) == pytest.approx(expected, rel=1e-6)
+    assert float(image_loss(config, image, target, ALL)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_silhouette_compares_soft_silhouettes_of_the_brightest_channel() -> None:
@@ -52,66 +52,65 @@ def test_silhouette_compares_soft_silhouettes_of_the_brightest_channel() -> None
         return np.tanh(5 * pixels.double().numpy().max(axis=-1))
 
     expected = ((soft(image) - soft(target)) ** 2).mean()
-    assert float(image_loss(SILHOUETTE, image, target, BLACK)) == pytest.approx(expected, rel=1e-5)
+    assert float(image_loss(SILHOUETTE, image, target, ALL)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_the_silhouette_loss_has_a_ridge() -> None:
     assert (ridge(PHOTOMETRIC), ridge(SILHOUETTE)) == (0.0, 0.1)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.3])
-def test_an_unknown_pixel_that_shows_the_background_counts_as_met(value: float) -> None:
+def test_a_pixel_without_weight_counts_as_met() -> None:
     image, target = images()
-    background = torch.full((3,), value)
-    image[3:6, 4:9] = background
+    weight = torch.ones(image.shape[:2])
+    weight[3:6, 4:9] = 0
+    met = target.clone()
+    met[3:6, 4:9] = image[3:6, 4:9]
     for config in (PHOTOMETRIC, SILHOUETTE):
-        met, unknown = target.clone(), target.clone()
-        met[3:6, 4:9], unknown[3:6, 4:9] = image[3:6, 4:9], torch.nan
-        losses = [float(image_loss(config, image, wanted, Unknown(background, SHARE))) for wanted in (met, unknown)]
-        assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+        assert float(image_loss(config, image, target, weight)) == pytest.approx(
+            float(image_loss(config, image, met, ALL)), rel=1e-6
+        )
 
 
-def test_of_another_unknown_pixel_a_share_of_its_error_against_the_background_counts() -> None:
+def test_a_pixels_error_is_multiplied_by_its_weight() -> None:
     image, target = images()
-    target[2, 3] = torch.nan
-    background = torch.tensor([0.1, 0.2, 0.3])
-    error = residual(image, target, Unknown(background, SHARE))
-    torch.testing.assert_close(error[2, 3], SHARE * (image[2, 3] - background))
+    weight = torch.ones(image.shape[:2])
+    weight[2, 3] = SHARE
+    error = residual(image, target, weight)
+    torch.testing.assert_close(error[2, 3], SHARE * (image[2, 3] - target[2, 3]))
     torch.testing.assert_close(error[3, 3], image[3, 3] - target[3, 3])
 
 
-def test_an_image_that_is_not_a_number_is_not_taken_for_an_unknown_target() -> None:
+def test_an_image_that_is_not_a_number_is_not_hidden() -> None:
     image, target = images()
     image[0, 0] = torch.nan
-    assert image_loss(PHOTOMETRIC, image, target, BLACK).isnan()
+    assert image_loss(PHOTOMETRIC, image, target, ALL).isnan()
 
 
 @pytest.mark.parametrize("unknown", [0.0, 0.4])
 @pytest.mark.parametrize("shifts", [(1, 2, 3), (), (1,), (5, 40)])
-@pytest.mark.parametrize("background", [(0.0, 0.0, 0.0), (0.2, 0.5, 1.0)])
 @pytest.mark.parametrize("size", [(9, 14), (16, 8), (2, 3), (1, 1)])
 def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
-    shifts: tuple[int, ...], background: tuple[float, float, float], size: tuple[int, int], unknown: float
+    shifts: tuple[int, ...], size: tuple[int, int], unknown: float
 ) -> None:
     (height, width), padded = size, (16, 16)
     generator = torch.Generator().manual_seed(0)
     # Some colours lie outside [0, 1], where they are clamped.
     image = (1.4 * torch.rand(3, *padded, generator=generator) - 0.2).requires_grad_()
     target = torch.rand(3, height, width, generator=generator)
-    target[:, torch.rand(height, width, generator=generator) < unknown] = torch.nan
+    weight = torch.where(torch.rand(height, width, generator=generator) < unknown, SHARE, 1.0)
     config = PHOTOMETRIC.model_copy(update={"shifts": shifts})
 
     colours = image[:, :height, :width].clamp(0, 1).permute(1, 2, 0)
-    expected = image_loss(config, colours, target.permute(1, 2, 0), Unknown(torch.tensor(background), SHARE))
+    expected = image_loss(config, colours, target.permute(1, 2, 0), weight)
     (expected_gradient,) = torch.autograd.grad(expected, image)
 
     gradient = np.zeros((3, *padded), np.float32)
     loss, mse = kernels.photometric(
-        image.detach().numpy(), np.array(background, np.float32), target.numpy(), SHARE, config.gradient_weight,
-        np.array(shifts, np.int64), gradient,
+        image.detach().numpy(), target.numpy(), weight.numpy(), config.gradient_weight, np.array(shifts, np.int64),
+        gradient,
     )  # fmt: skip
 
     assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
-    errors = residual(colours.detach(), target.permute(1, 2, 0), Unknown(torch.tensor(background), SHARE))
+    errors = residual(colours.detach(), target.permute(1, 2, 0), weight)
     assert mse == pytest.approx(float(errors.square().mean()), rel=1e-5)
     torch.testing.assert_close(torch.from_numpy(gradient), expected_gradient, rtol=1e-5, atol=1e-7)

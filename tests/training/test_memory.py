@@ -8,7 +8,8 @@ import torch
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
-from pointrad.training.memory import Need, estimate, fitted, packed, unpacked, with_graphs, within
+from pointrad.training.memory import Need, estimate, fitted, with_graphs, within
+from pointrad.training.target import targets
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import front_camera, settings
 from tests.runs import random_cloud
@@ -29,11 +30,12 @@ def _free_300_mb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_views_are_counted_as_float32_and_everything_grows_with_its_cause() -> None:
     cloud, camera = random_cloud(500), front_camera(400, 400)
-    need = estimate(100, camera, cloud, settings(0.015))
-    assert need.views == 100 * 3 * 400 * 400 * 4
-    assert estimate(100, camera, random_cloud(1000), settings(0.015)).cloud == 2 * need.cloud
-    assert estimate(100, camera, cloud, settings(0.03)).rendering > need.rendering
-    assert estimate(100, camera, cloud, settings(0.015, 15, "pixel")).rendering > need.rendering
+    need = estimate(100, 0, camera, cloud, settings(0.015))
+    assert need.views == (100 * 3 + 1) * 400 * 400 * 4
+    assert estimate(100, 99, camera, cloud, settings(0.015)).views == (100 * 3 + 100) * 400 * 400 * 4
+    assert estimate(100, 0, camera, random_cloud(1000), settings(0.015)).cloud == 2 * need.cloud
+    assert estimate(100, 0, camera, cloud, settings(0.03)).rendering > need.rendering
+    assert estimate(100, 0, camera, cloud, settings(0.015, 15, "pixel")).rendering > need.rendering
 
 
 def test_views_that_fit_stay_float32() -> None:
@@ -54,18 +56,6 @@ def test_graphs_take_more_and_are_named_where_it_is_too_much() -> None:
     expected = r"20 to render, 80 of CUDA graphs\) on cuda, where 300 MB are free; set renderer\.graphs=false, raise "
     with pytest.raises(UserError, match=expected), within(need, GPU, "base"):
         pytest.fail("was not refused")
-
-
-def test_packing_keeps_a_files_values_and_moves_others_by_half_a_step_at_most() -> None:
-    values = torch.arange(256) / 255
-    torch.testing.assert_close(unpacked(packed(values, torch.uint8)), values, rtol=1e-6, atol=0)
-    between = torch.rand(1000, generator=torch.Generator().manual_seed(0))
-    assert float((unpacked(packed(between, torch.uint8)) - between).abs().max()) <= 0.5 / 255 + 1e-6
-
-
-def test_float32_is_packed_as_it_is() -> None:
-    values = torch.rand(10)
-    assert torch.equal(unpacked(packed(values, torch.float32)), values)
 
 
 @pytest.mark.usefixtures("_free_300_mb")
@@ -109,7 +99,7 @@ def test_a_step_takes_no_more_than_was_estimated() -> None:
     view = sphere_views(1, 400, 400)[0]
     cloud = Cloud(POINTS, random_cloud(50_000).parameters.to(DEVICE))
     step = build_step(cloud, TritonRenderer(settings(0.015), DEVICE), FULL, ADAM)
-    target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE)
+    target = targets([view], 1, DEVICE, torch.float32)[0]
     torch.cuda.reset_peak_memory_stats(DEVICE)
     step(view.camera, target, {"position": 1.0, "colour": 1.0})
-    assert torch.cuda.max_memory_allocated(DEVICE) < estimate(1, view.camera, cloud, settings(0.015)).total
+    assert torch.cuda.max_memory_allocated(DEVICE) < estimate(1, 0, view.camera, cloud, settings(0.015)).total

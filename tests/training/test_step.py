@@ -8,14 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from pointrad.camera import Camera
 from pointrad.config import AdamConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import BASE, HARMONICS, POSITION
 from pointrad.render import Renderer
 from pointrad.render.cpu import CpuRenderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
-from pointrad.training.losses import Unknown, image_loss, ridge
+from pointrad.training.losses import image_loss, ridge
 from pointrad.training.step import AutogradStep, FusedStep, Step, build_step
+from pointrad.training.target import Target, targets
 from tests.render.clouds import settings
 from tests.runs import config, copy, random_cloud
 from tests.scenes import sphere_views
@@ -33,14 +35,14 @@ def both(decay: float) -> dict[str, float]:
     return {"position": decay, "colour": decay}
 
 
-def targets(width: int = 32, height: int = 24) -> list[tuple[Any, Tensor]]:
+def pictures(width: int = 32, height: int = 24) -> list[tuple[Camera, Target]]:
     views = sphere_views(3, width, height)
-    return [(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous()) for view in views]
+    return [*zip((view.camera for view in views), targets(views, 1, torch.device("cpu"), torch.float32), strict=True)]
 
 
 def trained(step: Step) -> tuple[Tensor, list[tuple[float, float]]]:
     """The parameters and the losses after a few steps."""
-    pairs = targets()
+    pairs = pictures()
     losses = [tuple(step(*pairs[n % len(pairs)], both(decay)).tolist()) for n, decay in enumerate(DECAYS)]
     return step.cloud.parameters, losses
 
@@ -51,14 +53,13 @@ def torch_trained(cloud: Cloud, renderer: Renderer, stage: StageConfig) -> tuple
     blocks = [cloud.parameters[rows].clone().requires_grad_() for rows in (POSITION, BASE, HARMONICS)]
     groups = [{"params": [block], "published": rate} for block, rate in zip(blocks, rates, strict=True)]
     optimiser = torch.optim.Adam(groups, betas=(ADAM.beta1, ADAM.beta2), eps=ADAM.epsilon)
-    losses, pairs = [], targets()
+    losses, pairs = [], pictures()
     for n, decay in enumerate(DECAYS):
         for group in optimiser.param_groups:
             group["lr"] = group["published"] * decay
         camera, target = pairs[n % len(pairs)]
         image = renderer.render(torch.cat(blocks), camera, stage.harmonics)
-        unknown = Unknown(torch.tensor(renderer.settings.background), 0)
-        loss = image_loss(stage.loss, image, target.permute(1, 2, 0), unknown)
+        loss = image_loss(stage.loss, image, target.image.permute(1, 2, 0), target.weight)
         loss = loss + ridge(stage.loss) * blocks[0].square().mean()
         optimiser.zero_grad()
         loss.backward()
@@ -113,11 +114,11 @@ class TestRatesOfZero:
 @pytest.mark.parametrize("make", [FusedStep, AutogradStep])
 def test_the_second_part_of_a_steps_loss_is_the_mean_squared_error(make: type) -> None:
     renderer = CpuRenderer(settings())
-    camera, target = targets()[0]
+    camera, target = pictures()[0]
     with torch.no_grad():
         image = renderer.render(random_cloud().parameters, camera, True)
     step = make(random_cloud(), renderer if make is AutogradStep else renderer.settings, FULL, ADAM)
-    expected = float((image - target.permute(1, 2, 0)).square().mean())
+    expected = float((image - target.image.permute(1, 2, 0)).square().mean())
     assert float(step(camera, target, both(1.0))[1]) == pytest.approx(expected, rel=1e-5)
 
 
@@ -130,7 +131,7 @@ def test_points_that_no_view_sees_stay_where_they_are() -> None:
 
 def test_a_step_that_first_lacks_room_for_its_splats_moves_points_once() -> None:
     """Each splat lies in several tiles, for which room is found only after counting them."""
-    camera, target = targets(400, 300)[0]
+    camera, target = pictures(400, 300)[0]
     renderer = CpuRenderer(settings(0.3, 6))
     fused = FusedStep(random_cloud(), renderer.settings, FULL, ADAM)
     expected = AutogradStep(random_cloud(), renderer, FULL, ADAM)

@@ -20,23 +20,24 @@ from pointrad.config import StageConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render.triton import TritonRenderer
-from pointrad.training.losses import Unknown, image_loss, residual
+from pointrad.training.losses import image_loss, residual
 from pointrad.training.step import FusedStep, Step, build_step
+from pointrad.training.target import Target, targets
 from pointrad.training.triton_step import TritonStep, photometric
 
 BLACK, COLOURED = (0.0, 0.0, 0.0), (0.2, 0.5, 1.0)
 
 
-SHARE = 0.3  # of the background's error, that unknown pixels count with
+SHARE = 0.3  # of its error, that an unknown pixel counts with
 
 
-def composited(height: int, width: int, unknown: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+def composited(height: int, width: int, unknown: float = 0.0) -> tuple[Tensor, Tensor, Target]:
     """Image, transmittance and target; some colours lie outside [0, 1], and a share of the target is unknown."""
     generator = torch.Generator().manual_seed(0)
     image = 1.4 * torch.rand(3, height, width, generator=generator) - 0.2
     transmittance, target = (torch.rand(*shape, height, width, generator=generator) for shape in ((), (3,)))
-    target[:, torch.rand(height, width, generator=generator) < unknown] = torch.nan
-    return image.to(DEVICE), transmittance.to(DEVICE), target.to(DEVICE)
+    weight = torch.where(torch.rand(height, width, generator=generator) < unknown, SHARE, 1.0)
+    return image.to(DEVICE), transmittance.to(DEVICE), Target(target, weight).to(DEVICE)
 
 
 def by_kernel(
@@ -45,7 +46,7 @@ def by_kernel(
     image, transmittance, target = composited(*size, unknown)
     behind = torch.tensor(background, device=DEVICE)
     wanted = torch.tensor(shifts, dtype=torch.int32, device=DEVICE)
-    return photometric(image, transmittance, behind, target, SHARE, PHOTOMETRIC.gradient_weight, wanted)
+    return photometric(image, transmittance, behind, target, PHOTOMETRIC.gradient_weight, wanted)
 
 
 def by_torch(
@@ -55,9 +56,9 @@ def by_torch(
     image.requires_grad_(), transmittance.requires_grad_()
     behind = torch.tensor(background, device=DEVICE)
     pixels = (image + transmittance * behind[:, None, None]).clamp(0, 1).permute(1, 2, 0)
-    wanted = target.permute(1, 2, 0)
-    loss = image_loss(PHOTOMETRIC.model_copy(update={"shifts": shifts}), pixels, wanted, Unknown(behind, SHARE))
-    losses = torch.stack([loss, residual(pixels, wanted, Unknown(behind, SHARE)).square().mean()]).detach()
+    wanted = target.image.permute(1, 2, 0)
+    loss = image_loss(PHOTOMETRIC.model_copy(update={"shifts": shifts}), pixels, wanted, target.weight)
+    losses = torch.stack([loss, residual(pixels, wanted, target.weight).square().mean()]).detach()
     return losses, *torch.autograd.grad(loss, (image, transmittance))
 
 
@@ -84,14 +85,14 @@ def test_a_colour_that_is_not_a_number_is_not_hidden() -> None:
     image[1, 4, 4] = torch.nan
     shifts = torch.tensor([1], dtype=torch.int32, device=DEVICE)
     behind = torch.zeros(3, device=DEVICE)
-    assert photometric(image, transmittance, behind, target, SHARE, 0.03, shifts)[0].isnan().all()
+    assert photometric(image, transmittance, behind, target, 0.03, shifts)[0].isnan().all()
 
 
 def trained(step: Step) -> tuple[Tensor, Tensor]:
     """The parameters and losses after a step on each of three views."""
     losses = []
     for view in sphere_views(3, 16, 12):
-        target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(step.cloud.parameters.device)
+        target = targets([view], 1, step.cloud.parameters.device, torch.float32)[0]
         losses.append(step(view.camera, target, both(0.5)))
     return step.cloud.parameters.cpu(), torch.stack(losses).cpu().double()
 
