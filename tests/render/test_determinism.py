@@ -19,6 +19,7 @@ from pointrad.model.points import POINTS
 from pointrad.render.cpu import CpuRenderer, set_threads
 from pointrad.render.cpu_kernels import share_tiles
 from pointrad.training.step import FusedStep
+from pointrad.training.target import targets
 from tests.render.clouds import cloud, settings
 from tests.runs import config, digest_on_eight_threads
 from tests.scenes import sphere_views
@@ -62,7 +63,8 @@ def gradient(view_direction: str) -> bytes:
 def trained(view_direction: str, stage: str = "full") -> bytes:
     step = FusedStep(Cloud(POINTS, crowd()), settings(0.08, 10, view_direction), STAGES.stages[stage], STAGES.adam)
     decay = {"position": 1.0, "colour": 1.0}
-    losses = [step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), decay) for view in VIEWS]
+    wanted = targets(VIEWS, 1, torch.device("cpu"), torch.float32)
+    losses = [step(view.camera, target, decay) for view, target in zip(VIEWS, wanted, strict=True)]
     return torch.stack(losses).numpy().tobytes() + step.cloud.parameters.numpy().tobytes()
 
 

@@ -32,6 +32,7 @@ from tests.training.test_trainer import VIEWS, Heard, start, training_config
 pytest.importorskip("triton")
 from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats, count_pairs, list_pairs
 from pointrad.training.step import Step, build_step
+from pointrad.training.target import Target, targets
 from pointrad.training.trainer import train
 
 # The interpreter takes milliseconds for a splat in a tile, so its clouds are small.
@@ -200,9 +201,9 @@ compiled("photometric", 80, (*size, "count"))
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=True)
 
 
-def small_step() -> tuple[Step, Camera, Tensor]:
+def small_step() -> tuple[Step, Camera, Target]:
     view, points = sphere_views(1, 16, 12)[0], random_cloud(5)
-    target = torch.from_numpy(view.image).permute(2, 0, 1).contiguous().to(DEVICE)
+    target = targets([view], 1, DEVICE, torch.float32)[0]
     renderer = TritonRenderer(settings(), DEVICE)
     return build_step(Cloud(POINTS, points.parameters.to(DEVICE)), renderer, FULL, ADAM), view.camera, target
 

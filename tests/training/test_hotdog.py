@@ -13,6 +13,7 @@ from pointrad.render import build_renderer, build_settings
 from pointrad.run import run
 from pointrad.scene.loading import load_scene
 from pointrad.training.step import build_step
+from pointrad.training.target import targets
 from tests.runs import config
 
 HOTDOG = (
@@ -37,10 +38,9 @@ def test_the_first_losses_on_hotdog_are_those_of_pytorch3d(real_data_root: Path)
         stage = chosen.schedule.stages["full"]
         step = build_step(cloud, build_renderer(chosen.renderer, settings), stage, chosen.schedule.adam)
         decay = dict.fromkeys(stage.lr, 1.0)
-        losses[name] = [
-            float(step(view.camera, torch.from_numpy(view.image).permute(2, 0, 1).contiguous(), decay)[0])
-            for view in scene.train[:4]
-        ]
+        wanted = targets(scene.train[:4], 1, torch.device("cpu"), torch.float32)
+        pairs = zip(scene.train[:4], wanted, strict=True)
+        losses[name] = [float(step(view.camera, target, decay)[0]) for view, target in pairs]
     assert losses["cpu"] == pytest.approx(losses["pytorch3d"], rel=1e-4)
 
 
