@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -117,7 +118,9 @@ def _may_have_cuda() -> bool:
 def _draws_on_cpu(config: RunConfig) -> bool:
     """Whether the run's renderer is one of ours in Numba, as `build_renderer` chooses it."""
     name, device = config.renderer.name, config.renderer.device
-    if isinstance(config.model, GaussiansConfig) or name == "cpu":
+    if name == "cpu":
+        return True
+    if isinstance(config.model, GaussiansConfig) and name == device == "auto" and find_spec("gsplat") is None:
         return True
     if name != "auto" or device != "auto":
         return name == "auto" and device == "cpu"

@@ -358,7 +358,7 @@ ModelConfig = Annotated[PointsConfig | GaussiansConfig, Field(discriminator="nam
 class RendererConfig(Config):
     """graphs: whether training steps are replayed as CUDA graphs, which renderer=triton can on CUDA."""
 
-    name: Literal["auto", "cpu", "triton", "pytorch3d"]
+    name: Literal["auto", "cpu", "triton", "pytorch3d", "gsplat"]
     device: str
     graphs: bool
 
@@ -702,13 +702,14 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _renderer_draws_the_model(self) -> Self:
-        if isinstance(self.model, GaussiansConfig):
-            for key, valid in {"name": ("auto", "cpu"), "device": ("auto", "cpu"), "graphs": (False,)}.items():
-                if (found := getattr(self.renderer, key)) not in valid:
-                    raise ValueError(
-                        f"renderer.{key}: found {found!r}; model=gaussians is rendered by our own on the CPU alone, "
-                        f"expected {' or '.join(map(repr, valid))}"
-                    )
+        gaussians = isinstance(self.model, GaussiansConfig)
+        names = ("auto", "cpu", "gsplat") if gaussians else ("auto", "cpu", "triton", "pytorch3d")
+        for key, valid in {"name": names, "graphs": (False,) if gaussians else (False, True)}.items():
+            if (found := getattr(self.renderer, key)) not in valid:
+                raise ValueError(
+                    f"renderer.{key}: found {found!r}, which model={self.model.name} does not have, expected "
+                    f"{' or '.join(map(repr, valid))}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ from pointrad.placement import check_placement
 from pointrad.preemption import Preempted, raise_if_told
 from pointrad.progress import TrainingBar, announce
 from pointrad.provenance import PROVENANCE_FILE, provenance, recorded_content
-from pointrad.render import Renderer, build_renderer, build_settings
+from pointrad.render import Renderer, build_renderer, build_settings, check_renderer
 from pointrad.render.cpu import set_threads
 from pointrad.result import RunResult
 from pointrad.scene.frame import SceneFrame
@@ -58,6 +58,7 @@ def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None
 def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilation: Compilation) -> RunResult:
     set_threads(config.threads)
     check_tracker(config)
+    check_renderer(config.renderer, config.model)
     cache = Cache(config.cache.dir)
     content = cache.content(config.dataset, config.scene.name, config.eval.split)
     state = Checkpoint.load(run_dir, config.training_identity(content))

@@ -81,17 +81,28 @@ def test_a_run_beside_a_gpu_is_of_another_kind(monkeypatch: pytest.MonkeyPatch) 
         ("renderer.device=cpu", True),
         ("renderer.device=cuda", False),
         ("schedule=gaussians_fast", True),
+        ("schedule=gaussians_fast renderer=gsplat", False),
     ],
 )
 def test_kernels_are_compiled_for_runs_that_the_cpu_draws(
     change: str, beside_a_gpu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = [word for word in QUICK if not word.startswith("renderer")]
-    chosen = config(*quick, "dataset.root=elsewhere", change)
+    chosen = config(*quick, "dataset.root=elsewhere", *change.split())
+    only_on_gpus = change.endswith(("renderer.device=cuda", "renderer=gsplat"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for cuda, drawn in ((True, beside_a_gpu), (False, change != "renderer.device=cuda")):
+    monkeypatch.setattr(compilation, "find_spec", lambda package: None)
+    for cuda, drawn in ((True, beside_a_gpu), (False, not only_on_gpus)):
         monkeypatch.setattr(compilation, "_may_have_cuda", lambda cuda=cuda: cuda)
         assert compilation._draws_on_cpu(chosen) == drawn
+
+
+def test_kernels_are_not_compiled_for_gaussians_that_gsplat_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = config(*QUICK, "dataset.root=elsewhere", "schedule=gaussians_fast")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(compilation, "_may_have_cuda", lambda: True)
+    monkeypatch.setattr(compilation, "find_spec", lambda package: "found")
+    assert not compilation._draws_on_cpu(chosen)
 
 
 def test_it_is_told(started: list[subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,8 @@ GROUPS = groups()
 
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
 def test_every_option_of_every_group_composes_and_validates(group: str, option: str) -> None:
-    assert config(f"{group}={option}", *(["dataset.root=x"] if option == "blender" else [])).identity(CONTENT)
+    needed = {"blender": "dataset.root=x", "gsplat": "model=gaussians"}
+    assert config(f"{group}={option}", *([needed[option]] if option in needed else [])).identity(CONTENT)
 
 
 PHOTOMETRIC = {"name": "photometric", "gradient_weight": 0.03, "shifts": (1, 2, 3)}
@@ -157,7 +158,7 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("model.splat_radius", float("inf"), "finite number"),
         ("model.points_per_pixel", 0, "greater than or equal to 1"),
         ("model.view_direction", "ray", "'point' or 'pixel'"),
-        ("renderer.name", "gpu", "'auto', 'cpu', 'triton' or 'pytorch3d'"),
+        ("renderer.name", "gpu", "'auto', 'cpu', 'triton', 'pytorch3d' or 'gsplat'"),
         ("dataset.downscale", 0, "greater than or equal to 1"),
         ("dataset.background", "grey", "'black', 'white' or 'published'"),
         ("masks.threshold", 1, "less than 1"),
@@ -223,13 +224,17 @@ class TestGaussians:
         [
             ("renderer=triton", "name: found 'triton'"),
             ("renderer=pytorch3d", "name: found 'pytorch3d'"),
-            ("renderer.device=cuda", "device: found 'cuda'"),
             ("renderer.graphs=true", "graphs: found True"),
         ],
     )
     def test_a_renderer_of_points_is_refused_before_anything_is_loaded(self, override: str, found: str) -> None:
-        with pytest.raises(UserError, match=rf"^renderer\.{found}; model=gaussians .* expected "):
+        with pytest.raises(UserError, match=rf"^renderer\.{found}, which model=gaussians .* expected "):
             config(*GAUSSIANS, override)
+
+    def test_a_renderer_of_gaussians_draws_no_points(self) -> None:
+        assert config(*GAUSSIANS, "renderer=gsplat").renderer.name == "gsplat"
+        with pytest.raises(UserError, match=r"^renderer\.name: found 'gsplat', which model=points does not have"):
+            config("renderer=gsplat")
 
     def test_a_ridge_is_refused(self) -> None:
         loss = "{name:silhouette,sharpness:5,ridge:%s}"

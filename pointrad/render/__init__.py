@@ -6,11 +6,12 @@ import torch
 
 from pointrad.config import GaussiansConfig, ModelConfig, PointsConfig, RendererConfig
 from pointrad.errors import UserError
-from pointrad.render import triton_support
+from pointrad.progress import announce
+from pointrad.render import gsplat_support, triton_support
 from pointrad.render.base import Renderer, Settings, SplatSettings
 from pointrad.render.gaussian_settings import GaussianSettings
 
-__all__ = ["Renderer", "Settings", "SplatSettings", "build_renderer", "build_settings"]
+__all__ = ["Renderer", "Settings", "SplatSettings", "build_renderer", "build_settings", "check_renderer"]
 
 
 def build_settings(model: ModelConfig, background: tuple[float, float, float]) -> Settings:
@@ -26,23 +27,60 @@ def build_renderer(config: RendererConfig, settings: Settings) -> Renderer:
     """The renderer that `config` names, of the model that `settings` are of; `auto` is the fastest that can be had.
 
     Of points that is ours in Numba without CUDA, ours in Triton on CUDA, and PyTorch3D's where Triton cannot run; of
-    Gaussians ours in Numba, beside which `RunConfig` lets a configuration name none.
+    Gaussians gsplat on CUDA, and ours in Numba without either. `RunConfig` lets a model name no other renderer.
 
     Raises UserError for a device that this machine or renderer does not have, and for CUDA graphs with another renderer
     than Triton's on CUDA.
     """
     match settings:
         case GaussianSettings():
-            return _gaussians(settings)
+            return _gaussians(config, settings)
         case SplatSettings():
             return _points(config, settings)
     raise TypeError(f"no renderer draws splats of {settings}")
 
 
-def _gaussians(settings: GaussianSettings) -> Renderer:
+def check_renderer(config: RendererConfig, model: ModelConfig) -> None:
+    """Refuse what `build_renderer` would of Gaussians, and say why a GPU that there is does not draw them.
+
+    For before data are loaded. Raises UserError.
+    """
+    if isinstance(model, GaussiansConfig):
+        _, problem = _device_of_gaussians(config)
+        if problem:
+            announce(f"Gaussians are rendered on the CPU, although there is a GPU: {problem}")
+
+
+def _gaussians(config: RendererConfig, settings: GaussianSettings) -> Renderer:
+    device, _ = _device_of_gaussians(config)
+    if device.type == "cuda":
+        return _gsplat(settings, device)
     from pointrad.render.gaussian_cpu import GaussianCpuRenderer
 
     return GaussianCpuRenderer(settings)
+
+
+def _gsplat(settings: GaussianSettings, device: torch.device) -> Renderer:
+    from pointrad.render.gsplat import GsplatRenderer
+
+    return GsplatRenderer(settings, device)
+
+
+def _device_of_gaussians(config: RendererConfig) -> tuple[torch.device, str | None]:
+    """Where Gaussians are rendered, which also says by whom: gsplat on CUDA, else ours. And why not on the GPU that
+    `auto` found."""
+    device = _device(config)
+    if config.name == "cpu":
+        return _only_cpu(config, device), None
+    if config.name == "auto" and device.type == "cpu":
+        return device, None
+    problem = gsplat_support.problem(device)
+    if problem and config.name == config.device == "auto":
+        return torch.device("cpu"), problem
+    if problem:
+        asked = f"name: found {config.name!r}" if config.name == "gsplat" else f"device: found {config.device!r}"
+        raise UserError(f"renderer.{asked}, but {problem}; or use renderer=cpu")
+    return device, None
 
 
 def _points(config: RendererConfig, settings: SplatSettings) -> Renderer:
@@ -69,11 +107,16 @@ def _automatic(device: torch.device) -> str:
 
 
 def _cpu(config: RendererConfig, settings: SplatSettings, device: torch.device) -> Renderer:
-    if device.type != "cpu":
-        raise UserError(f"renderer.device: found {config.device!r}; renderer=cpu runs on cpu only")
+    _only_cpu(config, device)
     from pointrad.render.cpu import CpuRenderer
 
     return CpuRenderer(settings)
+
+
+def _only_cpu(config: RendererConfig, device: torch.device) -> torch.device:
+    if device.type != "cpu":
+        raise UserError(f"renderer.device: found {config.device!r}; renderer=cpu runs on cpu only")
+    return device
 
 
 def _triton(config: RendererConfig, settings: SplatSettings, device: torch.device) -> Renderer:

@@ -73,7 +73,7 @@ def composite(
 def project(parameters: Tensor, camera: Camera, degree: int) -> Splats:
     """The splats of a cloud [D, N]; those that lie nearer than NEAR are not meaningful."""
     fx, fy, cx, cy = camera.intrinsics
-    pose = torch.as_tensor(camera.world_to_image, dtype=parameters.dtype)
+    pose = torch.as_tensor(camera.world_to_image, dtype=parameters.dtype, device=parameters.device)
     x, y, z = pose[:, :3] @ parameters[POSITION] + pose[:, 3:]
     z = torch.where(z > NEAR, z, torch.ones_like(z))
     across, down = _within(x / z, fx, cx, camera.width), _within(y / z, fy, cy, camera.height)
@@ -82,7 +82,7 @@ def project(parameters: Tensor, camera: Camera, degree: int) -> Splats:
     axes = jacobian @ pose[:, :3] @ rotations(parameters[ROTATION]) @ torch.diag_embed(parameters[SCALE].T.exp())
     return Splats(
         centre=torch.stack(to_pixels(x, y, z, camera.intrinsics), dim=1),
-        covariance=axes @ axes.mT + BLUR * torch.eye(2, dtype=z.dtype),
+        covariance=axes @ axes.mT + BLUR * torch.eye(2, dtype=z.dtype, device=z.device),
         depth=pose[2, :3] @ parameters[POSITION] + pose[2, 3],
         opacity=torch.sigmoid(parameters[OPACITY]),
         colour=colours(parameters, camera, degree),

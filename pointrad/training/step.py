@@ -55,8 +55,14 @@ def build_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamC
     """The step with kernels of its own where the renderer is ours, else autograd's."""
     if isinstance(renderer, CpuRenderer):
         return FusedStep(cloud, renderer.settings, stage, adam)
+    if renderer.name == "gsplat":
+        # Not above: runs of other models and on CPUs need neither this nor what follows.
+        from pointrad.render.gsplat import GsplatRenderer
+        from pointrad.training.gsplat_step import GsplatStep
+
+        assert isinstance(renderer, GsplatRenderer)
+        return GsplatStep(cloud, renderer, stage, adam)
     if isinstance(renderer.settings, GaussianSettings):
-        # Not above: runs of other models need not load its kernels.
         from pointrad.render.gaussian_cpu import GaussianCpuRenderer
         from pointrad.training.gaussian_step import GaussianStep
 

@@ -76,8 +76,11 @@ def cases(draw: st.DrawFn, most_gaussians: int = 80, largest_side: int = 48) -> 
     return clear_of_borders(case)
 
 
-def clear_of_borders(case: Case) -> Case:
-    """Without the Gaussians that have an alpha, or leave a transmittance, on which rounding decides."""
+def clear_of_borders(case: Case, uncut: bool = False) -> Case:
+    """Without the Gaussians that have an alpha, or leave a transmittance, on which rounding decides.
+
+    uncut: also without those of an alpha above MOST_ALPHA, or that leave less than OPAQUE.
+    """
     splats = oracle.project(case.parameters.double(), case.camera, case.degree)
     y, x = torch.meshgrid(torch.arange(case.camera.height), torch.arange(case.camera.width), indexing="ij")
     pixels = torch.stack([x, y], dim=2) + 0.5
@@ -95,6 +98,8 @@ def clear_of_borders(case: Case) -> Case:
             alphas = (alpha, gaussians.LEAST_ALPHA, BORDER), (alpha, gaussians.MOST_ALPHA, BORDER)
             borders = *alphas, (left, gaussians.OPAQUE, BORDER_OF_TRANSMITTANCE)
             if any(bool(((values / border - 1).abs() < width).any()) for values, border, width in borders):
+                continue
+            if uncut and bool(((alpha > gaussians.MOST_ALPHA) | (left < gaussians.OPAQUE)).any()):
                 continue
             transmittance = torch.where(transmittance >= gaussians.OPAQUE, left, transmittance)
         kept.append(i)

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from pointrad import render
-from pointrad.config import RendererConfig
+from pointrad.config import GaussiansConfig, RendererConfig
 from pointrad.errors import UserError
-from pointrad.render import build_renderer, triton_support
+from pointrad.render import build_renderer, gsplat_support, triton_support
+from pointrad.render.gaussian_settings import GaussianSettings
 from tests.device import DEVICE
 from tests.render.clouds import settings
 
@@ -108,6 +109,79 @@ class TestTriton:
         assert problem is not None
         assert "unsupported toolchain" in problem
         assert "a newer NVIDIA driver may help" in problem
+
+
+class TestGsplat:
+    MODEL = GaussiansConfig(name="gaussians", sh_degree=2, opacity=0.5, max_points=None, max_mb=None)
+
+    @pytest.fixture
+    def _gsplat(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is installed and works, and nothing is really run."""
+        monkeypatch.setattr(gsplat_support, "is_installed", lambda: True)
+        monkeypatch.setattr(gsplat_support, "_try_out", lambda device: None)
+        monkeypatch.setattr(render, "_gsplat", lambda settings, device: SimpleNamespace(name="gsplat"))
+
+    @pytest.fixture
+    def _no_gsplat(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gsplat_support, "is_installed", lambda: False)
+
+    def built(self, name: str, device: str = "auto") -> str:
+        config = RendererConfig(name=name, device=device, graphs=False)
+        render.check_renderer(config, self.MODEL)
+        return build_renderer(config, GaussianSettings((0.0, 0.0, 0.0), 2)).name
+
+    @pytest.mark.usefixtures("_cuda", "_gsplat")
+    @pytest.mark.parametrize(("name", "device"), [("auto", "auto"), ("gsplat", "auto"), ("auto", "cuda:0")])
+    def test_gaussians_are_its_on_cuda(self, name: str, device: str) -> None:
+        assert self.built(name, device) == "gsplat"
+
+    @pytest.mark.usefixtures("_cuda", "_gsplat")
+    @pytest.mark.parametrize(("name", "device"), [("cpu", "auto"), ("auto", "cpu")])
+    def test_who_asks_for_the_cpu_gets_it(self, name: str, device: str) -> None:
+        assert self.built(name, device) == "cpu"
+
+    @pytest.mark.usefixtures("_cuda", "_no_gsplat")
+    def test_auto_takes_the_cpu_where_it_is_missing_and_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.built("auto") == "cpu"
+        assert capsys.readouterr().err == (
+            "Gaussians are rendered on the CPU, although there is a GPU: gsplat is not installed: "
+            "pip install -r requirements-gsplat.txt\n"
+        )
+
+    @pytest.mark.usefixtures("_no_cuda", "_no_gsplat")
+    def test_without_a_gpu_auto_takes_the_cpu_and_says_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.built("auto") == "cpu"
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.usefixtures("_cuda", "_no_gsplat")
+    @pytest.mark.parametrize(
+        ("name", "device", "asked"),
+        [("gsplat", "auto", "name: found 'gsplat'"), ("auto", "cuda", "device: found 'cuda'")],
+    )
+    def test_where_it_is_missing_it_is_refused(self, name: str, device: str, asked: str) -> None:
+        expected = rf"^renderer\.{asked}, but gsplat is not installed: pip install -r [a-z.-]+; or use renderer=cpu$"
+        with pytest.raises(UserError, match=expected):
+            self.built(name, device)
+
+    @pytest.mark.usefixtures("_no_cuda", "_gsplat")
+    @pytest.mark.parametrize("device", ["auto", "cpu"])
+    def test_without_cuda_it_is_refused(self, device: str) -> None:
+        with pytest.raises(UserError, match=r"^renderer\.name: found 'gsplat', but gsplat needs CUDA.*renderer=cpu$"):
+            self.built("gsplat", device)
+
+    @pytest.mark.usefixtures("_cuda", "_gsplat")
+    def test_kernels_that_cannot_be_compiled_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(device: torch.device) -> None:
+            raise AttributeError("'NoneType' object has no attribute 'CameraModelType'")
+
+        monkeypatch.setattr(gsplat_support, "_try_out", fail)
+        with pytest.raises(UserError, match=r"does not run on cuda .*CameraModelType.*install nvcc of CUDA"):
+            self.built("gsplat")
+
+    @pytest.mark.usefixtures("_cuda")
+    def test_ours_refuses_cuda(self) -> None:
+        with pytest.raises(UserError, match=r"^renderer\.device: found 'cuda'; renderer=cpu runs on cpu only$"):
+            self.built("cpu", "cuda")
 
 
 class TestGraphs:
