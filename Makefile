@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-slow bench bench-gpu lint clean
+.PHONY: help demo check test test-slow bench bench-gpu check-gsplat lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ bench: $(DEV) ## run the benchmarks
 
 bench-gpu: $(DEV) ## time the Triton renderer against PyTorch3D on a GPU
 	$(BIN)/python -m bench.gpu
+
+check-gsplat: $(DEV) ## on a GPU: install gsplat and run the tests of Gaussians on it
+	$(PIP) install --requirement requirements-gsplat.txt
+	POINTRAD_DEVICE=cuda $(BIN)/python -m pytest -rs tests/render/test_gsplat.py tests/render/test_gaussian_renderers.py tests/training/test_gsplat_step.py
 
 lint: $(DEV) ## check style and types
 	$(BIN)/ruff check .

@@ -83,7 +83,9 @@ def _config_keys() -> set[str]:
     return keys
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-scene.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-scene.txt", "requirements-gsplat.txt"]
+)
 def test_every_requirement_is_pinned_exactly(name: str) -> None:
     own = [line for line in _requirements(name) if line != "-r requirements.txt"]
     assert own
@@ -105,7 +107,9 @@ def test_pyproject_takes_its_dependencies_from_requirements() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "dependencies" not in settings["project"]
     assert "dependencies" in settings["project"]["dynamic"]
-    assert settings["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": ["requirements.txt"]}
+    dynamic = settings["tool"]["setuptools"]["dynamic"]
+    assert dynamic["dependencies"] == {"file": ["requirements.txt"]}
+    assert dynamic["optional-dependencies"] == {"gsplat": {"file": ["requirements-gsplat.txt"]}}
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +123,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "conf",
         "pyproject.toml",
         "requirements.txt",
+        "requirements-gsplat.txt",
         "README.md",
         "LICENSE",
     )
@@ -259,6 +264,7 @@ def test_nothing_refers_to_a_specification_that_is_not_here() -> None:
 def test_make_help_lists_every_documented_target() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = set(re.findall(r"^make (\S+)", done.stdout, re.MULTILINE))
-    assert listed == {"help", "demo", "check", "test", "test-slow", "bench", "bench-gpu", "lint", "clean"}
+    running = {"help", "demo", "bench", "bench-gpu", "clean"}
+    assert listed == running | {"check", "check-gsplat", "test", "test-slow", "lint"}
     mentioned = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.MULTILINE)
     assert {target for document in DOCUMENTS for target in mentioned.findall((ROOT / document).read_text())} <= listed

@@ -19,6 +19,7 @@ from pointrad.errors import MachineError, UserError
 from pointrad.files import replacing
 from pointrad.model.points import POINTS
 from pointrad.preemption import Preempted
+from pointrad.render import gsplat_support
 from pointrad.run import RunResult, run
 from pointrad.status import RunState, read_status
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each, same_cloud
@@ -170,6 +171,15 @@ def test_both_renderers_lose_the_same(root: Path, tmp_path: Path) -> None:
     quick_run(root, tmp_path / "pytorch3d", "renderer=pytorch3d")
     losses = [[line["loss"] for line in lines(tmp_path / name)] for name in ("cpu", "pytorch3d")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_renderer_that_is_not_here_is_refused_before_data_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gsplat_support, "is_installed", lambda: False)
+    chosen = config(*QUICK, "dataset.root=nowhere", "model=gaussians", "renderer=gsplat")
+    with pytest.raises(UserError, match=r"^renderer\.name: found 'gsplat', but gsplat .*requirements-gsplat\.txt"):
+        run(chosen, tmp_path)
 
 
 def test_one_thread_and_two_train_the_same_cloud(root: Path, tmp_path: Path) -> None:
