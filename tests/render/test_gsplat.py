@@ -12,11 +12,13 @@ from torch import Tensor
 
 from pointrad.camera import Camera
 from pointrad.render import gaussian_oracle as oracle
-from pointrad.render import gaussians, gsplat_support
+from pointrad.render import gaussians, gsplat, gsplat_support
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.render.gsplat import GsplatRenderer
+from tests.device import DEVICE
 from tests.render import gsplat_in_torch
 from tests.render.gaussian_clouds import GREY, cloud
+from tests.render.gaussian_renderers import needs_gsplat
 from tests.scenes import look_at, off_centre
 
 needs_package = pytest.mark.skipif(
@@ -124,9 +126,12 @@ def test_what_stands_in_for_it_projects_as_it_does() -> None:
     )
     seen = (radii[0] > 0).all(dim=1)
     inverse = torch.linalg.inv(found.covariance)[seen]
-    torch.testing.assert_close(found.centre[seen], centre[0, seen])
-    torch.testing.assert_close(found.depth[seen], depth[0, seen])
-    torch.testing.assert_close(inverse[:, [0, 0, 1], [0, 1, 1]], conic[0, seen])
+    for mine, its in (
+        (found.centre[seen], centre[0, seen]),
+        (found.depth[seen], depth[0, seen]),
+        (inverse[:, [0, 0, 1], [0, 1, 1]], conic[0, seen]),
+    ):
+        torch.testing.assert_close(mine, its, rtol=1e-7, atol=1e-7)
 
 
 def test_it_is_asked_for_classic_splats_with_our_blur_and_near_plane() -> None:
@@ -136,6 +141,26 @@ def test_it_is_asked_for_classic_splats_with_our_blur_and_near_plane() -> None:
     assert not given["packed"]
     fx, fy, cx, cy = CAMERA.intrinsics
     torch.testing.assert_close(given["Ks"][0], torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]).double())
+
+
+def test_trying_it_out_succeeds_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gsplat, "_gsplats", lambda: gsplat_in_torch.rasterization)
+    gsplat_support._try_out(torch.device("cpu"))
+
+
+def test_trying_it_out_fails_where_it_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def black(**arguments: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        image, opacity, seen = gsplat_in_torch.rasterization(**arguments)
+        return 0 * image, opacity, seen
+
+    monkeypatch.setattr(gsplat, "_gsplats", lambda: black)
+    with pytest.raises(RuntimeError, match="was rendered black"):
+        gsplat_support._try_out(torch.device("cpu"))
+
+
+@needs_gsplat
+def test_it_runs_on_this_gpu() -> None:
+    assert gsplat_support.problem(DEVICE) is None
 
 
 def test_where_its_limits_differ_from_ours() -> None:
