@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pointrad.camera import Camera
-from pointrad.config import AdaptiveConfig, GaussiansConfig, PointsConfig, RunConfig
+from pointrad.config import AdaptiveConfig, GaussiansConfig, PointsConfig, RandomConfig, RunConfig
 from pointrad.files import kernel_folder
 from pointrad.progress import CompilationBar, tell_of_compilation
 from pointrad.scene.types import Split, View
@@ -138,8 +138,12 @@ def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
     from pointrad import evidence, hull
     from pointrad.kernel_cache import parts
 
-    adaptive, renders = isinstance(config.init, AdaptiveConfig), _draws_on_cpu(config)
-    entries = [hull._count_root, hull._add_colours, *([evidence._draw_highest] if adaptive else [])]
+    voted, adaptive = not isinstance(config.init, RandomConfig), isinstance(config.init, AdaptiveConfig)
+    renders = _draws_on_cpu(config)
+    entries = [
+        *([hull._count_root, hull._add_colours] if voted else []),
+        *([evidence._draw_highest] if adaptive else []),
+    ]
     entries += _render_kernels(config) if renders else []
     wanted = {id(part) for entry in entries for part in parts(entry) if part.targetoptions.get("inline") != "always"}
     done = set[int]()
@@ -154,10 +158,11 @@ def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
 
     view = _small_view(config)
     with event.install_listener("numba:compile", Listener()):
-        votes = hull.count_votes([view, view], hull.Lattice(8, ((-1.0, 1.0),) * 3), 0.0)
-        hull._mean_colours([view], votes.lattice.positions(np.zeros((1, 3), np.int64)))
-        if adaptive:
-            evidence._highest_votes(votes.lattice, votes.counts, [view.camera])
+        if voted:
+            votes = hull.count_votes([view, view], hull.Lattice(8, ((-1.0, 1.0),) * 3), 0.0)
+            hull._mean_colours([view], votes.lattice.positions(np.zeros((1, 3), np.int64)))
+            if adaptive:
+                evidence._highest_votes(votes.lattice, votes.counts, [view.camera])
         if renders:
             _train_and_draw(config, view, lambda: told(len(wanted), len(wanted)))
 

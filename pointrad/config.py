@@ -252,20 +252,10 @@ class SurfaceConfig(Config):
     surface_points: Count
 
 
-class InitConfig(Config):
-    """What every start has: the lattice whose points the views vote on, and which of a hull's points it takes.
+class StartConfig(Config):
+    """What every start has: bounds that hold the object."""
 
-    kept_share: a share of all of them at random, or a number of those on its surface.
-    """
-
-    lattice: Annotated[int, Field(ge=2, le=1024)]
     bounds: Bounds
-    kept_share: Annotated[
-        Annotated[PositiveShare, Tag("share")] | Annotated[SurfaceConfig, Tag("surface")],
-        Discriminator(lambda value: "surface" if isinstance(value, dict | SurfaceConfig) else "share"),
-    ]
-    jitter: NonNegative
-    outside_margin: NonNegative
 
     @field_validator("bounds", mode="before")
     @classmethod
@@ -281,6 +271,21 @@ class InitConfig(Config):
             if low >= high:
                 raise ValueError(f"must ascend, found {[low, high]}")
         return bounds
+
+
+class InitConfig(StartConfig):
+    """What starts from a hull have: the lattice whose points the views vote on, and which of a hull's points they take.
+
+    kept_share: a share of all of them at random, or a number of those on its surface.
+    """
+
+    lattice: Annotated[int, Field(ge=2, le=1024)]
+    kept_share: Annotated[
+        Annotated[PositiveShare, Tag("share")] | Annotated[SurfaceConfig, Tag("surface")],
+        Discriminator(lambda value: "surface" if isinstance(value, dict | SurfaceConfig) else "share"),
+    ]
+    jitter: NonNegative
+    outside_margin: NonNegative
 
 
 class HullConfig(InitConfig):
@@ -300,6 +305,21 @@ class AdaptiveConfig(InitConfig):
     name: Literal["adaptive"]
     source: Literal["masks", "none"]
     cut_pixels: Literal["unknown", "background"]
+
+
+class RandomConfig(StartConfig):
+    """So many points, drawn uniformly in the bounds. No mask is read."""
+
+    name: Literal["random"]
+    points: Count
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_no_part_of_a_hull(cls, values: Any) -> Any:
+        """A model may set for all starts which of a hull's points they take; here there is no hull."""
+        return (
+            {key: value for key, value in values.items() if key != "kept_share"} if isinstance(values, dict) else values
+        )
 
 
 class PointsConfig(Config):
@@ -688,7 +708,7 @@ class RunConfig(Config):
     scene: SceneConfig
     masks: MasksConfig
     corruption: AnyCorruptionConfig
-    init: Annotated[HullConfig | AdaptiveConfig, Field(discriminator="name")]
+    init: Annotated[HullConfig | AdaptiveConfig | RandomConfig, Field(discriminator="name")]
     model: ModelConfig
     renderer: RendererConfig
     schedule: ScheduleConfig

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pointrad.camera import Float64Array, to_pixels
-from pointrad.config import Bounds, HullConfig, InitConfig, SurfaceConfig
+from pointrad.config import Bounds, HullConfig, InitConfig, RandomConfig, SurfaceConfig
 from pointrad.errors import UserError
 from pointrad.kernel_cache import kernel
 from pointrad.scene.poses import look_away
@@ -31,6 +31,7 @@ _LEAF = 8  # lattice points along an edge of the smallest block; its points are 
 _ROOT = 32  # of the largest block, a thread's unit of work
 _BACKGROUND, _FOREGROUND, _MIXED = 0, 1, 2
 _POINTS_PER_TASK = 16384
+_GREY = 0.5  # the colour of points of which no view tells one
 
 in_pixels = numba.njit(nogil=True, error_model="numpy")(to_pixels)  # the projection, for kernels
 
@@ -87,7 +88,8 @@ class InitialPoints:
     """The points a cloud starts from, in lattice order.
 
     positions: [N, 3] float64 world units. colours: [N, 3] float32 RGB in [0, 1]. votes: [N] uint16 of the lattice point
-    each came from. hull_points: lattice points in the hull, of which these are a part. needed: votes a point needed.
+    each came from. hull_points: lattice points in the hull, of which these are a part; 0 without a hull. needed: votes
+    a point needed.
     """
 
     positions: Float64Array
@@ -160,9 +162,9 @@ def hull_votes(views: Sequence[View], config: HullConfig) -> Votes:
 def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: int) -> InitialPoints:
     """A random part, `config.kept_share`, of the points that have `votes` (at least one), coloured from the views.
 
-    A point's colour is the mean over all views that have it inside their image of the bilinear colour there; mid-grey
-    if there is none. `config.jitter` moves the points, in lattice steps, before they are coloured. The same views,
-    votes, config and seed give the same points whatever the number of threads.
+    A point's colour is the mean over all views that have it inside their image of the bilinear colour there, weighted
+    as the squared error of that pixel is (`View.weight`); mid-grey if there is none. `config.jitter` moves the points, in lattice steps, before they are
+    coloured. The same views, votes, config and seed give the same points whatever the number of threads.
     """
     lattice = votes.lattice
     hull = np.flatnonzero(votes.counts)
@@ -181,6 +183,19 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
         votes=votes.counts.ravel()[chosen],
         hull_points=int(hull.size),
         needed=votes.floor,
+    )
+
+
+def scatter(config: RandomConfig, seed: int) -> InitialPoints:
+    """Points drawn uniformly in the bounds, mid-grey: what they should look like, training finds out."""
+    low, high = np.array(config.bounds).T
+    positions = np.random.default_rng(seed).uniform(low, high, (config.points, 3))
+    return InitialPoints(
+        positions=positions,
+        colours=np.full(positions.shape, _GREY, np.float32),
+        votes=np.zeros(config.points, np.uint16),
+        hull_points=0,
+        needed=0,
     )
 
 
@@ -419,25 +434,28 @@ def _count_root(i, j, k, axes, cameras, intrinsics, nears, frame, foreground, su
 
 
 def _mean_colours(views: Sequence[View], positions: Float64Array) -> Float32Array:
-    """[N, 3] float32: the mean bilinear colour of the points in the views that have them inside their image."""
+    """[N, 3] float32: the mean bilinear colour of points in the views that have them in their image, by weight."""
     sums = np.zeros_like(positions)
-    seen = np.zeros(len(positions), np.int64)
+    weights = np.zeros(len(positions))
     cameras = [view.camera.world_to_image for view in views]
 
     def colour(start: int) -> None:
         part = slice(start, start + _POINTS_PER_TASK)
         for view, camera in zip(views, cameras, strict=True):
-            _add_colours(positions[part], camera, view.camera.intrinsics, view.image, sums[part], seen[part])
+            weight = np.ones_like(view.mask) if view.weight is None else view.weight
+            _add_colours(positions[part], camera, view.camera.intrinsics, view.image, weight, sums[part], weights[part])
 
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         list(pool.map(colour, range(0, len(positions), _POINTS_PER_TASK)))
-    colours = np.where(seen[:, None] > 0, sums / np.maximum(seen, 1)[:, None], 0.5)
+    seen = weights[:, None] > 0
+    colours = np.where(seen, sums / np.where(seen, weights[:, None], 1), _GREY)
     return colours.astype(np.float32)
 
 
 @kernel(nogil=True, error_model="numpy")
-def _add_colours(positions, camera, intrinsics, image, sums, seen):  # type: ignore[no-untyped-def]
-    """Add one view's bilinear colour at each point's projection to `sums`, and 1 to `seen` where there is one."""
+def _add_colours(positions, camera, intrinsics, image, weight, sums, weights):  # type: ignore[no-untyped-def]
+    """Add one view's bilinear colour at each point's projection to `sums`, times its squared weight, and that to
+    `weights`: the colour that then has the least squared error."""
     height, width = image.shape[0], image.shape[1]
     for n in range(len(positions)):
         p = positions[n]
@@ -454,8 +472,9 @@ def _add_colours(positions, camera, intrinsics, image, sums, seen):  # type: ign
         right, down = u - 0.5 - column, v - 0.5 - row
         column_0, column_1 = max(column, 0), min(column + 1, width - 1)
         row_0, row_1 = max(row, 0), min(row + 1, height - 1)
+        w = np.float64(weight[min(int(v), height - 1), min(int(u), width - 1)]) ** 2
         for c in range(3):
             above = (1.0 - right) * image[row_0, column_0, c] + right * image[row_0, column_1, c]
             below = (1.0 - right) * image[row_1, column_0, c] + right * image[row_1, column_1, c]
-            sums[n, c] += (1.0 - down) * above + down * below
-        seen[n] += 1
+            sums[n, c] += w * ((1.0 - down) * above + down * below)
+        weights[n] += w

@@ -15,13 +15,13 @@ from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mas
 from pointrad.cache import Cache
 from pointrad.camera import Camera
 from pointrad.compilation import Compilation
-from pointrad.config import AdaptiveConfig, HullConfig, RunConfig
+from pointrad.config import AdaptiveConfig, HullConfig, InitConfig, RandomConfig, RunConfig, StartConfig
 from pointrad.corruption import build_corruption, corrupt_views, cut_targets, mask_iou
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measure_fps, peak_memory_mb
 from pointrad.evidence import agreeing_votes, gather_evidence, weighted_views
 from pointrad.files import replacing, write_json
-from pointrad.hull import Votes, hull_votes, initialise
+from pointrad.hull import InitialPoints, Votes, hull_votes, initialise, scatter
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
@@ -96,13 +96,11 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilatio
 
 @dataclass(frozen=True)
 class _Start:
-    """corrupted: the training views as wrong masks have them. initial: what the initial cloud is coloured from.
-    count_votes: counts the votes for the initial cloud, which a resumed run has. targets: what training is to
-    reproduce, with weights where that is unknown."""
+    """corrupted: the training views as wrong masks have them. find_points: finds the points of the initial cloud, which
+    a resumed run has. targets: what training is to reproduce, with weights where that is unknown."""
 
     corrupted: tuple[View, ...]
-    initial: tuple[View, ...]
-    count_votes: Callable[[], Votes]
+    find_points: Callable[[], InitialPoints]
     targets: tuple[View, ...]
 
 
@@ -111,34 +109,45 @@ def _start_decides_targets(config: RunConfig) -> bool:
 
 
 def _start(config: RunConfig, scene: Scene, content: SceneContent, cache: Cache) -> _Start:
-    """What a run starts from: the masks alone, or all that the views show."""
+    """What a run starts from: the masks alone, all that the views show, or neither."""
     corrupted = corrupt_views(build_corruption(config.corruption), scene.train, config.corruption.seed)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
+    if isinstance(config.init, RandomConfig):
+        return _Start(corrupted, partial(scatter, config.init, config.seed), targets)
     if isinstance(config.init, HullConfig):
         masks = (config.masks, config.corruption)
         votes = partial(cache.votes, config.dataset, content, *masks, config.init, corrupted, hull_votes)
-        return _Start(corrupted, corrupted, votes, targets)
+        return _Start(corrupted, partial(_points_of_hull, config, config.init, scene, corrupted, votes), targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init)
     targets = weighted_views(evidence) if config.init.cut_pixels == "unknown" else evidence.views
     votes = partial(agreeing_votes, evidence, config.init)
-    return _Start(corrupted, seen, votes, targets)
+    coloured_by = targets if evidence.cut else seen
+    points = partial(_points_of_hull, config, config.init, scene, coloured_by, votes)
+    return _Start(corrupted, points, targets)
+
+
+def _points_of_hull(
+    config: RunConfig, init: InitConfig, scene: Scene, coloured_by: Sequence[View], count_votes: Callable[[], Votes]
+) -> InitialPoints:
+    """Those of the hull of the votes, in the mean colours of the views `coloured_by`."""
+    votes = count_votes()
+    check_placement(votes, scene.train)
+    return initialise(coloured_by, votes, init, config.seed)
 
 
 def _prepare(
     config: RunConfig, scene: Scene, content: SceneContent, start: _Start, frame: SceneFrame, run_dir: Path
 ) -> Checkpoint:
     """The initial cloud, kept as the first checkpoint."""
-    votes = start.count_votes()
-    check_placement(votes, scene.train)
-    points = initialise(start.initial, votes, config.init, config.seed)
+    points = start.find_points()
     iou = mask_iou(start.corrupted, scene.train)
     title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)
     positions = torch.from_numpy(frame.from_world(points.positions))
     cloud = build_model(config.model).start(positions, torch.from_numpy(points.colours), config.seed)
-    _check_cap(cloud)
+    _check_cap(cloud, config.init)
     facts = {
         "mask_iou": iou,
         "hull_points": points.hull_points,
@@ -149,12 +158,13 @@ def _prepare(
     return state
 
 
-def _check_cap(start: Cloud) -> None:
+def _check_cap(start: Cloud, init: StartConfig) -> None:
     most = start.model.most
+    key = "init.points" if isinstance(init, RandomConfig) else "init.kept_share"
     if most is not None and len(start) > most:
         raise UserError(
-            f"init.kept_share: the start has {len(start)} {start.model.name}, where model.max_points and model.max_mb "
-            f"allow {most}; lower init.kept_share or raise the cap"
+            f"{key}: the start has {len(start)} {start.model.name}, where model.max_points and model.max_mb "
+            f"allow {most}; lower {key} or raise the cap"
         )
 
 
@@ -295,9 +305,12 @@ def _summarise(
 
 
 def _consistency(config: RunConfig, scene: Scene, state: Checkpoint) -> float:
-    """The ratio that was asked for, or the greatest that the votes exceed which the adaptive start asked for."""
+    """The ratio that was asked for, or the greatest that the votes exceed which the adaptive start asked for; 0 where
+    nobody votes."""
     if isinstance(config.init, HullConfig):
         return config.init.consistency
+    if isinstance(config.init, RandomConfig):
+        return 0.0
     return (state.facts["needed"] - 1) / max(len(scene.train) - 1, 1)
 
 
