@@ -163,8 +163,9 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     """A random part, `config.kept_share`, of the points that have `votes` (at least one), coloured from the views.
 
     A point's colour is the mean over all views that have it inside their image of the bilinear colour there, weighted
-    as the squared error of that pixel is (`View.weight`); mid-grey if there is none. `config.jitter` moves the points, in lattice steps, before they are
-    coloured. The same views, votes, config and seed give the same points whatever the number of threads.
+    as the squared error of that pixel is (`View.weight`); mid-grey if there is none. `config.jitter` moves the points,
+    in lattice steps, before they are coloured. The same views, votes, config and seed give the same points whatever
+    the number of threads.
     """
     lattice = votes.lattice
     hull = np.flatnonzero(votes.counts)

@@ -50,6 +50,12 @@ QUICK = (
 )
 
 
+def quick(*overrides: str) -> tuple[str, ...]:
+    """QUICK and these overrides, which may choose a start that has no lattice."""
+    words = (word for word in QUICK if "init=random" not in overrides or not word.startswith("init.lattice"))
+    return (*words, *overrides)
+
+
 def composed(*overrides: str) -> Any:
     """What Hydra makes of conf/ with these overrides, as plain values of the caller's own."""
     return deepcopy(_compose(overrides))

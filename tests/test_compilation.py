@@ -15,7 +15,7 @@ from pointrad import compilation
 from pointrad.compilation import Compilation
 from pointrad.config import RunConfig
 from pointrad.run import run
-from tests.runs import QUICK, config, one_epoch_each
+from tests.runs import QUICK, config, one_epoch_each, quick
 
 CONFIG = config(*QUICK, "dataset.root=elsewhere")
 COMPILES = "print('0 2', flush=True); print('2 2', flush=True); from pathlib import Path; Path({mark!r}).touch()"
@@ -56,10 +56,16 @@ def test_what_was_compiled_once_is_not_compiled_again(started: list[subprocess.P
 
 @pytest.mark.parametrize(
     "change",
-    ["model.view_direction=pixel", "init=hull init.consistency=0.5", "schedule=report", "renderer.device=cuda"],
+    [
+        "model.view_direction=pixel",
+        "init=hull init.consistency=0.5",
+        "init=random",
+        "schedule=report",
+        "renderer.device=cuda",
+    ],
 )
 def test_a_run_of_another_kind_compiles_its_own(change: str, started: list[subprocess.Popen[str]]) -> None:
-    for other in (CONFIG, config(*QUICK, "dataset.root=elsewhere", *change.split())):
+    for other in (CONFIG, config(*quick("dataset.root=elsewhere", *change.split()))):
         with Compilation(other) as ahead:
             ahead.wait()
     assert len(started) == 2
@@ -143,10 +149,10 @@ def test_where_nothing_can_be_kept_each_run_compiles_by_itself(
 
 
 @pytest.mark.slow  # compiles everything
-@pytest.mark.parametrize("choice", ["init=adaptive", "model.view_direction=pixel", "schedule=report"])
+@pytest.mark.parametrize("choice", ["init=adaptive", "init=random", "model.view_direction=pixel", "schedule=report"])
 def test_after_it_a_run_compiles_nothing(choice: str, tiny_scene_root: Path, tmp_path: Path) -> None:
     schedule = "report" if "report" in choice else "demo"
-    chosen = config(*QUICK, *one_epoch_each(schedule), choice, f"dataset.root={tiny_scene_root}")
+    chosen = config(*quick(*one_epoch_each(schedule), choice, f"dataset.root={tiny_scene_root}"))
     with Compilation(chosen) as ahead:
         ahead.wait()
         assert ahead._process

@@ -255,6 +255,9 @@ class TestGaussians:
     def test_they_start_from_the_hulls_surface(self) -> None:
         assert config(*GAUSSIANS, "init.kept_share.surface_points=5").init.kept_share == SurfaceConfig(surface_points=5)
 
+    def test_a_random_start_takes_no_part_of_a_hull(self) -> None:
+        assert config(*GAUSSIANS, "init=random", "init.points=5").init.points == 5
+
     def test_model_and_schedule_choose_each_other(self) -> None:
         assert config("schedule=gaussians").model.name == "gaussians"
         assert config("model=gaussians").schedule.name == "gaussians_fast"

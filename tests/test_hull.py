@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from pointrad.camera import Camera
-from pointrad.config import HullConfig
+from pointrad.config import HullConfig, RandomConfig
 from pointrad.errors import UserError
-from pointrad.hull import InitialPoints, Lattice, Votes, count_votes, hull_votes, initialise, votes_needed
+from pointrad.hull import InitialPoints, Lattice, Votes, count_votes, hull_votes, initialise, scatter, votes_needed
 from pointrad.scene.blender import load_blender
 from pointrad.scene.types import Split, View
 from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views, turned_away
@@ -198,6 +198,32 @@ def test_a_colour_is_the_mean_of_the_views_that_see_the_point() -> None:
     behind = replace(behind, camera=turned_away(behind.camera))
     points = start([red, blue, behind], hull_config(consistency=0.5), seed=0)
     np.testing.assert_allclose(points.colours, np.broadcast_to([0.5, 0, 0.5], points.colours.shape), atol=1e-6)
+
+
+def test_a_view_colours_points_as_much_as_their_pixels_weigh_in_its_squared_error() -> None:
+    red, blue = (sphere_view(camera(pose)) for pose in ring(2))
+    red = replace(red, image=np.full_like(red.image, (1, 0, 0)))
+    blue = replace(blue, image=np.full_like(blue.image, (0, 0, 1)), weight=np.full(blue.mask.shape, 0.5, np.float32))
+    points = start([red, blue], hull_config(), seed=0)
+    np.testing.assert_allclose(points.colours, np.broadcast_to([0.8, 0, 0.2], points.colours.shape), atol=1e-6)
+
+
+def test_points_that_no_pixel_of_any_weight_shows_are_grey() -> None:
+    views = [replace(view, weight=np.zeros_like(view.mask)) for view in sphere_views()]
+    assert np.all(start(views, hull_config(), seed=0).colours == 0.5)
+
+
+def test_scattered_points_fill_their_bounds_evenly_and_the_seed_decides_them() -> None:
+    config = RandomConfig.model_validate({"name": "random", "points": 8000, "bounds": [[-1, 1], [0, 4], [10, 11]]})
+    points, again, other = (scatter(config, seed) for seed in (0, 0, 1))
+    low, high = np.array(config.bounds).T
+    within = (points.positions - low) / (high - low)
+    octants, counts = np.unique(within > 0.5, axis=0, return_counts=True)
+    assert (len(octants), within.min() >= 0, within.max() <= 1) == (8, True, True)
+    assert counts == pytest.approx(1000, abs=150)
+    assert np.all(points.colours == 0.5)
+    np.testing.assert_array_equal(points.positions, again.positions)
+    assert not np.array_equal(points.positions, other.positions)
 
 
 def test_colours_are_bilinear_between_pixel_centres() -> None:

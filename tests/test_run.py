@@ -22,7 +22,7 @@ from pointrad.preemption import Preempted
 from pointrad.render import gsplat_support
 from pointrad.run import RunResult, run
 from pointrad.status import RunState, read_status
-from tests.runs import QUICK, REPOSITORY, config, one_epoch_each, same_cloud
+from tests.runs import REPOSITORY, config, one_epoch_each, quick, same_cloud
 from tests.scenes import off_centre, write_tiny_scene
 
 pytestmark = pytest.mark.integration
@@ -34,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quick_run(root: Path, folder: Path, *overrides: str, schedule: str = "demo") -> RunResult:
-    return run(config(*QUICK, f"dataset.root={root}", *one_epoch_each(schedule), *overrides), folder)
+    return run(config(*quick(f"dataset.root={root}", *one_epoch_each(schedule), *overrides)), folder)
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -67,6 +67,25 @@ def test_a_start_above_the_models_cap_is_refused_before_training(root: Path, tmp
     with pytest.raises(UserError, match=expected):
         quick_run(root, tmp_path, "model.max_points=99", schedule="gaussians_fast")
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_random_start_above_the_models_cap_is_told_its_own_key(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^init\.points: the start has 100 gaussians, .* lower init\.points or raise"):
+        quick_run(root, tmp_path, *RANDOM, "model.max_points=99", schedule="gaussians_fast")
+
+
+RANDOM = ("init=random", "init.points=100")
+
+
+@pytest.mark.parametrize("schedule", ["gaussians_fast", "fast"])
+def test_a_random_start_reads_no_mask(schedule: str, root: Path, tmp_path: Path) -> None:
+    clouds = []
+    for level in (0, 0.4):
+        run = tmp_path / str(level)
+        result = quick_run(root, run, *RANDOM, f"corruption.level={level}", schedule=schedule)
+        assert (result.consistency, result.hull_points, result.initial_points) == (0, 0, 100)
+        clouds.append((run / "cloud.ply").read_bytes())
+    assert clouds[0] == clouds[1]
 
 
 ADAPTIVE = ("corruption=none", "corruption.level=0.12", "corruption.level=0.12 corruption.targets=masked",
@@ -141,7 +160,7 @@ def test_masked_targets_train_on_background_outside_the_wrong_masks(
     assert found["masked"] != found["clean"]
 
 
-@pytest.mark.parametrize("init", ["init=hull init.consistency=0.5", "init=adaptive"])
+@pytest.mark.parametrize("init", ["init=hull init.consistency=0.5", "init=adaptive", " ".join(RANDOM)])
 @pytest.mark.parametrize("targets", ["clean", "masked"])
 def test_a_run_told_to_stop_goes_on_with_the_targets_it_had(
     init: str, targets: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
