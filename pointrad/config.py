@@ -322,7 +322,16 @@ class RandomConfig(StartConfig):
         )
 
 
-class PointsConfig(Config):
+class SplatModelConfig(Config):
+    """What every model has.
+
+    darkening: the share of a splat's colour that it may lose to views of which wrong masks have cut it.
+    """
+
+    darkening: PositiveShare
+
+
+class PointsConfig(SplatModelConfig):
     """Points as discs of one radius, without opacity."""
 
     name: Literal["points"]
@@ -336,7 +345,7 @@ class PointsConfig(Config):
         return groups.POINTS
 
 
-class GaussiansConfig(Config):
+class GaussiansConfig(SplatModelConfig):
     """Anisotropic Gaussians with opacity.
 
     sh_degree: of the harmonics. opacity: of a fresh Gaussian. max_points, max_mb: what growth stops at, null for none.
@@ -460,9 +469,10 @@ class SplitConfig(OperationConfig):
     """Replace splats by two halves each, along their longest axis, up to the model's cap.
 
     Drawn without repetition, with chances in proportion to how much the loss pulled at their centres on screen since
-    the last time. share: how many are split, of those there are. offset: of each half from the middle, in standard
-    deviations along the axis. along, across: what their scales are multiplied by, on that axis and on the others.
-    opacity: what their opacity is multiplied by.
+    the last time. share: how many are split, of those there are. least_opacity: splats of less go before, and as many
+    more are split, halves again where few are left. offset: of each half from the middle, in standard deviations along
+    the axis. along, across: what their scales are multiplied by, on that axis and on the others. opacity: what their
+    opacity is multiplied by.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("scale", "rotation", "opacity")
@@ -470,6 +480,7 @@ class SplitConfig(OperationConfig):
 
     op: Literal["split"]
     share: PositiveShare
+    least_opacity: Share
     offset: NonNegative
     along: Positive
     across: Positive

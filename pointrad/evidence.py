@@ -43,7 +43,6 @@ _NEARLY_RIGHT = 0.75  # of the views must vote for a point of the hull: then mas
 _NUMBERS = 9  # of votes that are tried with explanations,
 _MOST_EXPLAINING = 0.1  # of the hull: explanations are surfaces, with nothing behind them
 _LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
-_DARKENING = 0.01  # of a point's colour: what it may lose to views that do not know of it
 _DOUBTS = (0.0, 0.03, 0.1, 1.0)  # shares of the views that say something of a point, which may wrongly see background
 
 
@@ -77,16 +76,15 @@ class Evidence:
     cut: bool
     demands: Demands
 
-    @property
-    def unknown_weight(self) -> float:
+    def unknown_weight(self, darkening: float) -> float:
         """What the error of an unknown pixel should be multiplied by (`View.weight`), its target being background.
 
         The less views may miss of the object, the more. Colours tend to what most of the squared errors ask for: of a
         point that a share m of the views miss, with a share s of their errors, m s^2 / (1 - m) of it is background.
-        That is kept at `_DARKENING`.
+        That is kept at `darkening`.
         """
         missing = 1 - self.demands.votes / len(self.views)
-        return min(1.0, math.sqrt(_DARKENING * (1 - missing) / missing)) if missing else 1.0
+        return min(1.0, math.sqrt(darkening * (1 - missing) / missing)) if missing else 1.0
 
 
 def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveConfig) -> Evidence:
@@ -435,7 +433,7 @@ def _keep_highest(positions, votes, camera, intrinsics, highest, pixels, kept): 
             kept[n] = True
 
 
-def weighted_views(evidence: Evidence) -> tuple[View, ...]:
+def weighted_views(evidence: Evidence, darkening: float) -> tuple[View, ...]:
     """The views, in which unknown pixels count as background with `unknown_weight`."""
-    weight = evidence.unknown_weight
+    weight = evidence.unknown_weight(darkening)
     return tuple(view.weighing(pixels, weight) for view, pixels in zip(evidence.views, evidence.unknown, strict=True))

@@ -121,7 +121,8 @@ def _start(config: RunConfig, scene: Scene, content: SceneContent, cache: Cache)
         return _Start(corrupted, partial(_points_of_hull, config, config.init, scene, corrupted, votes), targets)
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(targets, corrupted, strict=True))
     evidence = gather_evidence(seen, scene.background, config.init)
-    targets = weighted_views(evidence) if config.init.cut_pixels == "unknown" else evidence.views
+    asked = config.init.cut_pixels == "unknown"
+    targets = weighted_views(evidence, config.model.darkening) if asked else evidence.views
     votes = partial(agreeing_votes, evidence, config.init)
     coloured_by = targets if evidence.cut else seen
     points = partial(_points_of_hull, config, config.init, scene, coloured_by, votes)

@@ -157,6 +157,7 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("model.splat_radius", 0, "greater than 0"),
         ("model.splat_radius", float("inf"), "finite number"),
         ("model.points_per_pixel", 0, "greater than or equal to 1"),
+        ("model.darkening", 0, "greater than 0"),
         ("model.view_direction", "ray", "'point' or 'pixel'"),
         ("renderer.name", "gpu", "'auto', 'cpu', 'triton', 'pytorch3d' or 'gsplat'"),
         ("dataset.downscale", 0, "greater than or equal to 1"),
@@ -245,7 +246,7 @@ class TestGaussians:
 
     @pytest.mark.parametrize("key", ["before", "after"])
     def test_splitting_has_its_place_within_a_stage(self, key: str) -> None:
-        split = "{op:split,share:0.1,offset:0.75,along:0.5,across:0.8,opacity:0.9}"
+        split = "{op:split,share:0.1,least_opacity:0,offset:0.75,along:0.5,across:0.8,opacity:0.9}"
         expected = (
             rf"^schedule\.stages\.grow\.{key}: found split, .* expected it in schedule\.stages\.grow\.every\.ops$"
         )

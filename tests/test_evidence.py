@@ -20,6 +20,7 @@ from pointrad.scene.types import View
 from tests.scenes import cube, off_centre, sphere_views
 
 BLACK = (0.0, 0.0, 0.0)
+DARKENING = 0.01
 VIEWS = sphere_views(24, 64, 48)
 
 
@@ -235,10 +236,10 @@ class TestTheHull:
 def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
     wrong = shifted_masks(VIEWS, 5)
     found = gather_evidence(cut(VIEWS, wrong), BLACK, adaptive())
-    targets = weighted_views(found)
+    targets = weighted_views(found, DARKENING)
     for target, view, asked in zip(targets, VIEWS, wrong, strict=True):
         inside = asked.mask > 0
-        assert np.array_equal(target.weight, np.where(inside, 1, np.float32(found.unknown_weight)))
+        assert np.array_equal(target.weight, np.where(inside, 1, np.float32(found.unknown_weight(DARKENING))))
         assert not target.image[~inside].any()
         assert np.array_equal(target.image[inside], view.image[inside])
 
@@ -248,7 +249,13 @@ def test_the_worse_masks_are_the_less_does_what_is_unknown_count_as_background(
     shift: int, least: float, most: float
 ) -> None:
     found = gather_evidence(cut(VIEWS, shifted_masks(VIEWS, shift)), BLACK, adaptive())
-    assert least <= found.unknown_weight <= most
+    assert least <= found.unknown_weight(DARKENING) <= most
+
+
+def test_what_darkens_less_weighs_less_where_masks_are_wrong_and_as_much_where_they_are_right() -> None:
+    right, wrong = (gather_evidence(cut(VIEWS, shifted_masks(VIEWS, shift)), BLACK, adaptive()) for shift in (0, 5))
+    assert right.unknown_weight(0.0001) == 1
+    assert wrong.unknown_weight(0.0001) == pytest.approx(wrong.unknown_weight(0.01) / 10)
 
 
 def test_surroundings_outside_wrong_masks_are_unknown_where_the_object_may_be() -> None:

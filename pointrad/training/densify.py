@@ -27,10 +27,24 @@ def with_opacities(cloud: Cloud, opacity: Tensor) -> Cloud:
 
 
 def split(cloud: Cloud, config: SplitConfig, rng: np.random.Generator) -> Cloud:
-    """Each drawn splat becomes two halves: one in its place, and one behind all others."""
-    pull = cloud.state[SCREEN_GRADIENT]
-    count = _allowed(cloud, round(config.share * len(cloud)))
-    chosen = _draw(pull, count, rng)
+    """Transparent splats go, and drawn ones become two halves each, as many as went and a share of all."""
+    seen = opacities(cloud) >= config.least_opacity
+    gone = int((~seen).sum())
+    wanted = gone + round(config.share * len(cloud))
+    cloud = cloud.select(seen)
+    missing = _allowed(cloud, wanted)
+    while missing:
+        chosen = _draw(cloud.state[SCREEN_GRADIENT], missing, rng)
+        if not len(chosen):
+            break
+        cloud = _halved(cloud, chosen, config)
+        missing = min(missing - len(chosen), gone)  # without repetition but for those that went
+    cloud.state[SCREEN_GRADIENT].zero_()
+    return cloud
+
+
+def _halved(cloud: Cloud, chosen: Tensor, config: SplitConfig) -> Cloud:
+    """The splats at `chosen` [M] become two halves each: one in its place, and one behind all others."""
     halves = cloud.select(torch.cat([torch.arange(len(cloud), device=chosen.device), chosen]))
     second = slice(len(cloud), None)
     scale = cloud["scale"][:, chosen]
@@ -45,7 +59,7 @@ def split(cloud: Cloud, config: SplitConfig, rng: np.random.Generator) -> Cloud:
         halves["position"][:, half] += sign * offset
         halves["scale"][:, half] += smaller
         halves["opacity"][:, half] = opacity
-    halves.state[SCREEN_GRADIENT].zero_()
+        halves.state[SCREEN_GRADIENT][half] /= 2
     return halves
 
 

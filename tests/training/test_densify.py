@@ -14,6 +14,7 @@ from pointrad.config import (
     RelocateConfig,
     SplitConfig,
 )
+from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.model.gaussians import Gaussians, rotations
 from pointrad.render.gaussian_cpu import GaussianCpuRenderer
@@ -22,7 +23,7 @@ from pointrad.training import operations
 from pointrad.training.densify import SCREEN_GRADIENT, opacities
 from pointrad.training.step import EXP_AVG, with_moments
 
-SPLIT = SplitConfig(op="split", share=0.5, offset=0.75, along=0.5, across=0.8, opacity=0.9)
+SPLIT = SplitConfig(op="split", share=0.5, least_opacity=0, offset=0.75, along=0.5, across=0.8, opacity=0.9)
 
 
 def cloud(count: int = 10, most: int | None = None) -> Cloud:
@@ -80,6 +81,22 @@ class TestSplitting:
     @pytest.mark.parametrize(("most", "left"), [(None, 15), (13, 13), (10, 10), (8, 10)])
     def test_growth_stops_at_the_models_cap(self, most: int | None, left: int) -> None:
         assert len(apply(SPLIT, cloud(10, most))) == left
+
+    def test_transparent_gaussians_go_and_as_many_more_are_split(self) -> None:
+        before = cloud(10).changed(opacity=torch.tensor([0.001] * 2 + [0.5] * 8).logit())
+        after = apply(SPLIT.model_copy(update={"least_opacity": 0.01}), before)
+        assert len(after) == 15
+        assert (opacities(after) > 0.4).all()
+
+    def test_halves_are_split_again_where_few_are_left(self) -> None:
+        before = cloud(10).changed(opacity=torch.tensor([0.001] * 8 + [0.5] * 2).logit())
+        after = apply(SPLIT.model_copy(update={"least_opacity": 0.01}), before)
+        assert len(after) == 12  # the two that stayed are split once, and then eight more, as many as went
+        assert len(after["position"].unique(dim=1).T) == 12
+
+    def test_where_all_are_transparent_none_are_left(self) -> None:
+        with pytest.raises(UserError, match="split left none of 10"):
+            apply(SPLIT.model_copy(update={"least_opacity": 0.01}), cloud(10).changed(opacity=-9.0))
 
     def test_the_same_draw_splits_the_same(self) -> None:
         assert torch.equal(apply(SPLIT, cloud(), 3).parameters, apply(SPLIT, cloud(), 3).parameters)
