@@ -308,10 +308,14 @@ class AdaptiveConfig(InitConfig):
 
 
 class RandomConfig(StartConfig):
-    """So many points, drawn uniformly in the bounds. No mask is read."""
+    """So many points, drawn uniformly in the bounds. No mask is read.
+
+    opacity: of a fresh splat, in place of the model's own, if it has opacities: most splats have to go.
+    """
 
     name: Literal["random"]
     points: Count
+    opacity: Annotated[float, Field(gt=0, lt=1)]
 
     @model_validator(mode="before")
     @classmethod

@@ -39,6 +39,7 @@ from pointrad.status import SUMMARY_FILE, OtherRunError, read_summary, recording
 from pointrad.tracking import MetricsFile, Tracker, build_tracker, check_tracker
 from pointrad.tracking.history import INIT, picture_path
 from pointrad.training.checkpoint import Checkpoint
+from pointrad.training.densify import with_opacities
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
 
@@ -148,6 +149,8 @@ def _prepare(
     write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, start.corrupted, title)
     positions = torch.from_numpy(frame.from_world(points.positions))
     cloud = build_model(config.model).start(positions, torch.from_numpy(points.colours), config.seed)
+    if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
+        cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
     _check_cap(cloud, config.init)
     facts = {
         "mask_iou": iou,

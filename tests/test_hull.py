@@ -214,7 +214,9 @@ def test_points_that_no_pixel_of_any_weight_shows_are_grey() -> None:
 
 
 def test_scattered_points_fill_their_bounds_evenly_and_the_seed_decides_them() -> None:
-    config = RandomConfig.model_validate({"name": "random", "points": 8000, "bounds": [[-1, 1], [0, 4], [10, 11]]})
+    config = RandomConfig.model_validate(
+        {"name": "random", "points": 8000, "opacity": 0.1, "bounds": [[-1, 1], [0, 4], [10, 11]]}
+    )
     points, again, other = (scatter(config, seed) for seed in (0, 0, 1))
     low, high = np.array(config.bounds).T
     within = (points.positions - low) / (high - low)

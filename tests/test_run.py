@@ -88,6 +88,15 @@ def test_a_random_start_reads_no_mask(schedule: str, root: Path, tmp_path: Path)
     assert clouds[0] == clouds[1]
 
 
+def test_a_random_start_is_faint(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointrad.run.raise_if_told", stop_at_step(1))
+    faint = (*RANDOM, "init.opacity=0.2", "schedule.stages.coarse.lr.opacity=0")
+    with pytest.raises(Preempted):
+        quick_run(root, tmp_path, *faint, schedule="gaussians_fast")
+    opacity = torch.load(tmp_path / "checkpoint.pt")["parameters"]["opacity"].sigmoid()
+    torch.testing.assert_close(opacity, torch.full((1, 100), 0.2))
+
+
 ADAPTIVE = ("corruption=none", "corruption.level=0.12", "corruption.level=0.12 corruption.targets=masked",
             "init.source=none", "dataset.background=white corruption=dropout corruption.level=0.3",
             "corruption.level=0.12 corruption.targets=masked renderer=pytorch3d")  # fmt: skip
