@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pointrad.artifacts.ply import read_ply
 from pointrad.camera import Camera
