@@ -206,7 +206,7 @@ def test_a_renderer_that_is_not_here_is_refused_before_data_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gsplat_support, "is_installed", lambda: False)
-    chosen = config(*QUICK, "dataset.root=nowhere", "model=gaussians", "renderer=gsplat")
+    chosen = config(*quick("dataset.root=nowhere", "model=gaussians", "renderer=gsplat"))
     with pytest.raises(UserError, match=r"^renderer\.name: found 'gsplat', but gsplat .*requirements-gsplat\.txt"):
         run(chosen, tmp_path)
 
