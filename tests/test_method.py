@@ -17,7 +17,7 @@ import pytest
 
 from pointrad.method import METHOD_VERSION
 from pointrad.run import run
-from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
+from tests.runs import REPOSITORY, config, one_epoch_each, quick
 from tests.scenes import write_tiny_scene
 
 KEPT = Path(__file__).with_name("method.json")
@@ -46,6 +46,10 @@ RUNS = {
         "init=hull", "init.consistency=0.6", "corruption=dropout", "corruption.level=0.1",
         *one_epoch_each("gaussians_fast"), "schedule.stages.grow.epochs=3", "schedule.stages.grow.every.steps=10",
     ),
+    "Gaussians from anywhere": (
+        "init=random", "init.points=300", "init.opacity=0.1", "corruption=none",
+        *one_epoch_each("gaussians_fast"), "schedule.stages.grow.epochs=3", "schedule.stages.grow.every.steps=10",
+    ),
 }  # fmt: skip
 # Processors differ in the order of sums, so in a point that just is an outlier or not: by 0.5 % of points and 0.05 % of
 # losses, for one without AVX.
@@ -61,7 +65,7 @@ METHOD = (
 
 def computed(name: str, folder: Path) -> dict[str, Any]:
     """What the run of this name gives."""
-    overrides = (*QUICK, "artifacts.views=[]", "artifacts.turntable.frames=0", "renderer=cpu", *RUNS[name])
+    overrides = quick("artifacts.views=[]", "artifacts.turntable.frames=0", "renderer=cpu", *RUNS[name])
     root = write_tiny_scene(folder / "scenes", {"train": 12, "test": 2}, width=48, height=40)
     with mock.patch("pointrad.run.measure_fps", return_value=1.0):
         result = run(config(*overrides, f"dataset.root={root}"), folder / "run")
