@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from pointrad import render
-from pointrad.config import GaussiansConfig, RendererConfig
+from pointrad.config import RendererConfig
 from pointrad.errors import UserError
 from pointrad.render import build_renderer, gsplat_support, triton_support
 from pointrad.render.gaussian_settings import GaussianSettings
 from tests.device import DEVICE
 from tests.render.clouds import settings
+from tests.runs import config
 
 
 def build(name: str, device: str = "auto", graphs: bool = False) -> str:
@@ -112,8 +113,6 @@ class TestTriton:
 
 
 class TestGsplat:
-    MODEL = GaussiansConfig(name="gaussians", sh_degree=2, opacity=0.5, max_points=None, max_mb=None)
-
     @pytest.fixture
     def _gsplat(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is installed and works, and nothing is really run."""
@@ -126,9 +125,9 @@ class TestGsplat:
         monkeypatch.setattr(gsplat_support, "is_installed", lambda: False)
 
     def built(self, name: str, device: str = "auto") -> str:
-        config = RendererConfig(name=name, device=device, graphs=False)
-        render.check_renderer(config, self.MODEL)
-        return build_renderer(config, GaussianSettings((0.0, 0.0, 0.0), 2)).name
+        chosen = RendererConfig(name=name, device=device, graphs=False)
+        render.check_renderer(chosen, config("model=gaussians").model)
+        return build_renderer(chosen, GaussianSettings((0.0, 0.0, 0.0), 2)).name
 
     @pytest.mark.usefixtures("_cuda", "_gsplat")
     @pytest.mark.parametrize(("name", "device"), [("auto", "auto"), ("gsplat", "auto"), ("auto", "cuda:0")])
