@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from tests.runs import QUICK, REPOSITORY, random_cloud
 from tests.scenes import look_at, sphere_views, write_tiny_scene
 from tests.training.tape import Reads
 from tests.training.test_step import ADAM, FULL, both
-from tests.training.test_trainer import VIEWS, Heard, start, training_config
+from tests.training.test_trainer import Heard, start, training_config
 
 pytest.importorskip("triton")
 from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats, count_pairs, list_pairs
@@ -37,6 +38,8 @@ from pointrad.training.trainer import train
 
 # The interpreter takes milliseconds for a splat in a tile, so its clouds are small.
 SMALL = {"most_points": 8, "largest_side": 20} if DEVICE.type == "cpu" else {}
+# It takes seconds for the gradients of splats that each pixel sees along a direction of its own.
+ALONG_PIXELS = pytest.mark.slow if DEVICE.type == "cpu" else ()
 few = hypothesis_settings(max_examples=8 if DEVICE.type == "cpu" else 100, deadline=None, derandomize=True)
 
 
@@ -132,8 +135,16 @@ class TestBins:
 class TestRoomForMorePairs:
     """Arrays that are longer than there are pairs change no bit."""
 
-    @pytest.mark.parametrize("spare", [0, 1, 3, 500])
-    @pytest.mark.parametrize("name", ["across the borders of tiles", "along pixels", "all behind", "a pixel wide"])
+    @pytest.mark.parametrize(
+        ("name", "spare"),
+        [
+            *product(["all behind", "a pixel wide"], [0, 1, 3, 500]),
+            ("across the borders of tiles", 500),
+            *(pytest.param("across the borders of tiles", n, marks=pytest.mark.integration) for n in (0, 1, 3)),
+            pytest.param("along pixels", 500, marks=pytest.mark.integration),
+            *(pytest.param("along pixels", n, marks=ALONG_PIXELS) for n in (0, 1, 3)),
+        ],
+    )
     def test_of_image_and_gradient(self, name: str, spare: int) -> None:
         case = CORNERS[name]
         renderer = TritonRenderer(case.settings, DEVICE)
@@ -202,7 +213,7 @@ compiled("photometric", 80, (*size, "count"))
 
 
 def small_step() -> tuple[Step, Camera, Target]:
-    view, points = sphere_views(1, 16, 12)[0], random_cloud(5)
+    view, points = sphere_views(1, 8, 6)[0], random_cloud(5)
     target = targets([view], 1, DEVICE, torch.float32)[0]
     renderer = TritonRenderer(settings(), DEVICE)
     return build_step(Cloud(POINTS, points.parameters.to(DEVICE)), renderer, FULL, ADAM), view.camera, target
@@ -223,10 +234,11 @@ def test_between_the_steps_of_an_epoch_nothing_else_is_read(tmp_path: Path) -> N
     counts: list[int] = []
     one_stage = [f"schedule.stages.{name}.enabled=false" for name in ("base", "refine")]
     run_config = training_config(*one_stage, "schedule.stages.full.epochs=1")
+    seen = sphere_views(3, 8, 6)
     with Reads() as reads:
-        train(start(run_config, tmp_path, random_cloud(5)), VIEWS, run_config, TritonRenderer(settings(), DEVICE),
+        train(start(run_config, tmp_path, random_cloud(5)), seen, run_config, TritonRenderer(settings(), DEVICE),
               tmp_path, Counts())  # fmt: skip
-    assert np.diff(counts).tolist() == [1] * (len(VIEWS) - 1)
+    assert np.diff(counts).tolist() == [1] * (len(seen) - 1)
 
 
 @needs_gpu

@@ -20,7 +20,7 @@ from tests.render.clouds import settings
 from tests.runs import random_cloud
 from tests.scenes import sphere_views, turned_away
 from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE, both
-from tests.training.test_trainer import VIEWS, Heard, start, training_config
+from tests.training.test_trainer import Heard, start, training_config
 
 pytest.importorskip("triton")
 from pointrad.render.triton import MOST_PAIRS, TritonRenderer, count_pairs
@@ -35,6 +35,8 @@ from tests.training.tape import Reads, capture
 T = TypeVar("T")
 COLOURED = (0.2, 0.5, 1.0)
 DECAYS = (1.0, 0.5, 0.5, 0.25)
+
+interpreted = pytest.mark.integration  # seconds of Triton's interpreter each
 
 
 class TestCapacity:
@@ -54,7 +56,7 @@ class TestCapacity:
         assert (capacity(0), capacity(1)) == (0, 4096)
 
 
-def views(count: int = 4, width: int = 16, height: int = 12) -> list[tuple[Camera, Target]]:
+def views(count: int = 4, width: int = 12, height: int = 8) -> list[tuple[Camera, Target]]:
     """Of which every other one has pixels that count less."""
     seen = sphere_views(count, width, height)
     seen = [view.weighing(view.mask == 0, 0.2) if index % 2 else view for index, view in enumerate(seen)]
@@ -103,8 +105,12 @@ def assert_train_alike(ordinary: Step, graphed: Step, seen: list[tuple[Camera, T
 
 @pytest.mark.parametrize(
     ("stage", "view_direction"),
-    [(FULL, "point"), (FULL, "pixel"), (BASE_STAGE, "point"), (SILHOUETTE, "point")],
-    ids=["full", "pixel", "base", "silhouette"],
+    [
+        pytest.param(FULL, "point", id="full", marks=interpreted),
+        pytest.param(FULL, "pixel", id="pixel", marks=interpreted),
+        pytest.param(BASE_STAGE, "point", id="base"),
+        pytest.param(SILHOUETTE, "point", id="silhouette", marks=interpreted),
+    ],
 )
 def test_it_trains_to_the_same_bits(stage: StageConfig, view_direction: Any) -> None:
     recorder = Recorder()
@@ -112,6 +118,7 @@ def test_it_trains_to_the_same_bits(stage: StageConfig, view_direction: Any) -> 
     assert recorder.count == 2
 
 
+@interpreted
 def test_each_capacity_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rooms: list[int] = []
 
@@ -126,6 +133,7 @@ def test_each_capacity_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert recorder.count == 1 + len(set(rooms)) > 2
 
 
+@interpreted
 def test_a_view_without_points_trains_as_ever() -> None:
     seen = views()
     seen[2] = turned_away(seen[2][0]), seen[2][1]
@@ -134,14 +142,16 @@ def test_a_view_without_points_trains_as_ever() -> None:
     assert_train_alike(ordinary, graphed, seen)
 
 
+@interpreted
 def test_views_of_another_size_or_focal_length_are_recorded_anew() -> None:
     recorder = Recorder()
-    small, (longer, target) = views(1, 12, 9)[0], views(1)[0]
+    small, (longer, target) = views(1, 8, 6)[0], views(1)[0]
     seen = [(longer, target), small, (replace(longer, fx=1.2 * longer.fx), target), (longer, target)]
     assert_train_alike(*steps(BASE_STAGE, recorder=recorder), seen)
     assert recorder.count == 6
 
 
+@interpreted
 def test_it_goes_on_from_a_restored_optimiser() -> None:
     ordinary, graphed = steps(FULL)
     seen = views()
@@ -159,6 +169,7 @@ def test_learning_rates_are_numbers_that_the_device_holds_exactly() -> None:
         assert torch.tensor(rates, dtype=torch.float32).tolist() == list(rates)
 
 
+@interpreted
 def test_the_host_reads_nothing_but_the_number_of_pairs() -> None:
     graphed = steps(FULL)[1]
     (camera, target), *_ = views(1)
@@ -175,14 +186,15 @@ def test_the_renderer_knows_which_step_it_gets(graphs: bool) -> None:
     assert type(step) is (GraphedStep if graphs else TritonStep)
 
 
+@interpreted
 def test_a_schedule_with_graphs_ends_with_the_same_cloud(tmp_path: Path) -> None:
-    clouds = []
+    clouds, seen = [], sphere_views(2, 12, 8)
     for graphs in (False, True):
         run_config = training_config(*(f"schedule.stages.{name}.epochs=1" for name in ("base", "full", "refine")))
         renderer, folder = TritonRenderer(settings(), DEVICE, graphs), tmp_path / str(graphs)
         folder.mkdir()
         state = start(run_config, folder, random_cloud(5))
-        clouds.append(train(state, VIEWS, run_config, renderer, folder, Heard()))
+        clouds.append(train(state, seen, run_config, renderer, folder, Heard()))
     assert torch.equal(clouds[0].parameters, clouds[1].parameters)
 
 
