@@ -13,7 +13,10 @@ from typing import Any
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, OmegaConf
 
 from pointrad.config import RunConfig
 from pointrad.model.base import Cloud
@@ -24,6 +27,7 @@ from pointrad.training.checkpoint import FILE_NAME
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+@cache
 def groups() -> list[str]:
     """The groups that a run chooses from: those in the defaults of conf/train.yaml."""
     defaults = yaml.safe_load((REPOSITORY / "conf" / "train.yaml").read_text())["defaults"]
@@ -63,8 +67,25 @@ def composed(*overrides: str) -> Any:
 
 @cache
 def _compose(overrides: tuple[str, ...]) -> Any:
+    """In Hydra's two steps: many tests choose the same options of groups, and only composing these takes long."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = [override for override in parsed if _is_a_value(override)]
+    chosen = tuple(str(override.input_line) for override in parsed if not _is_a_value(override))
+    composed = deepcopy(_choose(chosen))
+    ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+    return OmegaConf.to_container(composed, resolve=True)
+
+
+def _is_a_value(override: Override) -> bool:
+    key = override.key_or_group
+    chooses = key in groups() or "/" in key or key.startswith("hydra")
+    return override.type is OverrideType.CHANGE and not override.is_sweep_override() and not chooses
+
+
+@cache
+def _choose(options: tuple[str, ...]) -> DictConfig:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        return OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+        return compose("train", list(options))
 
 
 def config(*overrides: str) -> RunConfig:
