@@ -85,6 +85,7 @@ def loader() -> ConfigLoader:
     return config_loader()
 
 
+@pytest.mark.integration  # Hydra composes each
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_command_names_what_is_there(document: str, loader: ConfigLoader) -> None:
     for command in commands(document):

@@ -31,6 +31,7 @@ finally:
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("command", "answer", "code"),
     [

@@ -111,6 +111,7 @@ def changes(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     return [key for key in found if found[key] != pytest.approx(expected[key], rel=tolerances[key])]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", RUNS)
 def test_results_change_with_the_version_alone(name: str, kept: dict[str, Any], tmp_path: Path) -> None:
     changed = changes(computed(name, tmp_path), kept["results"][name])

@@ -17,6 +17,7 @@ from pointrad.study.plan import expand
 from tests.runs import REPOSITORY
 
 STUDIES = sorted(path.stem for path in (REPOSITORY / "conf" / "study").glob("*.yaml"))
+LONG = pytest.mark.integration  # Hydra composes some runs of each study
 
 
 class Counting:
@@ -40,7 +41,7 @@ def hydra() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [name if name == "smoke" else pytest.param(name, marks=LONG) for name in STUDIES])
 def test_every_run_of_a_shipped_study_is_valid_and_as_hydra_composes_it(name: str) -> None:
     hydra = Counting(f"study={name}", *([] if name == "smoke" else ["dataset.root=DATA"]))
     study = StudyConfig.parse(plain_values(hydra({}))["study"])

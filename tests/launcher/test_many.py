@@ -76,6 +76,7 @@ class TestJobsThatFail:
         assert start(fails_for_odd_seeds, *self.WORDS) == 1
         assert sorted(path.parent.name for path in folder.glob("sweep/*/done")) == ["0", "2", "4"]
 
+    @pytest.mark.integration
     def test_do_so_in_batches_too(self, start: Start, folder: Path) -> None:
         assert start(fails_for_odd_seeds, *self.WORDS, "hydra.sweeper.max_batch_size=1") == 1
         assert sorted(path.parent.name for path in folder.glob("sweep/*/done")) == ["0", "2", "4"]
@@ -90,6 +91,7 @@ class TestJobsThatFail:
             "    ZeroDivisionError: odd",
         ]
 
+    @pytest.mark.integration
     def test_are_forgotten_by_the_next_call(self, start: Start, folder: Path) -> None:
         assert start(fails_for_odd_seeds, *self.WORDS) == 1
         assert start(fails_for_odd_seeds, "-m", "seed=0,2", "hydra.sweep.dir=sweep") == 0
@@ -149,6 +151,7 @@ class TestCtrlC:
         assert "1 job failed:" in capsys.readouterr().err
 
 
+@pytest.mark.integration
 class TestASearch:
     """With Optuna, a failed trial is one, and the search goes on."""
 

@@ -247,6 +247,7 @@ def test_a_device_that_is_none_of_ours_is_refused(device: str) -> None:
         build("pytorch3d", device)
 
 
+@pytest.mark.integration
 def test_runs_of_points_do_not_wait_for_what_only_gaussians_need() -> None:
     unneeded = "{'pointrad.render.gaussian_kernels', 'scipy.spatial'}"
     script = f"import pointrad.run, sys; sys.exit(bool({unneeded} & set(sys.modules)))"

@@ -86,6 +86,7 @@ def digest() -> str:
     return hashlib.sha256(trained("point") + gradient("pixel")).hexdigest()
 
 
+@pytest.mark.integration
 def test_eight_threads_compute_the_same_bits_as_one() -> None:
     set_threads(1)
     assert digest_on_eight_threads("tests.render.test_determinism") == digest()

@@ -205,6 +205,7 @@ def test_one_thread_and_all_compute_the_same_bits() -> None:
     assert digest() == alone
 
 
+@pytest.mark.integration
 def test_eight_threads_compute_the_same_bits_as_one() -> None:
     set_threads(1)
     assert digest_on_eight_threads("tests.render.test_gaussian_kernels") == digest()
