@@ -165,7 +165,7 @@ class TestRoomForMorePairs:
 
 
 def trained_losses(root: Path, folder: Path, renderer: str) -> list[float]:
-    """Of `python train.py`, four steps in each of two stages."""
+    """Of `python train.py`, a step on each view in each of two stages."""
     overrides = [
         *QUICK, f"dataset.root={root}", f"renderer={renderer}", "scene.kept_share=0.02", "artifacts.views=[]",
         "artifacts.turntable.frames=0", "schedule=demo", "schedule.stages.base.epochs=1",
@@ -177,7 +177,7 @@ def trained_losses(root: Path, folder: Path, renderer: str) -> list[float]:
 
 @pytest.mark.integration
 def test_it_trains_to_the_losses_of_the_cpu_renderer(tmp_path: Path) -> None:
-    root = write_tiny_scene(tmp_path / "scenes", {"train": 4, "val": 1, "test": 1}, width=24, height=16)
+    root = write_tiny_scene(tmp_path / "scenes", {"train": 2, "val": 1, "test": 1}, width=16, height=12)
     ours, reference = (trained_losses(root, tmp_path / name, name) for name in ("triton", "cpu"))
     assert len(ours) == 2
     assert ours == pytest.approx(reference, rel=1e-4)
