@@ -21,7 +21,7 @@ help: ## list the targets
 demo: $(RUNTIME) ## train Gaussians on the bundled scene; results go to outputs/
 	$(BIN)/python train.py schedule=gaussians_fast dataset.background=black
 
-check: lint ## check style and types, then run the unit tests: about four minutes
+check: lint ## check style and types, then run the unit tests: about a minute and a half
 	$(PYTEST) -m "$(UNIT)"
 
 test: lint ## check style and types, then run all tests but the slow ones
