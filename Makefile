@@ -44,7 +44,7 @@ lint: $(DEV) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p pointrad -p launcher -m train -m sweep -m corruptions -m splats
-	$(BIN)/mypy --scripts-are-modules launcher/local_slurm
+	$(BIN)/mypy --scripts-are-modules tools/local_slurm
 
 clean: ## remove the virtual environment and all caches; results in outputs/ stay
 	rm -rf $(VENV) build pointrad.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numba import njit, prange
 
+from pointrad.data.scene import Float32Array
 from pointrad.model.points import ROWS
-from pointrad.scene.types import Float32Array
 
 FLOAT = 4
 CHANNELS = 3

@@ -22,11 +22,12 @@ from scipy.spatial import KDTree
 
 from bench import workload
 from bench.floor import CHANNELS, FLOAT, Floor, Multiply, Stream
-from pointrad.render import cpu_kernels, gaussians
-from pointrad.render import gaussian_kernels as kernels
-from pointrad.render.cpu import set_threads
-from pointrad.render.gaussian_cpu import GaussianSplatting
-from pointrad.scene.types import Float32Array
+from pointrad.data.scene import Float32Array
+from pointrad.render import gaussians
+from pointrad.render.cpu import gaussian_kernels as kernels
+from pointrad.render.cpu import point_kernels
+from pointrad.render.cpu.gaussians import GaussianSplatting
+from pointrad.render.cpu.points import set_threads
 
 DEGREE = 2
 ROUNDS = 6  # over all views
@@ -111,7 +112,7 @@ class Bench:
         for camera, target in self.views:
             yield "forward", take(splatting.forward, self.parameters, camera, DEGREE)
             b = splatting.buffers
-            yield "loss", take(cpu_kernels.photometric, b.image, target, *LOSS, b.gradient)
+            yield "loss", take(point_kernels.photometric, b.image, target, *LOSS, b.gradient)
             yield "differentiate", take(kernels.differentiate, b.gradient, b)
             yield "differentiate and adam", take(splatting.step, self.parameters, b.gradient, *self._adam())
 

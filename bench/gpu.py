@@ -28,14 +28,15 @@ from torch import Tensor
 from bench import workload
 from bench.gpu_roofline import PAPER_FPS, PAPER_STEP_MS
 from pointrad.camera import Camera
-from pointrad.config import RendererConfig
 from pointrad.errors import UserError
 from pointrad.evaluation import device_name
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
-from pointrad.render import Renderer, build_renderer
+from pointrad.render.base import Renderer
+from pointrad.render.build import build_renderer
+from pointrad.render.config import RendererConfig
 from pointrad.render.pytorch3d import Pytorch3dRenderer
-from pointrad.training.step import build_step
+from pointrad.training.steps.build import build_step
 
 SIZES = (15_000, 56_542, 250_000)
 ROUNDS = 10

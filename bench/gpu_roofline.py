@@ -28,11 +28,11 @@ from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render import triton_kernels as kernels
 from pointrad.render.base import SplatSettings
-from pointrad.render.cpu import Splatting
+from pointrad.render.cpu.points import Splatting
 from pointrad.render.projection import project
 from pointrad.render.triton import Bins, TritonRenderer, bin_splats
-from pointrad.training.graphed_step import GraphedStep
-from pointrad.training.step import build_step
+from pointrad.training.steps.build import build_step
+from pointrad.training.steps.graphed import GraphedStep
 from pointrad.training.target import Target
 
 T = TypeVar("T")

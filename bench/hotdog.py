@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.report import merge_hotdog
-from pointrad.provenance import provenance
+from pointrad.run.provenance import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ("train_seconds", "psnr_db", "render_fps", "model_mb", "points", "peak_memory_mb", "device")

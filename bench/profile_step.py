@@ -20,8 +20,8 @@ from torch import Tensor
 from bench import workload
 from bench.report import MEDIUM
 from pointrad.camera import Camera
-from pointrad.render import cpu_kernels as kernels
-from pointrad.render.cpu import set_threads
+from pointrad.render.cpu import point_kernels as kernels
+from pointrad.render.cpu.points import set_threads
 
 STEPS = 80
 # What `FusedStep` calls, and what it calls itself. Those that use others of them (the sort its passes) hold them

@@ -20,7 +20,7 @@ from rich.table import Table
 from bench import workload
 from bench.floor import Work
 from pointrad.files import write_json
-from pointrad.provenance import provenance
+from pointrad.run.provenance import provenance
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 L3_SIZE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")

@@ -23,9 +23,9 @@ from bench import workload
 from bench.floor import Multiply, Stream, Work
 from bench.report import MEDIUM, POINTS, Case, Report
 from pointrad.camera import Camera
-from pointrad.render.cpu import CpuRenderer, Splatting, set_threads
+from pointrad.render.cpu.points import CpuRenderer, Splatting, set_threads
 from pointrad.render.projection import features, project
-from pointrad.training.step import FusedStep
+from pointrad.training.steps.points import FusedStep
 
 pytestmark = pytest.mark.bench
 

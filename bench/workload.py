@@ -14,15 +14,15 @@ from numba import njit, prange
 from torch import Tensor
 
 from pointrad.camera import Camera, Float64Array
-from pointrad.config import ScheduleConfig
+from pointrad.data.scene import Float32Array
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render.base import SplatSettings
-from pointrad.render.cpu import CpuRenderer, Splatting
-from pointrad.render.cpu_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
-from pointrad.render.lanes import CELL
-from pointrad.scene.types import Float32Array
-from pointrad.training.step import FusedStep
+from pointrad.render.cpu.lanes import CELL
+from pointrad.render.cpu.point_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
+from pointrad.render.cpu.points import CpuRenderer, Splatting
+from pointrad.training.config import ScheduleConfig
+from pointrad.training.steps.points import FusedStep
 from pointrad.training.target import Target
 
 SEED = 526

@@ -17,7 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf.errors import OmegaConfBaseException
 
 from pointrad.files import append_line, read_json_lines
-from pointrad.status import TRACEBACK_FILE
+from pointrad.run.status import TRACEBACK_FILE
 from pointrad.terminal import printable
 
 FAILURES_FILE = "failures.jsonl"

@@ -37,7 +37,7 @@ from launcher.queue import (
 from launcher.requeue import preemptible
 from pointrad.errors import UserError
 from pointrad.progress import announce
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun
 

@@ -21,20 +21,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from launcher.composition import Composer, plain_values
 from launcher.mistakes import explained
-from pointrad.config import DatasetConfig, RunConfig, WandbTrackerConfig
+from pointrad.config import RunConfig
+from pointrad.data.blender import find_scenes
+from pointrad.data.content import FileDigests, scene_content
+from pointrad.data.loading import DatasetConfig
+from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.progress import announce
-from pointrad.scene.blender import find_scenes
-from pointrad.scene.content import FileDigests, scene_content
-from pointrad.scene.loading import scene_folder
-from pointrad.scene.types import SceneContent, Split
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date, report, report_is_current, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, Variant, expand, make_plan
 from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
 from pointrad.terminal import printable
+from pointrad.tracking.config import WandbTrackerConfig
 
 _FAILED = (RunState.FAILED, RunState.BROKEN)
 _NO_STRINGS = {"null", "true", "false", "inf", "nan"}  # to Hydra, unless quoted
@@ -269,7 +270,7 @@ class _Chosen:
 
 def content_if_here(dataset: DatasetConfig, scene: str, split: Split, digests: FileDigests) -> SceneContent:
     """What a plan to be shown needs; that can be done where the data is not."""
-    folder = scene_folder(dataset, scene)
+    folder = dataset.folder(scene)
     if folder.is_dir():
         return scene_content(dataset, scene, split, digests)
     announce(f"{folder}: no such folder; which runs are done already is unknown without their data")

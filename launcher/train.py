@@ -25,7 +25,7 @@ def _train(composed: Any, run_dir: Path) -> float:
     from launcher.composition import plain_values
     from pointrad.config import RunConfig
     from pointrad.errors import MachineError, UserError
-    from pointrad.status import discard_if_empty, record_failure
+    from pointrad.run.status import discard_if_empty, record_failure
 
     alone = HydraConfig.get().mode is not RunMode.MULTIRUN
     try:
@@ -35,12 +35,12 @@ def _train(composed: Any, run_dir: Path) -> float:
             record_failure(run_dir, error)
             raise
         from launcher.requeue import preemptible
-        from pointrad.compilation import Compilation
         from pointrad.progress import announce
+        from pointrad.run.compilation import Compilation
 
         announce(f"{config.scene.name}: loading libraries and data")
         with Compilation(config) as compilation:  # before torch is imported, so that both go on at once
-            from pointrad.run import run
+            from pointrad.run.run import run
 
             result = preemptible(lambda: run(config, run_dir, compilation))
     except UserError as error:

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from pointrad.camera import Camera
-from pointrad.scene.types import Float32Array, View
+from pointrad.data.scene import Float32Array, View
 
 Render = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W, 3] in [0, 1]
 PerceptualDistance = Callable[[Float32Array, Float32Array], float]

@@ -9,8 +9,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pointrad.config import ScheduleConfig
 from pointrad.terminal import printable
+from pointrad.training.config import ScheduleConfig
 from pointrad.training.record import EpochRecord
 
 _console = Console(stderr=True, highlight=False)

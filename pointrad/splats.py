@@ -13,18 +13,17 @@ from pointrad.artifacts.ply import read_splats
 from pointrad.artifacts.video import turntable_cameras, write_turntable
 from pointrad.camera import Camera
 from pointrad.config import SplatsConfig
+from pointrad.data.frame import LONGEST_SIDE, SceneFrame
+from pointrad.data.poses import refuse_world_to_camera
+from pointrad.data.remarks import remark
+from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, evaluate
 from pointrad.files import write_json
 from pointrad.model.base import Cloud
-from pointrad.render.cpu import set_threads
-from pointrad.render.gaussian_cpu import GaussianCpuRenderer
+from pointrad.render.cpu.gaussians import GaussianCpuRenderer
+from pointrad.render.cpu.points import set_threads
 from pointrad.render.gaussian_settings import GaussianSettings
-from pointrad.scene.frame import LONGEST_SIDE, SceneFrame
-from pointrad.scene.loading import load_scene
-from pointrad.scene.poses import refuse_world_to_camera
-from pointrad.scene.remarks import remark
-from pointrad.scene.types import Float32Array, View
 
 
 def score(config: SplatsConfig, folder: Path) -> Evaluation:
@@ -36,7 +35,7 @@ def score(config: SplatsConfig, folder: Path) -> Evaluation:
     cloud, degree = read_splats(config.splats)
     if len(cloud) == 0:
         raise UserError(f"{config.splats}: holds no splats")
-    scene = load_scene(config.dataset, config.scene.name, config.split)
+    scene = config.dataset.load(config.scene.name, config.split)
     views = scene.evaluation
     refuse_world_to_camera([view.camera for view in views])
     remark(scene, config.dataset.background)

@@ -19,9 +19,9 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 from pointrad.config import RunConfig
+from pointrad.data.scene import SceneContent
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
-from pointrad.scene.types import SceneContent
 from pointrad.training.checkpoint import FILE_NAME
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from pointrad.camera import Camera, Float64Array
-from pointrad.config import Bounds
-from pointrad.scene.types import Split, View
+from pointrad.data.scene import Split, View
+from pointrad.schema import Bounds
 
 TINY_VIEWS = {"train": 6, "val": 3, "test": 3}
 CAMERA_ANGLE_X = 0.69

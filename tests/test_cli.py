@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from pointrad.run import run
-from pointrad.status import RunState, read_status
+from pointrad.run.run import run
+from pointrad.run.status import RunState, read_status
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each, same_cloud
 from tests.scenes import write_tiny_scene
 

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
-from pointrad.config import CosineConfig, GaussiansConfig, RunConfig, StageConfig, SurfaceConfig
+from pointrad.config import RunConfig
+from pointrad.data.scene import SceneContent
 from pointrad.errors import UserError
-from pointrad.scene.types import SceneContent
+from pointrad.init.config import SurfaceConfig
+from pointrad.model.config import GaussiansConfig
+from pointrad.training.config import CosineConfig, StageConfig
 from tests.runs import CONTENT, REPOSITORY, composed, config, groups
 from tests.scenes import cube
 

@@ -30,7 +30,7 @@ DOCUMENTS = sorted(
     str(path.relative_to(ROOT))
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "pointrad" / "demo_scene" / "README.md")
 )
-PROGRAMS = ("python", ".venv/bin/python", "make", "pytest", "wandb", "eval", "apt-get", "launcher/local_slurm", "pip")
+PROGRAMS = ("python", ".venv/bin/python", "make", "pytest", "wandb", "eval", "apt-get", "tools/local_slurm", "pip")
 TRAINING = ("configuration", "corruption", "robustness", "options", "cluster", "wandb", "gpu", "studies")
 OPERATORS = {"|", ">", "&&", "||", ";"}
 BEGINS = "|".join(map(re.escape, PROGRAMS))
@@ -128,7 +128,7 @@ def check(words: tuple[str, ...], loader: ConfigLoader) -> None:
             assert find_spec(module), module
         case ("python" | ".venv/bin/python", "-c" | "main.py", *_):  # main.py is the published program
             pass
-        case ("python" | ".venv/bin/python" | "eval" | "launcher/local_slurm", *_):
+        case ("python" | ".venv/bin/python" | "eval" | "tools/local_slurm", *_):
             path = next(
                 word for word in re.split(r"[\s\"$()]+", " ".join(words)) if "/" in word or word.endswith(".py")
             )

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from pointrad.camera import Camera
+from pointrad.data.scene import Float32Array, View
 from pointrad.evaluation import device_name, evaluate, lpips_is_available, measure_fps, peak_memory_mb, psnr_db, ssim
-from pointrad.provenance import provenance
-from pointrad.scene.types import Float32Array, View
+from pointrad.run.provenance import provenance
 from tests.scenes import sphere_views
 
 

@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 
 from pointrad.method import METHOD_VERSION
-from pointrad.run import run
+from pointrad.run.run import run
 from tests.runs import REPOSITORY, config, one_epoch_each, quick
 from tests.scenes import write_tiny_scene
 
@@ -57,9 +57,9 @@ TOLERANCE, TOLERANCE_OF_POINTS = 2e-3, 1e-2
 
 # Code whose numbers are part of the method. Some decide only on scenes that a quick run does not have.
 METHOD = (
-    "evidence.py", "hull.py", "harmonics.py", "scene/frame.py", "render/gaussians.py", "model/*.py",
+    "init/*.py", "harmonics.py", "data/frame.py", "render/gaussians.py", "model/*.py",
     "corruption/*.py", "training/contributions.py", "training/densify.py", "training/losses.py",
-    "training/operations.py", "training/step.py", "training/trainer.py",
+    "training/operations.py", "training/steps/*.py", "training/target.py", "training/trainer.py",
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def computed(name: str, folder: Path) -> dict[str, Any]:
     """What the run of this name gives."""
     overrides = quick("artifacts.views=[]", "artifacts.turntable.frames=0", "renderer=cpu", *RUNS[name])
     root = write_tiny_scene(folder / "scenes", {"train": 12, "test": 2}, width=48, height=40)
-    with mock.patch("pointrad.run.measure_fps", return_value=1.0):
+    with mock.patch("pointrad.run.run.measure_fps", return_value=1.0):
         result = run(config(*overrides, f"dataset.root={root}"), folder / "run")
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     return {

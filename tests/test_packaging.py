@@ -18,7 +18,7 @@ import yaml
 
 from pointrad import __version__
 from pointrad.bundled import CONFIG_FOLDER, DEMO_FOLDER
-from pointrad.config import Operation
+from pointrad.training.config import Operation
 from tests.runs import groups
 
 ROOT = Path(__file__).resolve().parents[1]

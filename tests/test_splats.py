@@ -18,7 +18,7 @@ from pointrad.camera import Camera
 from pointrad.config import SplatsConfig
 from pointrad.errors import UserError
 from pointrad.model.gaussians import Gaussians
-from pointrad.run import run
+from pointrad.run.run import run
 from pointrad.splats import score
 from tests.runs import QUICK, REPOSITORY, config
 from tests.scenes import look_at, write_tiny_scene

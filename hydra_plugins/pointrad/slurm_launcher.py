@@ -60,7 +60,7 @@ class PlainSlurmLauncher(_PlainLauncher, SlurmLauncher):
 
 def _unfinished(sweep_dir: Path) -> list[str]:
     """A line for each run folder whose run is not done, the jobs of some of which may yet go on."""
-    from pointrad.status import STATUS_FILE, RunState, read_status
+    from pointrad.run.status import STATUS_FILE, RunState, read_status
     from pointrad.terminal import printable
 
     folders = sorted(path.parent for path in sweep_dir.rglob(STATUS_FILE))

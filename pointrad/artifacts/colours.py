@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pointrad.data.scene import View
 from pointrad.model.base import Cloud
-from pointrad.render import Renderer
-from pointrad.scene.types import View
+from pointrad.render.base import Renderer
 from pointrad.training.contributions import contributions
 
 _MOST_VIEWS = 24  # spread over those given: enough to see all of an object

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pointrad.camera import Float64Array
+from pointrad.data.scene import View
 from pointrad.files import replacing
-from pointrad.scene.types import View
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
 _KEPT, _MISSED, _FALSE = "0.6", "#D55E00", "#0072B2"

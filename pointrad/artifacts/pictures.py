@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pointrad.corruption.iou import mask_iou
+from pointrad.data.scene import Float32Array, View
 from pointrad.evaluation import Render, psnr_db
 from pointrad.files import replacing
-from pointrad.scene.types import Float32Array, View
 
 Bytes = NDArray[np.uint8]
 

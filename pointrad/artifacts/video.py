@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from pointrad.artifacts.config import TurntableConfig
 from pointrad.camera import Camera, Float64Array
-from pointrad.config import TurntableConfig
+from pointrad.data.scene import Float32Array
 from pointrad.evaluation import Render
 from pointrad.files import replacing
-from pointrad.scene.types import Float32Array
 
 _CENTRE = (0.0, 0.0, 0.0)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pointrad.corruption.base import Corruption, corrupt_views, cut_targets
-from pointrad.corruption.build import build_corruption
 from pointrad.corruption.iou import mask_iou
 from pointrad.corruption.matching import corrupted_at, matching_level
 
 __all__ = [
     "Corruption",
-    "build_corruption",
     "corrupt_views",
     "corrupted_at",
     "cut_targets",

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from pointrad.config import AffineConfig
-from pointrad.scene.types import Float32Array, View
+from pointrad.corruption.base import CorruptionConfig, MaskErrorConfig
+from pointrad.data.scene import Float32Array, View
+from pointrad.schema import NonNegative, Share
+
+
+class AffineConfig(MaskErrorConfig):
+    """The jitter at level 1; `level` scales every part."""
+
+    name: Literal["affine"]
+    rotation_degrees: NonNegative
+    translation: NonNegative
+    shrink: Share
+    grow: NonNegative
+    shear_degrees: Annotated[float, Field(ge=0, le=90)]
+
+    def build(self) -> AffineCorruption:
+        """The model of these errors."""
+        return AffineCorruption(self)
+
+
+class AffineCorruptionConfig(CorruptionConfig, AffineConfig):
+    """Of a run."""
+
 
 # At 90 degrees of shear or scale 0 the warp has no inverse; there the object is gone well before these limits.
 _MOST_SHEAR = math.radians(89.9)

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
-from pointrad.scene.types import View
+from pointrad.data.scene import View
+from pointrad.schema import Config, Share
+
+
+class MaskErrorConfig(Config, ABC):
+    """One kind of mask error. Its other keys say how bad it is at level 1; at level 0 it changes nothing."""
+
+    level: Share
+
+    @abstractmethod
+    def build(self) -> Corruption:
+        """The model of these errors."""
+        ...
+
+
+class CorruptionConfig(MaskErrorConfig):
+    """What the corruption of a run has besides its kind of error: its seed, and what the wrong masks touch.
+
+    targets: "clean" leaves the training images as they are, as the published study does; "masked" sets what lies
+    outside the corrupted mask to the background, as a pipeline does that has no other mask.
+    """
+
+    seed: Annotated[int, Field(ge=0)]
+    targets: Literal["clean", "masked"]
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the corrupted masks, as plain values; level 0 of all models is the same."""
+        return self.model_dump(mode="json", exclude={"targets"}) if self.level else {"level": 0}
 
 
 class Corruption(Protocol):

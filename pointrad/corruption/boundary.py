@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from pointrad.config import BoundaryConfig
+from pointrad.corruption.base import CorruptionConfig, MaskErrorConfig
 from pointrad.corruption.silhouette import object_size, signed_distance, smooth_noise, with_silhouette
-from pointrad.scene.types import View
+from pointrad.data.scene import View
+from pointrad.schema import NonNegative, PositiveShare
+
+
+class BoundaryConfig(MaskErrorConfig):
+    """Noise along the contour: its deviation at level 1 and its correlation length, as shares of the object's size."""
+
+    name: Literal["boundary"]
+    amplitude: NonNegative
+    correlation: PositiveShare
+
+    def build(self) -> BoundaryCorruption:
+        """The model of these errors."""
+        return BoundaryCorruption(self)
+
+
+class BoundaryCorruptionConfig(CorruptionConfig, BoundaryConfig):
+    """Of a run."""
 
 
 @dataclass(frozen=True)

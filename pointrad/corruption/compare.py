@@ -8,15 +8,15 @@ from __future__ import annotations
 from pointrad.artifacts.contact_sheet import Cell, write_contact_sheet
 from pointrad.config import CorruptionsConfig
 from pointrad.corruption import corrupted_at, mask_iou, matching_level
+from pointrad.data.loading import prepare
+from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.progress import announce
-from pointrad.scene.loading import load_scene, prepare
-from pointrad.scene.types import Split, View
 
 
 def compare(config: CorruptionsConfig) -> None:
     """Draw the models' sheet, or print the levels at which their masks are equally wrong."""
-    scene = load_scene(config.dataset, config.scene.name, Split.TRAIN)
+    scene = config.dataset.load(config.scene.name, Split.TRAIN)
     views = prepare(scene, config.dataset, config.masks).train
     if config.matched_iou is None:
         _draw(config, views)

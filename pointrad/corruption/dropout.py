@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from pointrad.config import DropoutConfig
+from pointrad.corruption.base import CorruptionConfig, MaskErrorConfig
 from pointrad.corruption.silhouette import with_silhouette
-from pointrad.scene.types import View
+from pointrad.data.scene import View
+
+
+class DropoutConfig(MaskErrorConfig):
+    """Whether the masks of the views that lose theirs are empty, full, or either with equal chances."""
+
+    name: Literal["dropout"]
+    kind: Literal["empty", "full", "either"]
+
+    def build(self) -> DropoutCorruption:
+        """The model of these errors."""
+        return DropoutCorruption(self)
+
+
+class DropoutCorruptionConfig(CorruptionConfig, DropoutConfig):
+    """Of a run."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from pointrad.config import HolesConfig
+from pointrad.corruption.base import CorruptionConfig, MaskErrorConfig
 from pointrad.corruption.silhouette import blobs, with_silhouette
-from pointrad.scene.types import View
+from pointrad.data.scene import View
+from pointrad.schema import PositiveShare, Share
+
+
+class HolesConfig(MaskErrorConfig):
+    """`coverage`: missing at level 1, a share of the object's area. `size`: of a blob, a share of the object's size."""
+
+    name: Literal["holes"]
+    coverage: Share
+    size: PositiveShare
+
+    def build(self) -> HolesCorruption:
+        """The model of these errors."""
+        return HolesCorruption(self)
+
+
+class HolesCorruptionConfig(CorruptionConfig, HolesConfig):
+    """Of a run."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pointrad.scene.types import View
+from pointrad.data.scene import View
 
 
 def mask_iou(corrupted: Sequence[View], clean: Sequence[View]) -> float:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pointrad.config import AnyCorruptionConfig
 from pointrad.corruption.base import corrupt_views
-from pointrad.corruption.build import build_corruption
 from pointrad.corruption.iou import mask_iou
-from pointrad.scene.types import View
+from pointrad.corruption.models import AnyCorruptionConfig
+from pointrad.data.scene import View
 
 LEVEL_TOLERANCE = 1e-4
 
 
 def corrupted_at(config: AnyCorruptionConfig, views: tuple[View, ...], level: float) -> tuple[View, ...]:
     """The views corrupted with the config's model and seed, but at this level in [0, 1]."""
-    return corrupt_views(build_corruption(config.model_copy(update={"level": level})), views, config.seed)
+    return corrupt_views(config.model_copy(update={"level": level}).build(), views, config.seed)
 
 
 def matching_level(config: AnyCorruptionConfig, views: tuple[View, ...], iou: float) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pointrad.corruption.base import Corruption
-from pointrad.scene.types import View
+from pointrad.data.scene import View
 
 
 @dataclass(frozen=True)

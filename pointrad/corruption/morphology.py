@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from pointrad.config import MorphologyConfig
+from pointrad.corruption.base import CorruptionConfig, MaskErrorConfig
 from pointrad.corruption.silhouette import object_size, signed_distance, with_silhouette
-from pointrad.scene.types import View
+from pointrad.data.scene import View
+from pointrad.schema import NonNegative, Share
+
+
+class MorphologyConfig(MaskErrorConfig):
+    """By how much the silhouette shrinks or grows at level 1, as shares of the object's size."""
+
+    name: Literal["morphology"]
+    direction: Literal["erode", "dilate", "either"]
+    erode: Share
+    dilate: NonNegative
+
+    def build(self) -> MorphologyCorruption:
+        """The model of these errors."""
+        return MorphologyCorruption(self)
+
+
+class MorphologyCorruptionConfig(CorruptionConfig, MorphologyConfig):
+    """Of a run."""
 
 
 @dataclass(frozen=True)

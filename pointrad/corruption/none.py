@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from pointrad.scene.types import View
+from pointrad.corruption.base import CorruptionConfig
+from pointrad.data.scene import View
+
+
+class NoCorruptionConfig(CorruptionConfig):
+    """Clean masks."""
+
+    name: Literal["none"]
+    level: Literal[0]
+
+    def build(self) -> NoCorruption:
+        """The model of no errors."""
+        return NoCorruption()
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pointrad.camera import Float64Array
-from pointrad.scene.types import View
+from pointrad.data.scene import View
 
 Silhouette = NDArray[np.bool_]
 
@@ -30,8 +29,10 @@ def signed_distance(silhouette: Silhouette) -> Float64Array:
     """
     if silhouette.all() or not silhouette.any():
         return np.where(silhouette, np.inf, -np.inf)
-    inside: Float64Array = ndimage.distance_transform_edt(silhouette)
-    outside: Float64Array = ndimage.distance_transform_edt(~silhouette)
+    from scipy.ndimage import distance_transform_edt  # not above: slow to import, and configurations would wait for it
+
+    inside: Float64Array = distance_transform_edt(silhouette)
+    outside: Float64Array = distance_transform_edt(~silhouette)
     return np.where(silhouette, inside - 0.5, 0.5 - outside)
 
 
@@ -39,7 +40,9 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], correlation: 
     """Gaussian noise of mean 0, smoothed over `correlation` pixels and of standard deviation about 1 if the image is
     several of these wide. Its statistics are the same everywhere in the image (it is periodic)."""
     white = rng.standard_normal(shape)
-    smooth: Float64Array = ndimage.gaussian_filter(white, correlation, mode="wrap")
+    from scipy.ndimage import gaussian_filter  # as above
+
+    smooth: Float64Array = gaussian_filter(white, correlation, mode="wrap")
     return smooth * max(1.0, 2 * math.sqrt(math.pi) * correlation)  # averaging white noise took this factor away
 
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from pointrad.config import SpuriousConfig
+from pointrad.corruption.base import CorruptionConfig, MaskErrorConfig
 from pointrad.corruption.silhouette import blobs, with_silhouette
-from pointrad.scene.types import View
+from pointrad.data.scene import View
+from pointrad.schema import NonNegative, PositiveShare
+
+
+class SpuriousConfig(MaskErrorConfig):
+    """`coverage`: false at level 1, as a multiple of the object's area. `size`: of a blob, a share of its size."""
+
+    name: Literal["spurious"]
+    coverage: NonNegative
+    size: PositiveShare
+
+    def build(self) -> SpuriousCorruption:
+        """The model of these errors."""
+        return SpuriousCorruption(self)
+
+
+class SpuriousCorruptionConfig(CorruptionConfig, SpuriousConfig):
+    """Of a run."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrad.camera import Camera
+from pointrad.data.frame import SceneFrame
 from pointrad.model import groups
 from pointrad.model.groups import Group
-from pointrad.scene.frame import SceneFrame
 
 Vertices = Mapping[str, NDArray[np.generic]]  # the columns of a PLY file by their names, each [N]
 

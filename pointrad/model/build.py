@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pointrad.config import ModelConfig, PointsConfig
 from pointrad.model.base import Model
+from pointrad.model.config import ModelConfig, PointsConfig
 from pointrad.model.gaussians import Gaussians
 from pointrad.model.points import POINTS
 

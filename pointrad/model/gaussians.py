@@ -11,9 +11,9 @@ from torch import Tensor
 
 from pointrad import harmonics
 from pointrad.camera import Camera
+from pointrad.data.frame import SceneFrame
 from pointrad.model import groups
 from pointrad.model.base import Cloud, Model, Vertices, directions
-from pointrad.scene.frame import SceneFrame
 
 _NEIGHBOURS = 3  # whose mean distance is a fresh Gaussian's standard deviation, as in 3D Gaussian Splatting
 _LEAST_SCALE = 1e-4  # scene units: of points that lie at one place

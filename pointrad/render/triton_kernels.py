@@ -13,12 +13,12 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from pointrad.render import cpu_kernels
+from pointrad.render.cpu import point_kernels
 
 TILE = tl.constexpr(8)
 # How many pairs are composited between two looks at whether the tile's pixels are all full.
 BATCH = tl.constexpr(32)
-OPAQUE = tl.constexpr(float(cpu_kernels.OPAQUE))
+OPAQUE = tl.constexpr(float(point_kernels.OPAQUE))
 # A smaller q counts as this, both ways: the transmittance stays a normal float32, OPAQUE * SMALLEST_Q = 1e-32, so that
 # backward can divide by the q that forward multiplied by.
 SMALLEST_Q = tl.constexpr(1e-20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.plan import PAGE_FILE, REPORT_FOLDER, Plan
 from pointrad.study.results import Findings
 

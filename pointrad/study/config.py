@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pointrad.config import Config, Count, GivenPath
 from pointrad.errors import did_you_mean
-from pointrad.result import NUMBERS
+from pointrad.run.result import NUMBERS
+from pointrad.schema import Config, Count, GivenPath
 
 # A setting's value as YAML writes it; Hydra and RunConfig check it against the key it is given to.
 Value = Any

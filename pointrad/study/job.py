@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from pointrad.compilation import Compilation
 from pointrad.config import RunConfig
 from pointrad.errors import trouble_of_machine
 from pointrad.progress import announce
-from pointrad.run import run
-from pointrad.status import RunningElsewhereError, read_status
+from pointrad.run.compilation import Compilation
+from pointrad.run.run import run
+from pointrad.run.status import RunningElsewhereError, read_status
 
 LOG_FILE = "run.log"
 

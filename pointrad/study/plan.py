@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pointrad.config import DatasetConfig, RunConfig
+from pointrad.config import RunConfig
+from pointrad.data.loading import DatasetConfig
+from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.files import write_json
-from pointrad.scene.types import SceneContent, Split
-from pointrad.status import RunStatus, read_status
+from pointrad.run.status import RunStatus, read_status
 from pointrad.study.config import LABEL, StudyConfig, Together, Value
 
 # What a study's folder holds.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pointrad import __version__
-from pointrad.status import RunState, read_summary
+from pointrad.run.status import RunState, read_summary
 from pointrad.study.config import StudyConfig
 from pointrad.study.plan import Plan, PlannedRun
 

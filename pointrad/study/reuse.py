@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pointrad.status import LOCK_FILE, STATUS_FILE, SUMMARY_FILE, RunState, read_summary
+from pointrad.run.status import LOCK_FILE, STATUS_FILE, SUMMARY_FILE, RunState, read_summary
 from pointrad.study.plan import Plan
 
 _WITHIN = ("pictures", "wandb", "report")  # folders of runs and studies that hold no runs

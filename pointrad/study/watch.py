@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pointrad.status import TRACEBACK_FILE, RunState, RunStatus, read_summary
+from pointrad.run.status import TRACEBACK_FILE, RunState, RunStatus, read_summary
 from pointrad.study.plan import Plan, PlannedRun
 from pointrad.terminal import printable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pointrad.config import ScheduleConfig
 from pointrad.tracking.base import Tracker
+from pointrad.training.config import ScheduleConfig
 from pointrad.training.record import EpochRecord
 
 INIT = "init"  # what is drawn before the first stage

@@ -14,10 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pointrad.bundled import CONFIG_FOLDER
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
-from pointrad.provenance import PROVENANCE_FILE
-from pointrad.status import SUMMARY_FILE, RunState, read_status, read_summary
-from pointrad.tracking import MetricsFile, Tracker, build_tracker
-from pointrad.tracking.jsonl import FILE_NAME
+from pointrad.run.provenance import PROVENANCE_FILE
+from pointrad.run.status import SUMMARY_FILE, RunState, read_status, read_summary
+from pointrad.tracking.base import Tracker
+from pointrad.tracking.build import build_tracker
+from pointrad.tracking.jsonl import FILE_NAME, MetricsFile
 
 _TRACKER_FILE = CONFIG_FOLDER / "tracker" / "wandb.yaml"
 

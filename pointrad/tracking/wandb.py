@@ -16,11 +16,11 @@ from typing import Any, Literal, cast
 import wandb
 from pydantic import ValidationError
 
-from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.progress import announce
 from pointrad.terminal import printable
+from pointrad.tracking.config import WandbTrackerConfig
 from pointrad.tracking.logged import EPOCH, Logged
 from pointrad.tracking.wandb_files import logged_in_files, mend, set_aside_offline
 from pointrad.tracking.wandb_server import logged_by_summary, logged_on_server

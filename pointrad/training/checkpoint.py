@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pointrad.errors import MachineError, UserError, trouble_of_machine
 from pointrad.files import replacing
-from pointrad.status import OtherRunError
+from pointrad.run.status import OtherRunError
 
 FILE_NAME = "checkpoint.pt"
 _UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pointrad.config import PruneUnsupportedConfig, ReplenishConfig
-from pointrad.evidence import BACKGROUND_TOLERANCE
+from pointrad.data.scene import View
+from pointrad.init.evidence import BACKGROUND_TOLERANCE
 from pointrad.model.base import Cloud
-from pointrad.render import Renderer
-from pointrad.scene.types import View
+from pointrad.render.base import Renderer
+from pointrad.training.config import PruneUnsupportedConfig, ReplenishConfig
 
 
 def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Sequence[View], renderer: Renderer) -> Cloud:

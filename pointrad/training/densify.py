@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pointrad.config import RelocateConfig, SplitConfig
 from pointrad.model.base import Cloud
 from pointrad.model.gaussians import rotations
+from pointrad.training.config import RelocateConfig, SplitConfig
 
 SCREEN_GRADIENT = "screen_gradient"  # of `Cloud.state`: [N], how much the loss pulled at centres on screen
 _MOST_AT_ONE_PLACE = 51  # copies of a splat that relocation reckons with, as in 3DGS-MCMC

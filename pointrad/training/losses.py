@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pointrad.config import LossConfig, PhotometricLossConfig, SilhouetteLossConfig
+from pointrad.training.config import LossConfig, PhotometricLossConfig, SilhouetteLossConfig
 
 
 def image_loss(config: LossConfig, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from pointrad.camera import Camera
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
-from pointrad.render import Settings
+from pointrad.render.base import Settings
 
 # Parameters, gradient, Adam's two moments and what autograd and Adam hold in between.
 _CLOUDS = 8

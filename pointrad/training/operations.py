@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pointrad.config import (
+from pointrad.data.scene import View
+from pointrad.errors import UserError
+from pointrad.model.base import Cloud
+from pointrad.render.base import Renderer
+from pointrad.training import densify
+from pointrad.training.config import (
     ClearHarmonicsConfig,
     DropFaintHarmonicsConfig,
     DuplicateConfig,
@@ -21,11 +26,6 @@ from pointrad.config import (
     ReplenishConfig,
     SplitConfig,
 )
-from pointrad.errors import UserError
-from pointrad.model.base import Cloud
-from pointrad.render import Renderer
-from pointrad.scene.types import View
-from pointrad.training import densify
 from pointrad.training.contributions import prune_unsupported, replenish
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from pointrad.scene.types import View
+from pointrad.data.scene import View
 
 
 @dataclass(frozen=True)

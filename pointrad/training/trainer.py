@@ -13,18 +13,20 @@ import torch
 from torch import Tensor
 
 from pointrad.camera import Camera
-from pointrad.config import Operation, RunConfig, StageConfig
+from pointrad.config import RunConfig
+from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
-from pointrad.preemption import Preempted
 from pointrad.progress import announce
-from pointrad.render import Renderer
-from pointrad.scene.types import View
+from pointrad.render.base import Renderer
+from pointrad.run.preemption import Preempted
 from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
+from pointrad.training.config import Operation, StageConfig
 from pointrad.training.record import EpochRecord
-from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, Step, build_step
+from pointrad.training.steps.base import EXP_AVG, EXP_AVG_SQ, Step
+from pointrad.training.steps.build import build_step
 from pointrad.training.target import Target, targets
 
 

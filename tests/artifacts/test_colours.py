@@ -9,8 +9,8 @@ from pointrad.artifacts.colours import mean_colours
 from pointrad.model.base import Cloud
 from pointrad.model.gaussians import Gaussians
 from pointrad.model.points import POINTS
-from pointrad.render.cpu import CpuRenderer
-from pointrad.render.gaussian_cpu import GaussianCpuRenderer
+from pointrad.render.cpu.gaussians import GaussianCpuRenderer
+from pointrad.render.cpu.points import CpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from tests.render.clouds import settings
 from tests.scenes import sphere_views

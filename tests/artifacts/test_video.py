@@ -8,8 +8,8 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from pointrad.artifacts.config import TurntableConfig
 from pointrad.artifacts.video import turntable_cameras, write_turntable
-from pointrad.config import TurntableConfig
 from tests.scenes import camera, look_at, off_centre, ring
 
 CONFIG = TurntableConfig(frames=8, fps=10, elevation_degrees=30)

@@ -19,7 +19,7 @@ SCRIPT = REPOSITORY / "launcher" / "local_slurm"
 
 @dataclass(frozen=True)
 class LocalSlurm:
-    """`launcher/local_slurm` for one root folder."""
+    """`tools/local_slurm` for one root folder."""
 
     root: Path
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.queue import Job, read_jobs
-from pointrad.status import RunState, read_status
+from pointrad.run.status import RunState, read_status
 from tests.cluster.conftest import SCRIPT, LocalSlurm
 from tests.runs import REPOSITORY
 from tests.scenes import write_tiny_scene

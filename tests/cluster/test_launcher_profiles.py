@@ -14,8 +14,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from pointrad.run import run
-from pointrad.status import read_status
+from pointrad.run.run import run
+from pointrad.run.status import read_status
 from tests.cluster.studies import metrics, releasing, slurm, wait_for
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each
 from tests.tracking.wandb_runs import records, rows

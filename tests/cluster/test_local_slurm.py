@@ -1,4 +1,4 @@
-"""launcher/local_slurm: a SLURM that comes, works and goes without a trace."""
+"""tools/local_slurm: a SLURM that comes, works and goes without a trace."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from pointrad.config import AnyCorruptionConfig
-from pointrad.corruption import Corruption, build_corruption
+from pointrad.corruption import Corruption
+from pointrad.corruption.models import AnyCorruptionConfig
 
 _FOLDER = Path(__file__).resolve().parents[2] / "conf" / "corruption"
 
@@ -25,4 +25,4 @@ def corruption_config(name: str, level: float, **changed: Any) -> AnyCorruptionC
 
 
 def corruption(name: str, level: float, **changed: Any) -> Corruption:
-    return build_corruption(corruption_config(name, level, **changed))
+    return corruption_config(name, level, **changed).build()

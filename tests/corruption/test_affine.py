@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pointrad.config import AffineCorruptionConfig, NoCorruptionConfig
-from pointrad.corruption import build_corruption, corrupt_views, mask_iou
-from pointrad.corruption.affine import AffineCorruption, Warp
+from pointrad.corruption import corrupt_views, mask_iou
+from pointrad.corruption.affine import AffineCorruption, AffineCorruptionConfig, Warp
+from pointrad.corruption.none import NoCorruptionConfig
 from tests.scenes import camera, ring, sphere_view, sphere_views
 
 PARTS = {"rotation_degrees": 90.0, "translation": 0.5, "shrink": 0.5, "grow": 1.0, "shear_degrees": 90.0}
@@ -184,11 +184,10 @@ def test_masks_agree_less_the_higher_the_level() -> None:
 
 
 def test_a_config_says_which_model_it_is() -> None:
-    assert build_corruption(NoCorruptionConfig(name="none", level=0, seed=1, targets="clean")).level == 0
+    assert NoCorruptionConfig(name="none", level=0, seed=1, targets="clean").build().level == 0
     config = AffineCorruptionConfig(name="affine", level=0.3, seed=1, targets="clean", **PARTS)
-    assert build_corruption(config) == AffineCorruption(config)
+    assert config.build() == AffineCorruption(config)
     views = sphere_views(1)
     assert (
-        build_corruption(NoCorruptionConfig(name="none", level=0, seed=1, targets="clean")).corrupt(views[0], rng())
-        is views[0]
+        NoCorruptionConfig(name="none", level=0, seed=1, targets="clean").build().corrupt(views[0], rng()) is views[0]
     )

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pointrad.config import MixedCorruptionConfig
-from pointrad.corruption import build_corruption, corrupt_views, mask_iou
+from pointrad.corruption import corrupt_views, mask_iou
+from pointrad.corruption.models import MixedCorruptionConfig
 from pointrad.corruption.silhouette import object_size, signed_distance, smooth_noise
-from pointrad.scene.types import View
+from pointrad.data.scene import View
 from tests.corruption.models import MASK_ONLY, MODELS, corruption, corruption_config
 from tests.scenes import camera, ring, sphere_view, sphere_views
 
@@ -235,8 +235,8 @@ class TestMixed:
         assert isinstance(config, MixedCorruptionConfig)
         still = {name: part for name, part in config.parts.items() if part.name != "affine"}
         assert len(still) == len(config.parts) - 1
-        assert build_corruption(config.model_copy(update={"parts": still})).corrupt(VIEW, rng()).image is VIEW.image
-        assert not np.array_equal(build_corruption(config).corrupt(VIEW, rng()).image, VIEW.image)
+        assert config.model_copy(update={"parts": still}).build().corrupt(VIEW, rng()).image is VIEW.image
+        assert not np.array_equal(config.build().corrupt(VIEW, rng()).image, VIEW.image)
 
 
 @pytest.mark.parametrize("correlation", [0, 0.5, 1, 5, 15])

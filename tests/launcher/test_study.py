@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from launcher.queue import Job, note_job
 from launcher.study import Sweep, override, run_config
-from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
 from pointrad.files import write_json
-from pointrad.status import RunState, read_status, recording
+from pointrad.run.status import RunState, read_status, recording
 from pointrad.study.plan import Plan
+from pointrad.tracking.config import WandbTrackerConfig
 from tests.runs import REPOSITORY
 from tests.scenes import write_tiny_scene
 from tests.study.studies import plan

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from launcher.study import content_if_here
-from pointrad.config import BlenderDatasetConfig
+from pointrad.data.blender import BlenderDatasetConfig
+from pointrad.data.content import FileDigests, scene_content
+from pointrad.data.scene import Split
 from pointrad.errors import UserError
-from pointrad.scene.content import FileDigests, scene_content
-from pointrad.scene.types import Split
 
 
 def dataset(root: Path) -> BlenderDatasetConfig:

@@ -11,10 +11,10 @@ import torch
 from plyfile import PlyData
 
 from pointrad.artifacts.ply import read_ply, read_splats, write_splats
+from pointrad.data.frame import SceneFrame
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.model.gaussians import Gaussians
-from pointrad.scene.frame import SceneFrame
 
 GAUSSIANS = Gaussians(degree=2, opacity=0.3, most=None)
 

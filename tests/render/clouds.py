@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pointrad.camera import Camera, Float64Array
 from pointrad.model.points import ROWS
-from pointrad.render import SplatSettings
+from pointrad.render.base import SplatSettings
 from tests.scenes import look_at, off_centre
 
 EDGE = 3e-5  # pixels: float32 cannot tell on which side of a splat's edge a pixel centre nearer than this lies

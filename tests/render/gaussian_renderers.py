@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pointrad.render import Renderer, gsplat_support
-from pointrad.render.gaussian_cpu import GaussianCpuRenderer
+from pointrad.render import gsplat_support
+from pointrad.render.base import Renderer
+from pointrad.render.cpu.gaussians import GaussianCpuRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.render.gsplat import GsplatRenderer
 from tests.device import DEVICE

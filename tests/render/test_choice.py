@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pointrad import render
-from pointrad.config import RendererConfig
 from pointrad.errors import UserError
-from pointrad.render import build_renderer, gsplat_support, triton_support
+from pointrad.render import build as choice
+from pointrad.render import gsplat_support, triton_support
+from pointrad.render.build import build_renderer
+from pointrad.render.config import RendererConfig
 from pointrad.render.gaussian_settings import GaussianSettings
 from tests.device import DEVICE
 from tests.render.clouds import settings
@@ -56,7 +57,7 @@ def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA Test")
     monkeypatch.setattr(triton_support, "_try_out", lambda device: None)
-    monkeypatch.setattr(render, "_triton", lambda config, settings, device: SimpleNamespace(name="triton"))
+    monkeypatch.setattr(choice, "_triton", lambda config, settings, device: SimpleNamespace(name="triton"))
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ class TestGsplat:
         """It is installed and works, and nothing is really run."""
         monkeypatch.setattr(gsplat_support, "is_installed", lambda: True)
         monkeypatch.setattr(gsplat_support, "_try_out", lambda device: None)
-        monkeypatch.setattr(render, "_gsplat", lambda settings, device: SimpleNamespace(name="gsplat"))
+        monkeypatch.setattr(choice, "_gsplat", lambda settings, device: SimpleNamespace(name="gsplat"))
 
     @pytest.fixture
     def _no_gsplat(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +127,7 @@ class TestGsplat:
 
     def built(self, name: str, device: str = "auto") -> str:
         chosen = RendererConfig(name=name, device=device, graphs=False)
-        render.check_renderer(chosen, config("model=gaussians").model)
+        choice.check_renderer(chosen, config("model=gaussians").model)
         return build_renderer(chosen, GaussianSettings((0.0, 0.0, 0.0), 2)).name
 
     @pytest.mark.usefixtures("_cuda", "_gsplat")
@@ -207,7 +208,7 @@ class TestGraphs:
     @pytest.mark.parametrize("graphs", [False, True])
     def test_the_renderer_is_told_of_them(self, graphs: bool) -> None:
         triton = pytest.importorskip("pointrad.render.triton")
-        renderer = render._triton(RendererConfig(name="triton", device="auto", graphs=graphs), settings(), DEVICE)
+        renderer = choice._triton(RendererConfig(name="triton", device="auto", graphs=graphs), settings(), DEVICE)
         assert isinstance(renderer, triton.TritonRenderer)
         assert renderer.graphs == graphs
 
@@ -249,6 +250,6 @@ def test_a_device_that_is_none_of_ours_is_refused(device: str) -> None:
 
 @pytest.mark.integration
 def test_runs_of_points_do_not_wait_for_what_only_gaussians_need() -> None:
-    unneeded = "{'pointrad.render.gaussian_kernels', 'scipy.spatial'}"
-    script = f"import pointrad.run, sys; sys.exit(bool({unneeded} & set(sys.modules)))"
+    unneeded = "{'pointrad.render.cpu.gaussian_kernels', 'scipy.spatial'}"
+    script = f"import pointrad.run.run, sys; sys.exit(bool({unneeded} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

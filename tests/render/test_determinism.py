@@ -16,9 +16,9 @@ from torch import Tensor
 
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
-from pointrad.render.cpu import CpuRenderer, set_threads
-from pointrad.render.cpu_kernels import share_tiles
-from pointrad.training.step import FusedStep
+from pointrad.render.cpu.point_kernels import share_tiles
+from pointrad.render.cpu.points import CpuRenderer, set_threads
+from pointrad.training.steps.points import FusedStep
 from pointrad.training.target import targets
 from tests.render.clouds import cloud, settings
 from tests.runs import config, digest_on_eight_threads

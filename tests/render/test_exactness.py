@@ -14,9 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from torch import Tensor
 
 from pointrad.camera import Camera
-from pointrad.render import SplatSettings, oracle
-from pointrad.render.cpu import CpuRenderer
-from pointrad.render.cpu_kernels import WORD, WORDS_FOUND_AT_ONCE
+from pointrad.render import oracle
+from pointrad.render.base import SplatSettings
+from pointrad.render.cpu.point_kernels import WORD, WORDS_FOUND_AT_ONCE
+from pointrad.render.cpu.points import CpuRenderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
 from tests.device import DEVICE
 from tests.render.clouds import Case, cases, cloud, front_camera, settings

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from pointrad.camera import Camera
-from pointrad.config import PhotometricLossConfig
-from pointrad.render import gaussian_cpu, gaussians
 from pointrad.render import gaussian_oracle as oracle
-from pointrad.render.cpu import set_threads
-from pointrad.render.gaussian_cpu import GaussianSplatting
+from pointrad.render import gaussians
+from pointrad.render.cpu.gaussians import GaussianSplatting
+from pointrad.render.cpu.points import gaussians as gaussian_cpu
+from pointrad.render.cpu.points import set_threads
+from pointrad.training.config import PhotometricLossConfig
 from pointrad.training.losses import image_loss
 from tests.render.clouds import front_camera
 from tests.render.gaussian_clouds import BLACK, GREY, WHITE, Case, clear_of_borders, cloud

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from pointrad.render.cpu import CpuRenderer
+from pointrad.render.cpu.points import CpuRenderer
 from tests.runs import REPOSITORY
 
 pytest.importorskip("triton")

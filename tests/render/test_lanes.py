@@ -9,7 +9,8 @@ import pytest
 from numba import njit
 from numba.cpython.unsafe.tuple import tuple_setitem
 
-from pointrad.render.lanes import (
+from pointrad.data.scene import Float32Array
+from pointrad.render.cpu.lanes import (
     CELL,
     GROUP,
     LANES,
@@ -37,7 +38,6 @@ from pointrad.render.lanes import (
     total,
     transpose,
 )
-from pointrad.scene.types import Float32Array
 
 WIDTH = 20  # of an image, pixels
 

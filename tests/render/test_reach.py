@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointrad.render.cpu_kernels import CELL, TILE_COLUMNS, TILE_ROWS, _find_reach
+from pointrad.render.cpu.point_kernels import CELL, TILE_COLUMNS, TILE_ROWS, _find_reach
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)  # the first is compiled

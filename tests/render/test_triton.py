@@ -32,7 +32,8 @@ from tests.training.test_trainer import Heard, start, training_config
 
 pytest.importorskip("triton")
 from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats, count_pairs, list_pairs
-from pointrad.training.step import Step, build_step
+from pointrad.training.steps.base import Step
+from pointrad.training.steps.build import build_step
 from pointrad.training.target import Target, targets
 from pointrad.training.trainer import train
 

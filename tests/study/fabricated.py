@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from pointrad.artifacts.pictures import write_comparison
-from pointrad.scene.types import View
-from pointrad.status import SUMMARY_FILE, TRACEBACK_FILE, RunState
+from pointrad.data.scene import View
+from pointrad.run.status import SUMMARY_FILE, TRACEBACK_FILE, RunState
 from pointrad.study.plan import Plan, PlannedRun, Variant, expand
 from pointrad.study.results import StudyResults, collect
 from tests.runs import config

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pointrad.config import RunConfig
-from pointrad.scene.types import SceneContent
+from pointrad.data.scene import SceneContent
 from pointrad.study.config import SweepConfig
 from pointrad.study.plan import Plan, Variant, expand, make_plan
 from tests.runs import CONTENT, QUICK, composed, one_epoch_each

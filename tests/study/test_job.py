@@ -9,7 +9,7 @@ import pytest
 
 from pointrad.config import RunConfig
 from pointrad.errors import MachineError
-from pointrad.status import RunState, read_status, recording
+from pointrad.run.status import RunState, read_status, recording
 from pointrad.study.job import compute
 from tests.runs import config
 

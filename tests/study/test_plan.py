@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pointrad.config import DatasetConfig, RunConfig
+from pointrad.config import RunConfig
+from pointrad.data.loading import DatasetConfig
+from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
-from pointrad.scene.types import SceneContent, Split
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.plan import PLAN_FILE, Plan, Variant, expand, make_plan
 from tests.runs import CONTENT, config
 from tests.study.studies import plan, sweep

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from pointrad.errors import UserError
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date, report, report_is_current
 from pointrad.study.plan import Plan, Variant
 from pointrad.study.report import write_report

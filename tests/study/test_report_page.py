@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.plan import Variant
 from pointrad.study.report import write_report
 from tests.browser import Browser, chromium, find_chromium

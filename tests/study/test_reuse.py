@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pointrad.status import RunState, read_status
+from pointrad.run.status import RunState, read_status
 from pointrad.study.plan import Plan
 from pointrad.study.reuse import set_aside, take_over
 from tests.study.studies import plan

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pointrad.preemption import Preempted
-from pointrad.status import recording
+from pointrad.run.preemption import Preempted
+from pointrad.run.status import recording
 from pointrad.study.watch import QueueState, StudyBar, print_states
 from tests.study.studies import plan
 

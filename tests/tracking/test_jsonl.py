@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointrad.errors import UserError
-from pointrad.tracking import MetricsFile
+from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.record import EpochRecord
 
 RECORDS = [

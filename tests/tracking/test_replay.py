@@ -12,10 +12,11 @@ import pytest
 import wandb
 import yaml
 
-from pointrad.run import run
-from pointrad.tracking import MetricsFile, NullTracker
+from pointrad.run.run import run
 from pointrad.tracking.__main__ import main
+from pointrad.tracking.base import NullTracker
 from pointrad.tracking.history import log_history
+from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.record import EpochRecord
 from tests.runs import QUICK, config, one_epoch_each
 from tests.scenes import write_tiny_scene

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pointrad.config import WandbTrackerConfig
 from pointrad.errors import UserError
-from pointrad.tracking import build_tracker, check_tracker
+from pointrad.tracking.build import build_tracker, check_tracker
+from pointrad.tracking.config import WandbTrackerConfig
 from tests.runs import QUICK, config
 from tests.tracking.conftest import API_KEY
 from tests.tracking.wandb_runs import epochs, finish, rows, started

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pointrad.config import WandbTrackerConfig
+from pointrad.tracking.config import WandbTrackerConfig
 from pointrad.tracking.wandb import WandbTracker
 from pointrad.tracking.wandb_files import read_records
 from pointrad.training.record import EpochRecord

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from pointrad.config import PruneUnsupportedConfig, ReplenishConfig
+from pointrad.data.scene import View
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render.base import SplatSettings
-from pointrad.render.cpu import CpuRenderer
+from pointrad.render.cpu.points import CpuRenderer
 from pointrad.render.oracle import render as oracle
-from pointrad.scene.types import View
+from pointrad.training.config import PruneUnsupportedConfig, ReplenishConfig
 from pointrad.training.contributions import contributions, prune_unsupported, replenish
 from tests.scenes import sphere_views
 

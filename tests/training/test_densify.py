@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pointrad.config import (
+from pointrad.errors import UserError
+from pointrad.model.base import Cloud
+from pointrad.model.gaussians import Gaussians, rotations
+from pointrad.render.cpu.gaussians import GaussianCpuRenderer
+from pointrad.render.gaussian_settings import GaussianSettings
+from pointrad.training import operations
+from pointrad.training.config import (
     FadeConfig,
     LimitOpacityConfig,
     Operation,
@@ -14,14 +20,8 @@ from pointrad.config import (
     RelocateConfig,
     SplitConfig,
 )
-from pointrad.errors import UserError
-from pointrad.model.base import Cloud
-from pointrad.model.gaussians import Gaussians, rotations
-from pointrad.render.gaussian_cpu import GaussianCpuRenderer
-from pointrad.render.gaussian_settings import GaussianSettings
-from pointrad.training import operations
 from pointrad.training.densify import SCREEN_GRADIENT, opacities
-from pointrad.training.step import EXP_AVG, with_moments
+from pointrad.training.steps.base import EXP_AVG, with_moments
 
 SPLIT = SplitConfig(op="split", share=0.5, least_opacity=0, offset=0.75, along=0.5, across=0.8, opacity=0.9)
 

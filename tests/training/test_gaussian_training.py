@@ -8,17 +8,20 @@ from typing import Any
 import pytest
 import torch
 
-from pointrad.config import AdamConfig, RunConfig
+from pointrad.config import RunConfig
 from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
-from pointrad.preemption import Preempted
-from pointrad.render import build_renderer, build_settings
-from pointrad.render.gaussian_cpu import GaussianCpuRenderer
+from pointrad.render.build import build_renderer, build_settings
+from pointrad.render.cpu.gaussians import GaussianCpuRenderer
+from pointrad.run.preemption import Preempted
 from pointrad.training.checkpoint import Checkpoint
+from pointrad.training.config import AdamConfig
 from pointrad.training.densify import SCREEN_GRADIENT
-from pointrad.training.gaussian_step import GaussianStep
 from pointrad.training.losses import image_loss
-from pointrad.training.step import AutogradStep, Step, build_step
+from pointrad.training.steps.autograd import AutogradStep
+from pointrad.training.steps.base import Step
+from pointrad.training.steps.build import build_step
+from pointrad.training.steps.gaussians import GaussianStep
 from pointrad.training.target import targets
 from pointrad.training.trainer import initial_state, train
 from tests.runs import CONTENT, QUICK, config

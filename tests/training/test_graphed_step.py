@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from pointrad.camera import Camera
-from pointrad.config import StageConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
+from pointrad.training.config import StageConfig
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import settings
 from tests.runs import random_cloud
@@ -24,12 +24,13 @@ from tests.training.test_trainer import Heard, start, training_config
 
 pytest.importorskip("triton")
 from pointrad.render.triton import MOST_PAIRS, TritonRenderer, count_pairs
-from pointrad.training import graphed_step
-from pointrad.training.graphed_step import GraphedStep, capacity
-from pointrad.training.step import Step, build_step
+from pointrad.training.steps import graphed as graphed_step
+from pointrad.training.steps.base import Step
+from pointrad.training.steps.build import build_step
+from pointrad.training.steps.graphed import GraphedStep, capacity
+from pointrad.training.steps.triton import TritonStep
 from pointrad.training.target import Target, targets
 from pointrad.training.trainer import train
-from pointrad.training.triton_step import TritonStep
 from tests.training.tape import Reads, capture
 
 T = TypeVar("T")

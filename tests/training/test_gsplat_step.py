@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from pointrad.config import AdamConfig
 from pointrad.model.base import Cloud
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.training.checkpoint import Checkpoint
+from pointrad.training.config import AdamConfig
 from pointrad.training.densify import SCREEN_GRADIENT
-from pointrad.training.gsplat_step import GsplatStep
-from pointrad.training.step import EXP_AVG, EXP_AVG_SQ, Step, build_step
+from pointrad.training.steps.base import EXP_AVG, EXP_AVG_SQ, Step
+from pointrad.training.steps.build import build_step
+from pointrad.training.steps.gsplat import GsplatStep
 from pointrad.training.target import targets
 from pointrad.training.trainer import initial_state, train
 from tests.render.gaussian_renderers import build, needs_gsplat

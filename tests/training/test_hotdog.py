@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from pointrad.hull import hull_votes, initialise
+from pointrad.init.hull import hull_votes
+from pointrad.init.points import initialise
 from pointrad.model.points import POINTS
-from pointrad.render import build_renderer, build_settings
-from pointrad.run import run
-from pointrad.scene.loading import load_scene
-from pointrad.training.step import build_step
+from pointrad.render.build import build_renderer, build_settings
+from pointrad.run.run import run
+from pointrad.training.steps.build import build_step
 from pointrad.training.target import targets
 from tests.runs import config
 
@@ -31,7 +31,7 @@ def test_the_first_losses_on_hotdog_are_those_of_pytorch3d(real_data_root: Path)
     losses = {}
     for name in ("cpu", "pytorch3d"):
         chosen = config(*HOTDOG, f"dataset.root={real_data_root}", f"renderer={name}", "renderer.device=cpu")
-        scene = load_scene(chosen.dataset, "hotdog", chosen.eval.split)
+        scene = chosen.dataset.load("hotdog", chosen.eval.split)
         points = initialise(scene.train, hull_votes(scene.train, chosen.init), chosen.init, chosen.seed)
         cloud = POINTS.start(torch.from_numpy(points.positions), torch.from_numpy(points.colours), chosen.seed)
         settings = build_settings(chosen.model, scene.background)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pointrad.config import PhotometricLossConfig, SilhouetteLossConfig
-from pointrad.render import cpu_kernels as kernels
+from pointrad.render.cpu import point_kernels as kernels
+from pointrad.training.config import PhotometricLossConfig, SilhouetteLossConfig
 from pointrad.training.losses import image_loss, residual, ridge
 
 PHOTOMETRIC = PhotometricLossConfig(name="photometric", gradient_weight=0.03, shifts=(1, 2, 3))

@@ -93,7 +93,7 @@ def test_a_cpu_is_not_asked() -> None:
 @needs_gpu
 def test_a_step_takes_no_more_than_was_estimated() -> None:
     from pointrad.render.triton import TritonRenderer
-    from pointrad.training.step import build_step
+    from pointrad.training.steps.build import build_step
     from tests.training.test_step import ADAM, FULL
 
     view = sphere_views(1, 400, 400)[0]

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from pointrad.config import (
+from pointrad.data.scene import View
+from pointrad.errors import UserError
+from pointrad.model.base import Cloud
+from pointrad.model.points import HARMONICS, POINTS
+from pointrad.render.base import SplatSettings
+from pointrad.render.cpu.points import CpuRenderer
+from pointrad.training import operations
+from pointrad.training.config import (
     ClearHarmonicsConfig,
     DropFaintHarmonicsConfig,
     DuplicateConfig,
     Operation,
     RemoveOutliersConfig,
 )
-from pointrad.errors import UserError
-from pointrad.model.base import Cloud
-from pointrad.model.points import HARMONICS, POINTS
-from pointrad.render.base import SplatSettings
-from pointrad.render.cpu import CpuRenderer
-from pointrad.scene.types import View
-from pointrad.training import operations
 from tests.runs import random_cloud
 
 REMOVE = RemoveOutliersConfig(op="remove_outliers", voxel=0.01, neighbours=20, deviations=2)

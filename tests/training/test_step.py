@@ -9,14 +9,17 @@ import torch
 from torch import Tensor
 
 from pointrad.camera import Camera
-from pointrad.config import AdamConfig, StageConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import BASE, HARMONICS, POSITION
-from pointrad.render import Renderer
-from pointrad.render.cpu import CpuRenderer
+from pointrad.render.base import Renderer
+from pointrad.render.cpu.points import CpuRenderer
 from pointrad.render.pytorch3d import Pytorch3dRenderer
+from pointrad.training.config import AdamConfig, StageConfig
 from pointrad.training.losses import image_loss, ridge
-from pointrad.training.step import AutogradStep, FusedStep, Step, build_step
+from pointrad.training.steps.autograd import AutogradStep
+from pointrad.training.steps.base import Step
+from pointrad.training.steps.build import build_step
+from pointrad.training.steps.points import FusedStep
 from pointrad.training.target import Target, targets
 from tests.render.clouds import settings
 from tests.runs import config, copy, random_cloud

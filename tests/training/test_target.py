@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pointrad.scene.types import View
+from pointrad.data.scene import View
 from pointrad.training.target import Target, targets
 from tests.scenes import sphere_views
 

@@ -15,8 +15,9 @@ from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
-from pointrad.render import SplatSettings, build_renderer, build_settings
-from pointrad.render.cpu import CpuRenderer
+from pointrad.render.base import SplatSettings
+from pointrad.render.build import build_renderer, build_settings
+from pointrad.render.cpu.points import CpuRenderer
 from pointrad.training import memory
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
 from pointrad.training.record import EpochRecord

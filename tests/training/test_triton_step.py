@@ -17,14 +17,16 @@ from tests.training.test_losses import PHOTOMETRIC
 from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE, both
 
 pytest.importorskip("triton")
-from pointrad.config import StageConfig
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render.triton import TritonRenderer
+from pointrad.training.config import StageConfig
 from pointrad.training.losses import image_loss, residual
-from pointrad.training.step import FusedStep, Step, build_step
+from pointrad.training.steps.base import Step
+from pointrad.training.steps.build import build_step
+from pointrad.training.steps.points import FusedStep
+from pointrad.training.steps.triton import TritonStep, photometric
 from pointrad.training.target import Target, targets
-from pointrad.training.triton_step import TritonStep, photometric
 
 BLACK, COLOURED = (0.0, 0.0, 0.0), (0.2, 0.5, 1.0)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pointrad.errors import UserError
 from pointrad.files import replacing
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.config import StudyConfig
 from pointrad.study.plan import PAGE_FILE, REPORT_FOLDER, TABLE_FILE
 from pointrad.study.report.cells import Axis, Run, average_over_scenes, read_axes, read_runs

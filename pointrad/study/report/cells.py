@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.config import LABEL, StudyConfig, Together, Value
 from pointrad.study.report.labels import Quantity, is_known, quantity
 from pointrad.study.results import StudyResults

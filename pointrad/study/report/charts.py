@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from pointrad.status import RunState
+from pointrad.run.status import RunState
 from pointrad.study.config import PublishedConfig, StudyConfig
 from pointrad.study.report.cells import Axis, Cell, Measured, Run, average_over_scenes, gather
 from pointrad.study.report.labels import Quantity, quantity

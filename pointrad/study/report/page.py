@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from pointrad.status import TRACEBACK_FILE, RunState
+from pointrad.run.status import TRACEBACK_FILE, RunState
 from pointrad.study.conclude import made_from_tag
 from pointrad.study.config import StudyConfig
 from pointrad.study.report.cells import Axis, Run

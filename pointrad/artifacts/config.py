@@ -1,0 +1,22 @@
+"""The keys of `artifacts`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pointrad.schema import Config, Count
+
+
+class TurntableConfig(Config):
+    frames: Annotated[int, Field(ge=0)]
+    fps: Count
+    elevation_degrees: Annotated[float, Field(gt=-90, lt=90)]
+
+
+class ArtifactsConfig(Config):
+    """Which evaluation views are drawn after initialisation and after each stage (None: a few), and the turntable."""
+
+    views: tuple[Annotated[int, Field(ge=0)], ...] | None
+    turntable: TurntableConfig

@@ -1,0 +1,1 @@
+"""Captures: posed views with their masks, and the layouts they are loaded from."""

@@ -1,0 +1,131 @@
+"""How well a hull agrees with what views show: votes on a coarse lattice, and silhouettes of its points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, generate_binary_structure
+
+from pointrad.camera import Camera, Float64Array
+from pointrad.data.scene import View
+from pointrad.init.config import AdaptiveConfig
+from pointrad.init.evidence import Evidence, Needs, Pixels
+from pointrad.init.votes import Lattice, Votes, count_votes, in_pixels
+from pointrad.kernel_cache import kernel
+
+_COARSENING = 3  # the number is chosen on a lattice this much coarser,
+_LEAST_COARSE = 64  # but of at least as many points along an axis,
+_MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
+
+
+def coarse_lattice(config: AdaptiveConfig) -> Lattice:
+    return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), config.bounds)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """For each lattice point, how many views vote for it, and in how many it is not seen to be background."""
+
+    votes: Votes
+    possible: Votes
+
+    @classmethod
+    def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> Counts:
+        """Exact for points that meet the evidence's needs."""
+        views, needs = evidence.views, evidence.needs
+        fewest = math.ceil((1 - needs.empty_share) * len(views))
+        if np.array_equal(evidence.votes, ~evidence.seen_background):
+            # What is no vote is background, so that both numbers are one, and points with fewer never meet needs.
+            votes = count_votes(with_masks(views, evidence.votes), lattice, margin, max(needs.votes, fewest))
+            return cls(replace(votes, floor=needs.votes), votes)
+        possible = count_votes(with_masks(views, ~evidence.seen_background), lattice, margin, fewest)
+        among = possible.counts if fewest else None
+        return cls(count_votes(with_masks(views, evidence.votes), lattice, margin, needs.votes, among), possible)
+
+    def meeting(self, needs: Needs) -> Votes:
+        """The votes, 0 where they are too few, or too many of the views that tell something see background."""
+        points = np.flatnonzero(self.votes.counts)  # a small part of the lattice; others meet no demand
+        votes = self.votes.counts.ravel()[points]
+        background = self.possible.views - self.possible.counts.ravel()[points].astype(np.int32)
+        met = (background <= needs.empty_share * (votes + background)) & (votes >= needs.votes)
+        counts = np.zeros(self.votes.counts.shape, np.uint16)  # zeros_like would touch all of it
+        counts.ravel()[points[met]] = votes[met]
+        return replace(self.votes, counts=counts)
+
+
+def with_masks(views: Sequence[View], masks: Pixels) -> list[View]:
+    return [replace(view, mask=mask.astype(np.float32)) for view, mask in zip(views, masks, strict=True)]
+
+
+def silhouette_iou(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:
+    """[V + 1] IoU of the pixels `shown` to be the object and the silhouettes of points with >= n votes; 0 for n = 0.
+
+    votes: [X, Y, Z], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
+    those around a projection.
+    """
+    most = len(views)
+    chosen = chosen_views(most)
+    cameras = [views[index].camera for index in chosen]
+    drawn, shared, seen = np.zeros(most + 1), np.zeros(most + 1), 0
+    for pixels, highest in zip(widened(shown[chosen]), highest_votes(lattice, votes, cameras), strict=True):
+        drawn += np.bincount(highest.ravel(), minlength=most + 1)
+        shared += np.bincount(highest[pixels], minlength=most + 1)
+        seen += int(pixels.sum())
+    drawn, shared = (counts[::-1].cumsum()[::-1] for counts in (drawn, shared))
+    agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)
+    agreement[0] = 0
+    return agreement
+
+
+def widened(shown: Pixels) -> Pixels:
+    """Pixels [V, H, W] and their neighbours, as a vote takes them."""
+    wide: Pixels = binary_dilation(shown, generate_binary_structure(2, 1)[None])
+    return wide
+
+
+def chosen_views(views: int) -> NDArray[np.int64]:
+    """The indices of `_MOST_VIEWS` views at most, spread over all."""
+    return np.unique(np.linspace(0, views - 1, min(views, _MOST_VIEWS)).round().astype(np.int64))
+
+
+def highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequence[Camera]) -> list[NDArray[np.uint16]]:
+    """Per camera, [H, W] the most votes of the points that cover a pixel; 0 where there is none."""
+    voted = np.nonzero(votes)
+    positions, numbers = lattice.positions(np.stack(voted, axis=1)), votes[voted]
+
+    def draw(camera: Camera) -> NDArray[np.uint16]:
+        highest = np.zeros((camera.height, camera.width), np.uint16)
+        _draw_highest(positions, numbers, camera.world_to_image, camera.intrinsics, lattice.step, highest)
+        return highest
+
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        return list(pool.map(draw, cameras))
+
+
+@kernel(nogil=True, error_model="numpy")
+def _draw_highest(positions, votes, camera, intrinsics, step, highest):  # type: ignore[no-untyped-def]
+    """Raise `highest` to a point's votes where a pixel's centre lies in the projected `step` (or pixel) around it."""
+    height, width = highest.shape
+    for n in range(len(positions)):
+        x, y, z = positions[n]
+        depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
+        if depth <= step:
+            continue
+        across = camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]
+        down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]
+        u, v = in_pixels(across, down, depth, intrinsics)
+        half_u = 0.5 * max(intrinsics[0] * step / depth, 1.0)
+        half_v = 0.5 * max(intrinsics[1] * step / depth, 1.0)
+        if u + half_u < 0 or v + half_v < 0 or u - half_u >= width or v - half_v >= height:
+            continue
+        for row in range(max(0, math.ceil(v - half_v - 0.5)), min(height - 1, math.floor(v + half_v - 0.5)) + 1):
+            first, last = max(0, math.ceil(u - half_u - 0.5)), min(width - 1, math.floor(u + half_u - 0.5))
+            for column in range(first, last + 1):
+                if votes[n] > highest[row, column]:
+                    highest[row, column] = votes[n]

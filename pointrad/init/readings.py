@@ -1,0 +1,165 @@
+"""The ways to read masks and pictures, and which of them the views bear out (docs/robustness.md).
+
+Masks may be right, or wrong, or have cut the pictures, or the object has spots of the background's colour. Read
+rightly, views agree with each other, and what a hull shows of itself is what each of them shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+
+from pointrad.camera import Camera
+from pointrad.data.scene import Float32Array, View
+from pointrad.init.agreement import Counts, coarse_lattice, silhouette_iou, with_masks
+from pointrad.init.config import AdaptiveConfig
+from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour, Evidence, Needs, Pixels
+from pointrad.init.votes import Lattice, count_votes
+from pointrad.masks.hard import border
+
+_MOST_NOISE = 32 / 255  # of a channel: a backdrop that strays further from the background is surroundings
+_STRAY = 0.01  # of what pictures show: it may lie outside masks that are right
+_CONTRADICTION = 1 / 3  # pixels that outlines may lose to views that are all right, a lattice being coarse
+_BETTER = 0.01  # of the agreement: by so much must a bolder reading be better
+_EMPTY_SHARES = (
+    0.0,
+    0.03,
+    0.1,
+    1.0,
+)  # shares of the views that say something of a point, which may wrongly see background
+
+
+def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveConfig) -> Evidence:
+    """What `views` say: their images as training sees them, and their masks, which may be wrong.
+
+    background: the RGB that shows where there is no object.
+
+    Masks that agree with each other and with the images, as those of a clean dataset do, are believed. If they do not:
+    an image whose border mostly shows the background has a clean one, so everything else in it is the object, and
+    background is empty; unless
+
+    - nothing shows outside masks and such images contradict each other: wrong masks have cut them, and their background
+      tells something inside masks only;
+    - a hull agrees better if background is a vote against a point and no veto, and only where masks say the same: the
+      object has spots of the background's colour.
+
+    Of photographs with surroundings, the object is what also lies in the mask. Such are not only those whose borders
+    show them: a dark backdrop may be black in most places, and noise or folds of cloth in others. What is not the
+    object then differs from view to view, so masks that agree with each other are believed if images do not, and where
+    neither do, images with surroundings are one more reading.
+    """
+    images = np.stack([view.image for view in views])
+    differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
+    masks: Pixels = np.stack([view.mask > 0 for view in views])
+    if config.source == "none":
+        masks[:] = False
+    tolerance = _noise(differences, masks)
+    empty: Pixels = np.less_equal(differences, tolerance)
+    found = _best_reading(views, masks, empty, config)
+    surroundings = ~(found.votes | empty) | found.unknown
+    if tolerance > BACKGROUND_TOLERANCE:
+        surroundings |= empty & found.seen_background
+    return replace(found, views=_without(views, surroundings, background))
+
+
+def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: AdaptiveConfig) -> Evidence:
+    """What the views say, read in the way that they bear out. empty: pixels of the background's colour."""
+    asked = config.source == "masks"
+    clean = np.array([not asked or border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
+    shown = (masks | clean) & ~empty
+    inside = (shown & ~masks).sum() <= _STRAY * shown.sum()
+    nowhere = np.zeros_like(masks)
+
+    def reading(
+        votes: Pixels, seen_background: Pixels, unknown: Pixels, seen_object: Pixels, cut: bool = False
+    ) -> Evidence:
+        everyone = Needs(len(views), 0.0)
+        return Evidence(tuple(views), votes, seen_object, seen_background, unknown, cut, everyone)
+
+    masks_agree = asked and not _contradict(views, masks, config)
+    if masks_agree and (inside or _contradict(views, shown, config)):
+        there = shown | masks if inside else masks
+        return reading(there, ~there, nowhere, there)
+    if inside and clean.any() and _contradict(views, shown, config):
+        return _best_agreeing([reading(shown, masks & empty, ~(masks | shown), shown, cut=True)], _EMPTY_SHARES, config)
+    readings = [reading(shown, empty, ~(clean | masks | empty), shown)]
+    if clean.any():
+        readings.append(reading(shown | masks, nowhere, ~(clean | masks | empty), shown))
+    if asked and clean.any() and not inside:
+        readings.append(reading(masks & ~empty, empty, ~(masks | empty), masks & ~empty))
+    return _best_agreeing(readings, (0.0,), config)
+
+
+def _noise(differences: Float32Array, masks: Pixels) -> float:
+    """By how much the pictures' background strays from the background's colour: noise, compression, a dim backdrop.
+
+    It is read off their borders outside masks, of which the object has little: half as much again as 95 % of their
+    pixels stray, so that the rest of them is not the object.
+    """
+    borders = [border(picture)[~border(mask)] for picture, mask in zip(differences, masks, strict=True)]
+    pixels = np.concatenate(borders)
+    strays = float(np.quantile(pixels, 0.95)) if pixels.size else 0.0
+    return max(BACKGROUND_TOLERANCE, min(1.5 * strays, _MOST_NOISE)) if strays <= _MOST_NOISE else BACKGROUND_TOLERANCE
+
+
+def _without(views: Sequence[View], surroundings: Pixels, background: Colour) -> tuple[View, ...]:
+    """The views, their images the background where there are surroundings."""
+    colour = np.asarray(background, np.float32)
+    return tuple(
+        replace(view, image=np.where(pixels[..., None], colour, view.image)) if pixels.any() else view
+        for view, pixels in zip(views, surroundings, strict=True)
+    )
+
+
+def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) -> bool:
+    """Whether a hull that fewer than all views vote for agrees better with what they show.
+
+    It does if some show less than there is, as images that wrong masks have cut: all together leave less than each.
+    What they leave out is a strip along the outlines. Its width tells errors of masks from those of a coarse lattice,
+    whose share of the area is as great where an object is thin. For its sake, too, what is shown is taken half a step
+    of the lattice wider.
+    """
+    lattice = coarse_lattice(config)
+    wide = np.empty_like(shown)
+    for view, pixels, wider in zip(views, shown, wide, strict=True):
+        wider[:] = maximum_filter(pixels, 2 * math.ceil(_pixels(lattice, view.camera) / 2) + 1)
+    floor = len(views) // 2  # fewer votes would take longer, no more
+    votes = count_votes(with_masks(views, wide), lattice, config.outside_margin, floor)
+    agreement = silhouette_iou(views, wide, lattice, votes.counts)
+    left_out = (agreement.max() - agreement[-1]) * wide.sum()
+    return bool(left_out > _CONTRADICTION * agreement.max() * _outline(wide))
+
+
+def _outline(shown: Pixels) -> float:
+    """The length of all outlines in pixels: pi / 4 of the edges between pixels, as of lines in all directions."""
+    across = np.count_nonzero(shown[:, :, 1:] != shown[:, :, :-1])
+    return math.pi / 4 * (across + np.count_nonzero(shown[:, 1:] != shown[:, :-1]))
+
+
+def _pixels(lattice: Lattice, camera: Camera) -> float:
+    """How many pixels a step of the lattice has in its middle."""
+    centre = np.mean(lattice.bounds, axis=1)
+    return camera.focal * lattice.step / max(float(np.linalg.norm(camera.position - centre)), lattice.step)
+
+
+def _best_agreeing(readings: Sequence[Evidence], empty_shares: Sequence[float], config: AdaptiveConfig) -> Evidence:
+    """The reading, with the needs, whose hull's silhouettes agree best (IoU) with the pixels seen as the object.
+
+    Of equally good numbers of votes the greatest; of readings and shares the first.
+    """
+    lattice = coarse_lattice(config)
+    found: list[tuple[float, Evidence]] = []
+    for reading in readings:
+        most = replace(reading, needs=Needs(1, max(empty_shares)))
+        counts = Counts.of(most, lattice, config.outside_margin)
+        for empty_share in empty_shares:
+            votes = counts.meeting(Needs(1, empty_share)).counts
+            agreement = silhouette_iou(reading.views, reading.seen_object, lattice, votes)
+            needed = max(len(reading.views) - int(agreement[::-1].argmax()), 1)
+            found.append((float(agreement[needed]), replace(reading, needs=Needs(needed, empty_share))))
+    enough = (1 - _BETTER) * max(agreement for agreement, _ in found)
+    return next(evidence for agreement, evidence in found if agreement >= enough)

@@ -1,0 +1,74 @@
+"""What a run starts from: each way to start is chosen here, by its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from pointrad.data.scene import View
+from pointrad.init.adaptive import agreeing_votes
+from pointrad.init.config import AdaptiveConfig, AnyInitConfig, HullConfig, InitConfig, RandomConfig
+from pointrad.init.evidence import Colour, weighted_views
+from pointrad.init.placement import check_placement
+from pointrad.init.points import InitialPoints, initialise, scatter
+from pointrad.init.readings import gather_evidence
+from pointrad.init.votes import Votes
+
+Views = tuple[View, ...]
+HullVotes = Callable[[Sequence[View], HullConfig], Votes]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """The training views where masks are wrong.
+
+    corrupted: as their masks went wrong, which may have moved images, too. targets: with the images that training is to
+    reproduce. background: the RGB that shows where there is no object.
+    """
+
+    corrupted: Views
+    targets: Views
+    background: Colour
+
+
+@dataclass(frozen=True)
+class Start:
+    """find_points: finds the points of the initial cloud, which a resumed run has. targets: the training views, with
+    weights where their images are unknown."""
+
+    find_points: Callable[[], InitialPoints]
+    targets: Views
+
+
+def start(config: AnyInitConfig, views: Wrong, darkening: float, seed: int, hull_votes: HullVotes) -> Start:
+    """What training starts from: the masks alone, all that the views show, or neither.
+
+    darkening: the model's (`SplatModelConfig`). hull_votes: counts, or finds, the votes of masks.
+    """
+    match config:
+        case RandomConfig():
+            return Start(partial(scatter, config, seed), views.targets)
+        case HullConfig():
+            votes = partial(hull_votes, views.corrupted, config)
+            return Start(partial(_points_of_hull, config, views, views.corrupted, votes, seed), views.targets)
+        case AdaptiveConfig():
+            return _adaptive(config, views, darkening, seed)
+
+
+def _adaptive(config: AdaptiveConfig, views: Wrong, darkening: float, seed: int) -> Start:
+    seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(views.targets, views.corrupted, strict=True))
+    evidence = gather_evidence(seen, views.background, config)
+    targets = weighted_views(evidence, darkening) if config.cut_pixels == "unknown" else evidence.views
+    coloured_by = targets if evidence.cut else seen
+    votes = partial(agreeing_votes, evidence, config)
+    return Start(partial(_points_of_hull, config, views, coloured_by, votes, seed), targets)
+
+
+def _points_of_hull(
+    config: InitConfig, views: Wrong, coloured_by: Sequence[View], count_votes: Callable[[], Votes], seed: int
+) -> InitialPoints:
+    """Those of the hull of the votes, in the mean colours of the views `coloured_by`."""
+    votes = count_votes()
+    check_placement(votes, views.targets)
+    return initialise(coloured_by, votes, config, seed)

@@ -1,0 +1,1 @@
+"""Object masks: where they come from, and what is done to them."""

@@ -1,0 +1,73 @@
+"""The keys of `model=`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pointrad.model import groups
+from pointrad.model.groups import Group
+from pointrad.schema import Config, Count, Positive, PositiveShare
+
+
+class SplatModelConfig(Config):
+    """What every model has.
+
+    darkening: the share of a splat's colour that it may lose to views of which wrong masks have cut it.
+    """
+
+    darkening: PositiveShare
+
+
+class PointsConfig(SplatModelConfig):
+    """Points as discs of one radius, without opacity."""
+
+    name: Literal["points"]
+    splat_radius: Positive
+    points_per_pixel: Annotated[int, Field(ge=1, le=255)]
+    view_direction: Literal["point", "pixel"]
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The parameters of a splat."""
+        return groups.POINTS
+
+
+class GaussiansConfig(SplatModelConfig):
+    """Anisotropic Gaussians with opacity.
+
+    sh_degree: of the harmonics. opacity: of a fresh Gaussian. max_points, max_mb: what growth stops at, null for none.
+    """
+
+    name: Literal["gaussians"]
+    sh_degree: Annotated[int, Field(ge=0, le=3)]
+    opacity: Annotated[float, Field(gt=0, lt=1)]
+    max_points: Count | None
+    max_mb: Positive | None
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The parameters of a splat."""
+        return groups.gaussians(self.sh_degree)
+
+    @property
+    def most(self) -> int | None:
+        """How many Gaussians there may be."""
+        bytes_each = 4 * sum(group.width for group in self.groups)
+        fitting = None if self.max_mb is None else int(self.max_mb * 2**20 / bytes_each)
+        return min((limit for limit in (self.max_points, fitting) if limit is not None), default=None)
+
+    @model_validator(mode="after")
+    def _caps_count(self) -> Self:
+        if self.most == 0:
+            raise ValueError(f"max_mb: found {self.max_mb}, in which no Gaussian fits")
+        if self.max_points is not None and self.most != self.max_points:
+            raise ValueError(
+                f"max_points: found {self.max_points}; max_mb={self.max_mb:g} holds {self.most} Gaussians, expected at "
+                "most so many, or a larger max_mb (null: no limit)"
+            )
+        return self
+
+
+ModelConfig = Annotated[PointsConfig | GaussiansConfig, Field(discriminator="name")]

@@ -1,0 +1,166 @@
+"""Preparation that runs share, kept on disk: loaded images and the votes of corrupted masks.
+
+An entry's name is a hash of all that decides it, the content of the data included, so an entry is never out of date. It
+is a folder of arrays with checksums, which reading verifies. Whatever is wrong with an entry, or with the whole folder,
+is told once and costs time, never the run. The folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pointrad.camera import Camera
+from pointrad.corruption.base import CorruptionConfig
+from pointrad.data.blender import BACKGROUNDS
+from pointrad.data.content import FileDigests, scene_content
+from pointrad.data.loading import DatasetConfig
+from pointrad.data.scene import Scene, SceneContent, Split, View
+from pointrad.errors import UserError
+from pointrad.init.config import HullConfig
+from pointrad.init.hull import votes_needed
+from pointrad.init.votes import Lattice, Votes
+from pointrad.masks.hard import MasksConfig
+from pointrad.method import METHOD_VERSION
+from pointrad.run.cache_entry import read_entry, write_entry
+from pointrad.schema import digest
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Cache:
+    """A folder of entries; None keeps nothing."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._digests = FileDigests(folder)
+        self._warned = False
+
+    def content(self, dataset: DatasetConfig, name: str, split: Split) -> SceneContent:
+        """What the files contain that `scene` would load."""
+        return scene_content(dataset, name, split, self._digests)
+
+    def scene(self, dataset: DatasetConfig, name: str, split: Split, content: SceneContent) -> Scene:
+        """`dataset.load` of files of this content, from memory-mapped arrays where they are kept.
+
+        Raises UserError if the files change while they are read.
+        """
+        if self._folder is None:
+            return self._loaded(dataset, name, split, content)
+        keys = {Split.TRAIN: _views_key(dataset, content.train), split: _views_key(dataset, content.evaluation)}
+        entries = {part: self._folder / "views" / f"{key}-{part}" for part, key in keys.items()}
+        views = {part: self._read(entry, _read_views) or () for part, entry in entries.items()}
+        sizes = {view.mask.shape for part in views.values() for view in part}
+        if () in views.values() or len(sizes) > 1:  # of two sizes, loading says what is wrong
+            scene = self._loaded(dataset, name, split, content)
+            for part, entry in entries.items():
+                if not views[part]:
+                    part_views = scene.train if part == Split.TRAIN else scene.evaluation
+                    self._write(entry, partial(_write_views, part_views))
+            return scene
+        return Scene(name, views[Split.TRAIN], views[split], BACKGROUNDS[dataset.background])
+
+    def _loaded(self, dataset: DatasetConfig, name: str, split: Split, content: SceneContent) -> Scene:
+        scene = dataset.load(name, split)
+        if self.content(dataset, name, split) != content:
+            raise UserError(f"{dataset.folder(name)}: found files that changed while they were read")
+        return scene
+
+    def votes(
+        self,
+        dataset: DatasetConfig,
+        content: SceneContent,
+        masks: MasksConfig,
+        corruption: CorruptionConfig,
+        init: HullConfig,
+        views: Sequence[View],
+        count: Callable[[Sequence[View], HullConfig], Votes],
+    ) -> Votes:
+        """The votes of the corrupted training `views`, as `count` has them, at least from the number needed on."""
+        if self._folder is None:
+            return count(views, init)
+        threshold = masks.threshold_on(dataset.background)
+        key = _votes_key(_views_key(dataset, content.train), threshold, corruption, init)
+        entry = self._folder / "votes" / key
+        needed = votes_needed(len(views), init.consistency)
+        for floor in range(needed, -1, -1):  # of the entries, those that were counted from fewer votes on will do
+            kept = self._read(entry.with_name(f"{entry.name}-{floor}"), partial(_read_votes, init, len(views), needed))
+            if kept is not None and kept.counts.any():  # of an empty hull, counting says why
+                return kept
+        counted = count(views, init)
+        self._write(entry.with_name(f"{entry.name}-{counted.floor}"), partial(_write_votes, counted))
+        return counted
+
+    def _read(self, entry: Path, read: Callable[[Path], T]) -> T | None:
+        try:
+            return read(entry) if os.path.lexists(entry) else None
+        except Exception as error:  # whatever a damaged file makes of being read
+            self._warn(f"{entry}: cannot be read ({error}); what it holds is made anew")
+            return None
+
+    def _write(self, entry: Path, write: Callable[[Path], None]) -> None:
+        try:
+            write(entry)
+        except (OSError, MemoryError) as error:
+            self._warn(f"{entry}: cannot be kept ({error}); other runs make what it holds anew")
+
+    def _warn(self, message: str) -> None:
+        """Once: what is wrong with one entry is often wrong with all."""
+        if not self._warned:
+            _log.warning("cache: %s", message)
+        self._warned = True
+
+
+def _views_key(dataset: DatasetConfig, content: str) -> str:
+    layout = [field.name for field in fields(Camera)]
+    return digest([content, dataset.model_dump(mode="json", exclude={"root"}), layout, METHOD_VERSION])
+
+
+def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
+    return digest([views, threshold, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
+
+
+def _write_views(views: Sequence[View], entry: Path) -> None:
+    arrays = {"images": np.stack([view.image for view in views]), "masks": np.stack([view.mask for view in views])}
+    write_entry(entry, arrays, [_described(view) for view in views])
+
+
+def _described(view: View) -> dict[str, object]:
+    camera = asdict(view.camera) | {"camera_to_world": view.camera.camera_to_world.tolist()}
+    return {"name": view.name, "split": view.split.value, "camera": camera}
+
+
+def _read_views(entry: Path) -> tuple[View, ...]:
+    arrays, described = read_entry(entry)
+    return tuple(
+        View(one["name"], Split(one["split"]), _camera(**one["camera"]), image, mask)
+        for one, image, mask in zip(described, arrays["images"], arrays["masks"], strict=True)
+    )
+
+
+def _camera(camera_to_world: list[list[float]], **optics: Any) -> Camera:
+    return Camera(np.array(camera_to_world, np.float64), **optics)
+
+
+def _write_votes(votes: Votes, entry: Path) -> None:
+    """Points with votes only; a hull is a small part of its lattice."""
+    points = np.flatnonzero(votes.counts)
+    write_entry(entry, {"points": points.astype(np.uint32), "counts": votes.counts.ravel()[points]}, None)
+
+
+def _read_votes(init: HullConfig, views: int, needed: int, entry: Path) -> Votes:
+    """With counts below `needed` set to 0."""
+    arrays, _ = read_entry(entry)
+    lattice = Lattice(init.lattice, init.bounds)
+    counts = np.zeros(math.prod(lattice.shape), np.uint16)
+    counts[arrays["points"]] = np.where(arrays["counts"] >= needed, arrays["counts"], 0)
+    return Votes(lattice, counts.reshape(lattice.shape), views, needed)

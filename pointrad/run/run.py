@@ -1,0 +1,339 @@
+"""One run, from a configuration to a folder of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+import yaml
+
+from pointrad.artifacts.colours import mean_colours
+from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
+from pointrad.camera import Camera
+from pointrad.config import RunConfig
+from pointrad.corruption import corrupt_views, cut_targets, mask_iou
+from pointrad.data.frame import SceneFrame
+from pointrad.data.loading import prepare
+from pointrad.data.scene import Float32Array, Scene, SceneContent, View
+from pointrad.errors import UserError
+from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measure_fps, peak_memory_mb
+from pointrad.files import replacing, write_json
+from pointrad.init.config import HullConfig, RandomConfig, StartConfig
+from pointrad.init.hull import hull_votes
+from pointrad.init.start import Start, Wrong, start
+from pointrad.init.votes import Votes
+from pointrad.method import METHOD_VERSION
+from pointrad.model.base import Cloud
+from pointrad.model.build import build_model
+from pointrad.progress import TrainingBar, announce
+from pointrad.render.base import Renderer
+from pointrad.render.build import build_renderer, build_settings, check_renderer
+from pointrad.render.cpu.points import set_threads
+from pointrad.run.cache import Cache
+from pointrad.run.compilation import Compilation
+from pointrad.run.preemption import Preempted, raise_if_told
+from pointrad.run.provenance import PROVENANCE_FILE, provenance, recorded_content
+from pointrad.run.result import RunResult
+from pointrad.run.status import SUMMARY_FILE, OtherRunError, read_summary, recording
+from pointrad.tracking.base import Tracker
+from pointrad.tracking.build import build_tracker, check_tracker
+from pointrad.tracking.history import INIT, picture_path
+from pointrad.tracking.jsonl import MetricsFile
+from pointrad.training.checkpoint import Checkpoint
+from pointrad.training.densify import with_opacities
+from pointrad.training.record import EpochRecord
+from pointrad.training.trainer import initial_state, train, warm_up
+
+
+def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None) -> RunResult:
+    """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
+
+    compilation: of the same configuration, where that began before this module and its libraries were imported.
+    What becomes of it is kept in the folder (`status`). Raises UserError for what the user can mend, if the folder
+    holds another run, and if another process is computing this one; KeyboardInterrupt leaves a run that the same call
+    resumes.
+    """
+    with compilation or Compilation(config) as ahead, recording(run_dir, config.checkpoint.max_attempts) as begin:
+        return _run(config, run_dir, begin, ahead)
+
+
+def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilation: Compilation) -> RunResult:
+    set_threads(config.threads)
+    check_tracker(config)
+    check_renderer(config.renderer, config.model)
+    cache = Cache(config.cache.dir)
+    content = cache.content(config.dataset, config.scene.name, config.eval.split)
+    state = Checkpoint.load(run_dir, config.training_identity(content))
+    _check_results_are_of(config, content, run_dir)
+    loaded = cache.scene(config.dataset, config.scene.name, config.eval.split, content)
+    scene = prepare(loaded, config.dataset, config.masks)
+    _check_picture_views(config, scene)
+    renderer = build_renderer(config.renderer, build_settings(config.model, scene.background))
+    begin()
+    if state is not None:
+        announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
+    frame = SceneFrame.of(config.init.bounds)
+    decides_targets = config.corruption.targets == "masked" or config.init.decides_targets
+    if state is None or decides_targets:  # else a resumed run has all that a start decides
+        views = _with_wrong_masks(config, scene)
+        begun = _start(config, views, content, cache)
+        state = state or _prepare(config, scene, views.corrupted, content, begun, frame, run_dir)
+        scene = replace(scene, train=begun.targets)
+    scene = frame.scene(scene)
+    identity = config.identity(content)
+    _write_provenance(config, identity, content, renderer, run_dir)
+    metrics = MetricsFile(run_dir)
+    metrics.truncate_after(state.progress.epoch)
+    tracker = build_tracker(config, identity, run_dir)
+    exit_code, preempted = 1, False
+    try:
+        compilation.wait()
+        result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker)
+        exit_code = 0
+    except Preempted:
+        preempted = True
+        raise
+    finally:
+        tracker.finish(exit_code, preempted)
+    return result
+
+
+def _with_wrong_masks(config: RunConfig, scene: Scene) -> Wrong:
+    corrupted = corrupt_views(config.corruption.build(), scene.train, config.corruption.seed)
+    cut = config.corruption.targets == "masked"
+    targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
+    return Wrong(corrupted, targets, scene.background)
+
+
+def _start(config: RunConfig, views: Wrong, content: SceneContent, cache: Cache) -> Start:
+    def votes(of: Sequence[View], init: HullConfig) -> Votes:
+        return cache.votes(config.dataset, content, config.masks, config.corruption, init, of, hull_votes)
+
+    return start(config.init, views, config.model.darkening, config.seed, votes)
+
+
+def _prepare(
+    config: RunConfig,
+    scene: Scene,
+    corrupted: tuple[View, ...],
+    content: SceneContent,
+    begun: Start,
+    frame: SceneFrame,
+    run_dir: Path,
+) -> Checkpoint:
+    """The initial cloud, kept as the first checkpoint."""
+    points = begun.find_points()
+    iou = mask_iou(corrupted, scene.train)
+    title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
+    write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)
+    positions = torch.from_numpy(frame.from_world(points.positions))
+    cloud = build_model(config.model).start(positions, torch.from_numpy(points.colours), config.seed)
+    if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
+        cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
+    _check_cap(cloud, config.init)
+    facts = {
+        "mask_iou": iou,
+        "hull_points": points.hull_points,
+        "needed": points.needed,
+    }
+    state = initial_state(cloud, config.training_identity(content), facts)
+    state.save(run_dir)
+    return state
+
+
+def _check_cap(start: Cloud, init: StartConfig) -> None:
+    most = start.model.most
+    key = "init.points" if isinstance(init, RandomConfig) else "init.kept_share"
+    if most is not None and len(start) > most:
+        raise UserError(
+            f"{key}: the start has {len(start)} {start.model.name}, where model.max_points and model.max_mb "
+            f"allow {most}; lower {key} or raise the cap"
+        )
+
+
+def _train_and_evaluate(
+    config: RunConfig,
+    identity: str,
+    scene: Scene,
+    frame: SceneFrame,
+    renderer: Renderer,
+    state: Checkpoint,
+    run_dir: Path,
+    metrics: MetricsFile,
+    tracker: Tracker,
+) -> RunResult:
+    warm_up(config, scene.train, renderer)
+    with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
+        reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
+        if state.progress.epoch == 0:
+            model = build_model(config.model)
+            reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(renderer.device)), 0)
+        cloud = train(state, scene.train, config, renderer, run_dir, reporter)
+    evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
+    write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
+    _write_artifacts(config, scene, frame, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
+    result = _summarise(config, identity, scene, renderer, cloud, evaluation, state)
+    write_json(run_dir / SUMMARY_FILE, asdict(result))
+    tracker.summarise(asdict(result))
+    return result
+
+
+class _Reporter:
+    """Hears of training and passes it on: to the progress bar, `metrics.jsonl`, the pictures and the tracker."""
+
+    def __init__(self, config: RunConfig, scene: Scene, renderer: Renderer, run_dir: Path, metrics: MetricsFile,
+                 tracker: Tracker, bar: TrainingBar) -> None:  # fmt: skip
+        self.config, self.scene, self.renderer, self.run_dir = config, scene, renderer, run_dir
+        self.metrics, self.tracker, self.bar = metrics, tracker, bar
+
+    def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
+        self.bar.step(stage, stage_epoch, points)
+        raise_if_told()
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.metrics.append(record)
+        self.tracker.log_epoch(record)
+        self.bar.epoch(record)
+
+    def on_stage_end(self, stage: str, cloud: Cloud, epoch: int) -> None:
+        self.draw(stage, cloud, epoch)
+
+    def draw(self, stage: str, cloud: Cloud, epoch: int) -> None:
+        drawn = drawn_views(self.config.artifacts.views, len(self.scene.evaluation))
+        if not drawn:
+            return
+        views = [self.scene.evaluation[index] for index in drawn]
+        path = picture_path(self.run_dir, self.config.schedule, stage)
+        harmonics = stage != INIT and self.config.schedule.stages[stage].harmonics
+        write_comparison(path, _render_function(self.renderer, cloud, harmonics), views, stage)
+        self.tracker.log_image("render", path, epoch)
+
+
+def _render_function(renderer: Renderer, cloud: Cloud, harmonics: bool = True) -> Render:
+    def render(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        return (image.cpu().numpy() for image in renderer.render_views(cloud.parameters, cameras, harmonics))
+
+    return render
+
+
+def _write_artifacts(
+    config: RunConfig,
+    scene: Scene,
+    frame: SceneFrame,
+    renderer: Renderer,
+    cloud: Cloud,
+    run_dir: Path,
+    metrics: MetricsFile,
+    tracker: Tracker,
+    epoch: int,
+) -> None:
+    # Not above: these libraries are slow to import, and the first step would wait for them.
+    from pointrad.artifacts.curves import write_curves
+    from pointrad.artifacts.ply import write_points, write_splats
+    from pointrad.artifacts.video import turntable_cameras, write_turntable
+
+    write_curves(run_dir / "pictures" / "curves.png", metrics.read())
+    in_world = cloud.model.to_world(cloud, frame)
+    write_points(run_dir / "cloud.ply", in_world, mean_colours(cloud, scene.train, renderer))
+    splats = renderer.settings.as_gaussians(cloud, [view.camera for view in scene.train])
+    write_splats(run_dir / "splats.ply", splats.model.to_world(splats, frame))
+    tracker.log_image("masks", run_dir / "pictures" / "masks.png", epoch)
+    tracker.log_file("cloud", run_dir / "cloud.ply")
+    cameras = turntable_cameras([view.camera for view in scene.train], config.artifacts.turntable)
+    if cameras:
+        path = run_dir / "turntable.mp4"
+        write_turntable(path, _render_function(renderer, cloud), cameras, config.artifacts.turntable.fps)
+        tracker.log_video("turntable", path, epoch)
+
+
+def _summarise(
+    config: RunConfig,
+    identity: str,
+    scene: Scene,
+    renderer: Renderer,
+    cloud: Cloud,
+    evaluation: Evaluation,
+    state: Checkpoint,
+) -> RunResult:
+    return RunResult(
+        scene=scene.name,
+        split=config.eval.split.value,
+        seed=config.seed,
+        corruption=config.corruption.name,
+        level=config.corruption.level,
+        targets=config.corruption.targets,
+        consistency=_consistency(config, scene, state),
+        mask_iou=state.facts["mask_iou"],
+        psnr_db=evaluation.psnr_db,
+        ssim=evaluation.ssim,
+        lpips=evaluation.lpips,
+        train_seconds=state.progress.seconds,
+        render_fps=measure_fps(
+            partial(renderer.render_views, cloud.parameters),
+            [view.camera for view in scene.evaluation],
+            renderer.synchronise,
+        ),
+        model_mb=cloud.megabytes,
+        points=len(cloud),
+        points_by_stage=state.progress.points,
+        initial_points=state.progress.points["init"],
+        hull_points=int(state.facts["hull_points"]),
+        target_bits=int(state.facts.get("target_bits", 32)),  # absent where an earlier version trained to the end
+        peak_memory_mb=peak_memory_mb(renderer.device),
+        renderer=renderer.name,
+        device=device_name(renderer.device),
+        identity=identity,
+        status="done",
+    )
+
+
+def _consistency(config: RunConfig, scene: Scene, state: Checkpoint) -> float:
+    """The ratio that was asked for, or the greatest that the votes exceed which the adaptive start asked for; 0 where
+    nobody votes."""
+    if isinstance(config.init, HullConfig):
+        return config.init.consistency
+    if isinstance(config.init, RandomConfig):
+        return 0.0
+    return (state.facts["needed"] - 1) / max(len(scene.train) - 1, 1)
+
+
+def _write_provenance(
+    config: RunConfig, identity: str, content: SceneContent, renderer: Renderer, run_dir: Path
+) -> None:
+    with replacing(run_dir / "config.yaml") as path:
+        path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    what = {"identity": identity, "content": asdict(content), "method": METHOD_VERSION}
+    write_json(run_dir / PROVENANCE_FILE, what | provenance(renderer.device))
+
+
+def _check_results_are_of(config: RunConfig, content: SceneContent, run_dir: Path) -> None:
+    """Results on another split, or on other data of this one, must not be lost."""
+    split = config.eval.split
+    try:
+        found = read_summary(run_dir).get("split")
+    except (OSError, ValueError):
+        return  # no results, or damaged ones, which are written anew
+    if found not in (None, split.value):
+        raise OtherRunError(
+            f"eval.split: found {split}, but {run_dir} holds results on {found}, which would be lost; "
+            f"expected {found}, or another hydra.run.dir"
+        )
+    recorded = recorded_content(run_dir)
+    if recorded is not None and recorded.evaluation != content.evaluation:
+        raise OtherRunError(
+            f"eval.split: found a {split} split with other data than {run_dir} holds results on, which would be lost; "
+            "expected the same data, or another hydra.run.dir"
+        )
+
+
+def _check_picture_views(config: RunConfig, scene: Scene) -> None:
+    count = len(scene.evaluation)
+    for index in config.artifacts.views or ():
+        if index >= count:
+            raise UserError(
+                f"artifacts.views: found {index}; the {config.eval.split} split of {scene.name} has {count} views, "
+                f"expected 0 to {count - 1}"
+            )

@@ -1,0 +1,98 @@
+"""The base of all configs, and the types of their values: every key is checked before any work starts.
+
+The classes are frozen pydantic models without defaults: values live in conf/ alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pointrad.errors import UserError, did_you_mean
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+NonNegative = Annotated[float, Field(ge=0)]
+
+Positive = Annotated[float, Field(gt=0)]
+
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+
+Count = Annotated[int, Field(ge=1)]
+
+GivenPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+Interval = tuple[float, float]
+
+Bounds = tuple[Interval, Interval, Interval]  # of x, y and z, world units
+
+
+class Config(BaseModel):
+    """Base of all configs: immutable, unknown keys, NaN and infinities are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: object) -> Self:
+        """Check a composed configuration (plain dicts, lists and scalars).
+
+        Raises UserError naming each wrong key, the value found and what would be valid.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UserError("\n".join(_explain(problem, values) for problem in error.errors())) from None
+
+
+def digest(values: object) -> str:
+    """16 hex digits that name plain values; the order of a mapping's keys does not matter."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _path(problem: Any, values: Any) -> list[int | str]:
+    """Where the key lies that a problem is about.
+
+    Pydantic's location of an error also names the members of unions on the way; `values` has no such keys.
+    """
+    path, at = [], values
+    for place, part in enumerate(problem["loc"], 1):
+        if (isinstance(at, dict) and part in at) or (isinstance(at, list | tuple) and part in range(len(at))):
+            path.append(part)
+            at = at[part]
+        elif problem["type"] == "missing" and place == len(problem["loc"]):
+            path.append(part)
+    return path
+
+
+def _nearest_beside(path: Sequence[int | str], values: Any) -> str:
+    """Which of a mapping's other keys a key that does not belong there may stand for."""
+    *parents, last = path
+    for part in parents:
+        values = values[part]
+    beside = [".".join(map(str, [*parents, name])) for name in values if name != last]
+    return did_you_mean(".".join(map(str, path)), beside) or f"; expected one of {', '.join(sorted(beside))}"
+
+
+def _explain(problem: Any, values: object) -> str:
+    """One of pydantic's problems as a line: the key, what was found and what is expected."""
+    path = _path(problem, values)
+    key = ".".join(map(str, path))  # as one writes it on the command line
+    message = problem["msg"].removeprefix("Value error, ")
+    match problem["type"]:
+        case "missing":
+            return f"{key}: missing; expected a value"
+        case "extra_forbidden":
+            return f"{key}: unknown key (value {problem['input']!r}){_nearest_beside(path, values)}"
+        case "value_error":
+            return f"{key}: {message}" if key else message
+        case "union_tag_invalid":
+            context = problem["ctx"]
+            tag = context["discriminator"].strip("'")
+            return f"{key}.{tag}: found {context['tag']!r}; expected one of {context['expected_tags']}"
+        case _:
+            return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"

@@ -1,0 +1,278 @@
+"""The keys of `schedule=`: stages, their losses, rates and operations."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from pointrad.schema import Config, Count, NonNegative, Positive, PositiveShare, Share
+
+
+class PhotometricLossConfig(Config):
+    """MSE plus `gradient_weight` times the mean absolute differences of shifted errors."""
+
+    name: Literal["photometric"]
+    gradient_weight: NonNegative
+    shifts: tuple[Count, ...]
+
+
+class SilhouetteLossConfig(Config):
+    """Position pretraining: MSE of tanh(sharpness max RGB), plus `ridge` times the mean squared position."""
+
+    name: Literal["silhouette"]
+    sharpness: Positive
+    ridge: NonNegative
+
+
+LossConfig = PhotometricLossConfig | SilhouetteLossConfig
+
+
+class OperationConfig(Config):
+    """needs: the groups of parameters that the operation works on, besides those that every model has.
+
+    of_steps: whether it goes by what a stage's steps noted, so that it has its place within the stage only.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    of_steps: ClassVar[bool] = False
+
+
+class RemoveOutliersConfig(OperationConfig):
+    op: Literal["remove_outliers"]
+    voxel: Positive
+    neighbours: Count
+    deviations: NonNegative
+
+
+class DuplicateConfig(OperationConfig):
+    op: Literal["duplicate"]
+    copies: Annotated[int, Field(ge=2)]
+
+
+class DropFaintHarmonicsConfig(OperationConfig):
+    """Drop the points whose harmonics' norm lies below this quantile (in the published code, unused there)."""
+
+    op: Literal["drop_faint_harmonics"]
+    quantile: Share
+
+
+class PruneUnsupportedConfig(OperationConfig):
+    """Drop the points of whose contributions to the training images less than `share` shows an object there."""
+
+    op: Literal["prune_unsupported"]
+    share: Share
+
+
+class ReplenishConfig(OperationConfig):
+    """Drop the points that hardly show in the training images, and copy those that show most.
+
+    least: what a point must show on average over the views, as a share of what it would show with nothing before it.
+    growth: how many points there are afterwards for each one that stays; 1 copies none.
+    """
+
+    op: Literal["replenish"]
+    least: Share
+    growth: Annotated[Positive, Field(ge=1)]
+
+
+class ClearHarmonicsConfig(OperationConfig):
+    """Start from harmonics of 0 instead of the random ones that the published code starts from."""
+
+    op: Literal["clear_harmonics"]
+
+
+class SplitConfig(OperationConfig):
+    """Replace splats by two halves each, along their longest axis, up to the model's cap.
+
+    Drawn without repetition, with chances in proportion to how much the loss pulled at their centres on screen since
+    the last time. share: how many are split, of those there are. least_opacity: splats of less go before, and as many
+    more are split, halves again where few are left. offset: of each half from the middle, in standard deviations along
+    the axis. along, across: what their scales are multiplied by, on that axis and on the others. opacity: what their
+    opacity is multiplied by.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("scale", "rotation", "opacity")
+    of_steps: ClassVar[bool] = True
+
+    op: Literal["split"]
+    share: PositiveShare
+    least_opacity: Share
+    offset: NonNegative
+    along: Positive
+    across: Positive
+    opacity: PositiveShare
+
+
+class RelocateConfig(OperationConfig):
+    """Move splats of at most this opacity onto others, and add more up to the model's cap (3DGS-MCMC).
+
+    The others are drawn in proportion to their opacity. All that lie at one place then get the opacity and scale at
+    which they look as the one did. growth: how many are added, of those there are.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("scale", "opacity")
+
+    op: Literal["relocate"]
+    opacity: PositiveShare
+    growth: NonNegative
+
+
+class PruneTransparentConfig(OperationConfig):
+    """Drop the splats of less than this opacity."""
+
+    needs: ClassVar[tuple[str, ...]] = ("opacity",)
+
+    op: Literal["prune_transparent"]
+    opacity: PositiveShare
+
+
+class LimitOpacityConfig(OperationConfig):
+    """Lower every opacity above this one to it (the reset of 3D Gaussian Splatting)."""
+
+    needs: ClassVar[tuple[str, ...]] = ("opacity",)
+
+    op: Literal["limit_opacity"]
+    opacity: PositiveShare
+
+
+class FadeConfig(OperationConfig):
+    """Multiply all opacities, so that splats fade that nothing needs."""
+
+    needs: ClassVar[tuple[str, ...]] = ("opacity",)
+
+    op: Literal["fade"]
+    factor: PositiveShare
+
+
+Operation = Annotated[
+    RemoveOutliersConfig
+    | DuplicateConfig
+    | DropFaintHarmonicsConfig
+    | PruneUnsupportedConfig
+    | ReplenishConfig
+    | ClearHarmonicsConfig
+    | SplitConfig
+    | RelocateConfig
+    | PruneTransparentConfig
+    | LimitOpacityConfig
+    | FadeConfig,
+    Field(discriminator="op"),
+]
+
+
+class CosineConfig(Config):
+    """Down half a cosine over the epochs of a stage, towards this share of the rate that it begins with."""
+
+    cosine_to: PositiveShare
+
+
+class ExponentialConfig(Config):
+    """Down an exponential curve, step by step over a stage, to this share of the rate that it begins with."""
+
+    exponential_to: PositiveShare
+
+
+def _kind_of_decay(value: object) -> str:
+    """So that a wrong value is told what it should be, and not also what else there is."""
+    if isinstance(value, CosineConfig) or (isinstance(value, dict) and "exponential_to" not in value):
+        return "cosine"
+    return "exponential" if isinstance(value, dict | ExponentialConfig) else "factor"
+
+
+Decay = Annotated[
+    Annotated[PositiveShare, Tag("factor")]
+    | Annotated[CosineConfig, Tag("cosine")]
+    | Annotated[ExponentialConfig, Tag("exponential")],
+    Discriminator(_kind_of_decay),
+]
+
+
+class StepsConfig(Config):
+    """As many whole epochs as come nearest to so many steps, whatever the number of views; at least one."""
+
+    steps: Count
+
+
+class EveryConfig(Config):
+    """Operations within a stage, after every so many steps; splats keep their optimiser's state."""
+
+    steps: Count
+    ops: tuple[Operation, ...]
+
+
+class StageConfig(Config):
+    """A stage of training; each starts a fresh optimiser.
+
+    lr: learning rates by the names that the model's groups of parameters have for them. lr_decay: of all rates, by a
+    factor per epoch or along a curve. every: operations within the stage; a stage without the key has none.
+    """
+
+    enabled: bool
+    epochs: Annotated[
+        Annotated[int, Field(ge=0), Tag("epochs")] | Annotated[StepsConfig, Tag("steps")],
+        Discriminator(lambda value: "steps" if isinstance(value, dict | StepsConfig) else "epochs"),
+    ]
+    harmonics: bool
+    lr: dict[str, NonNegative]
+    lr_decay: Decay
+    downscale: Count
+    loss: Annotated[LossConfig, Field(discriminator="name")]
+    before: tuple[Operation, ...]
+    after: tuple[Operation, ...]
+    every: EveryConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_has_its_old_name(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        renamed = {"position_lr": "lr.position", "colour_lr": "lr.colour"}
+        if old := [f"{key} is called {renamed[key]} now" for key in renamed if key in values]:
+            raise ValueError(f"{', '.join(old)}; expected lr: {{position: RATE, colour: RATE}}")
+        return values
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """All that are done before, within and after the stage."""
+        return self.before + (self.every.ops if self.every else ()) + self.after
+
+    def length(self, views: int) -> int:
+        """In epochs, of a training on so many views."""
+        return self.epochs if isinstance(self.epochs, int) else max(1, round(self.epochs.steps / views))
+
+    def decay(self, step: int, views: int) -> float:
+        """The learning rates of this step of the stage, the first being 0, as a share of the first's."""
+        epoch = step // views
+        match self.lr_decay:
+            case CosineConfig(cosine_to=float(least)):
+                return least + (1 - least) * (1 + math.cos(math.pi * epoch / self.length(views))) / 2
+            case ExponentialConfig(exponential_to=float(least)):
+                return float(least ** (step / (self.length(views) * views)))
+            case float(factor):
+                return float(factor**epoch)
+
+
+class AdamConfig(Config):
+    beta1: Annotated[float, Field(ge=0, lt=1)]
+    beta2: Annotated[float, Field(ge=0, lt=1)]
+    epsilon: Positive
+
+
+class ScheduleConfig(Config):
+    """Stages in order. A mapping rather than a list, so that `schedule.stages.base.epochs=5` works in Hydra."""
+
+    name: str
+    adam: AdamConfig
+    stages: dict[str, StageConfig]
+
+    @model_validator(mode="after")
+    def _some_stage_is_enabled(self) -> ScheduleConfig:
+        if not self.enabled_stages:
+            raise ValueError("no stage is enabled; enable at least one")
+        return self
+
+    @property
+    def enabled_stages(self) -> dict[str, StageConfig]:
+        return {name: stage for name, stage in self.stages.items() if stage.enabled}
