@@ -18,8 +18,8 @@ from pointrad.data.blender import load_blender
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig, RandomConfig
-from pointrad.init.hull import hull_votes, scatter, votes_needed
-from pointrad.init.points import InitialPoints, initialise
+from pointrad.init.hull import hull_votes, votes_needed
+from pointrad.init.points import InitialPoints, initialise, scatter
 from pointrad.init.votes import Lattice, Votes, count_votes
 from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views, turned_away
 
