@@ -237,7 +237,12 @@ def test_a_finished_run_whose_data_moved_says_the_same_of_the_same_identity(
 
 @pytest.mark.parametrize(
     "writer",
-    ["artifacts.ply.write_points", "artifacts.curves.write_curves", "run.MetricsFile.append", "run.Checkpoint.save"],
+    [
+        "artifacts.ply.write_points",
+        "artifacts.curves.write_curves",
+        "run.run.MetricsFile.append",
+        "run.run.Checkpoint.save",
+    ],
 )
 def test_a_full_disk_stops_a_run_which_then_goes_on_to_the_same_result(
     writer: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
