@@ -14,7 +14,7 @@ import pytest
 
 from tests.runs import REPOSITORY
 
-SCRIPT = REPOSITORY / "launcher" / "local_slurm"
+SCRIPT = REPOSITORY / "tools" / "local_slurm"
 
 
 @dataclass(frozen=True)
