@@ -264,7 +264,7 @@ class TestGaussians:
 
     def test_a_random_start_may_be_fainter_than_any_other(self) -> None:
         chosen = config(*GAUSSIANS, "init=random")
-        assert (chosen.init.opacity, chosen.model.opacity) == (0.1, 0.5)
+        assert (chosen.init.opacity, chosen.model.opacity) == (0.01, 0.5)
 
     def test_model_and_schedule_choose_each_other(self) -> None:
         assert config("schedule=gaussians").model.name == "gaussians"
