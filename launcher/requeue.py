@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from pointrad.run.preemption import Preempted, heeding
+from pointrad.training.preemption import Preempted, heeding
 
 T = TypeVar("T")
 

@@ -30,6 +30,10 @@ class MachineError(UserError):
     it."""
 
 
+class OtherRunError(UserError):
+    """The folder holds another run than the one asked for; that one keeps its status."""
+
+
 def trouble_of_machine(error: BaseException | None) -> BaseException | None:
     """`error`, or what it was raised over, if that is trouble of the machine: its disks, its memory, its network."""
     if error is None:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pointrad.corruption.iou import mask_iou
 from pointrad.data.scene import Float32Array, View
 from pointrad.evaluation import Render, psnr_db
 from pointrad.files import replacing
+from pointrad.masks.iou import mask_iou
 
 Bytes = NDArray[np.uint8]
 

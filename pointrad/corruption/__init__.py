@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pointrad.corruption.base import Corruption, corrupt_views, cut_targets
-from pointrad.corruption.iou import mask_iou
 from pointrad.corruption.matching import corrupted_at, matching_level
 
 __all__ = [
@@ -11,6 +10,5 @@ __all__ = [
     "corrupt_views",
     "corrupted_at",
     "cut_targets",
-    "mask_iou",
     "matching_level",
 ]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pointrad.artifacts.contact_sheet import Cell, write_contact_sheet
 from pointrad.config import CorruptionsConfig
-from pointrad.corruption import corrupted_at, mask_iou, matching_level
+from pointrad.corruption import corrupted_at, matching_level
 from pointrad.data.loading import prepare
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
+from pointrad.masks.iou import mask_iou
 from pointrad.progress import announce
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pointrad.corruption.base import corrupt_views
-from pointrad.corruption.iou import mask_iou
 from pointrad.corruption.models import AnyCorruptionConfig
 from pointrad.data.scene import View
+from pointrad.masks.iou import mask_iou
 
 LEVEL_TOLERANCE = 1e-4
 

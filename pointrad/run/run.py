@@ -14,17 +14,18 @@ from pointrad.artifacts.colours import mean_colours
 from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
 from pointrad.camera import Camera
 from pointrad.config import RunConfig
-from pointrad.corruption import corrupt_views, cut_targets, mask_iou
+from pointrad.corruption import corrupt_views, cut_targets
 from pointrad.data.frame import SceneFrame
 from pointrad.data.loading import prepare
 from pointrad.data.scene import Float32Array, Scene, SceneContent, View
-from pointrad.errors import UserError
+from pointrad.errors import OtherRunError, UserError
 from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measure_fps, peak_memory_mb
 from pointrad.files import replacing, write_json
 from pointrad.init.config import HullConfig, RandomConfig, StartConfig
 from pointrad.init.hull import hull_votes
 from pointrad.init.start import Start, Wrong, start
 from pointrad.init.votes import Votes
+from pointrad.masks.iou import mask_iou
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
@@ -34,16 +35,16 @@ from pointrad.render.build import build_renderer, build_settings, check_renderer
 from pointrad.render.cpu.points import set_threads
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
-from pointrad.run.preemption import Preempted, raise_if_told
 from pointrad.run.provenance import PROVENANCE_FILE, provenance, recorded_content
 from pointrad.run.result import RunResult
-from pointrad.run.status import SUMMARY_FILE, OtherRunError, read_summary, recording
+from pointrad.run.status import SUMMARY_FILE, read_summary, recording
 from pointrad.tracking.base import Tracker
 from pointrad.tracking.build import build_tracker, check_tracker
 from pointrad.tracking.history import INIT, picture_path
 from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.densify import with_opacities
+from pointrad.training.preemption import Preempted, raise_if_told
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
 

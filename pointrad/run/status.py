@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pointrad.errors import MachineError, UserError, trouble_of_machine
+from pointrad.errors import MachineError, OtherRunError, UserError, trouble_of_machine
 from pointrad.files import replacing, write_json
 
 STATUS_FILE, TRACEBACK_FILE, LOCK_FILE, SUMMARY_FILE = "status.json", "traceback.txt", "run.lock", "summary.json"
@@ -60,10 +60,6 @@ class RunStatus:
 
 class RunningElsewhereError(UserError):
     """Another process computes this run at the moment."""
-
-
-class OtherRunError(UserError):
-    """The folder holds another run than the one asked for; that one keeps its status."""
 
 
 @contextmanager

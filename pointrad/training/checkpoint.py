@@ -11,9 +11,8 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor
 
-from pointrad.errors import MachineError, UserError, trouble_of_machine
+from pointrad.errors import MachineError, OtherRunError, UserError, trouble_of_machine
 from pointrad.files import replacing
-from pointrad.run.status import OtherRunError
 
 FILE_NAME = "checkpoint.pt"
 _UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile)

@@ -20,10 +20,10 @@ from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
 from pointrad.progress import announce
 from pointrad.render.base import Renderer
-from pointrad.run.preemption import Preempted
 from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.config import Operation, StageConfig
+from pointrad.training.preemption import Preempted
 from pointrad.training.record import EpochRecord
 from pointrad.training.steps.base import EXP_AVG, EXP_AVG_SQ, Step
 from pointrad.training.steps.build import build_step

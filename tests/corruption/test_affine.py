@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pointrad.corruption import corrupt_views, mask_iou
+from pointrad.corruption import corrupt_views
 from pointrad.corruption.affine import AffineCorruption, AffineCorruptionConfig, Warp
 from pointrad.corruption.none import NoCorruptionConfig
+from pointrad.masks.iou import mask_iou
 from tests.scenes import camera, ring, sphere_view, sphere_views
 
 PARTS = {"rotation_degrees": 90.0, "translation": 0.5, "shrink": 0.5, "grow": 1.0, "shear_degrees": 90.0}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pointrad.corruption import corrupted_at, mask_iou, matching_level
+from pointrad.corruption import corrupted_at, matching_level
 from pointrad.corruption.matching import LEVEL_TOLERANCE
+from pointrad.masks.iou import mask_iou
 from tests.corruption.models import MODELS, corruption_config
 from tests.scenes import sphere_views
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pointrad.corruption import corrupt_views, mask_iou
+from pointrad.corruption import corrupt_views
 from pointrad.corruption.models import MixedCorruptionConfig
 from pointrad.corruption.silhouette import object_size, signed_distance, smooth_noise
 from pointrad.data.scene import View
+from pointrad.masks.iou import mask_iou
 from tests.corruption.models import MASK_ONLY, MODELS, corruption, corruption_config
 from tests.scenes import camera, ring, sphere_view, sphere_views
 

@@ -20,9 +20,9 @@ from pointrad.errors import MachineError, UserError
 from pointrad.files import replacing
 from pointrad.model.points import POINTS
 from pointrad.render import gsplat_support
-from pointrad.run.preemption import Preempted
 from pointrad.run.run import RunResult, run
 from pointrad.run.status import RunState, read_status
+from pointrad.training.preemption import Preempted
 from tests.runs import REPOSITORY, config, one_epoch_each, quick, same_cloud
 from tests.scenes import off_centre, write_tiny_scene
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pointrad.run.preemption import Preempted
 from pointrad.run.status import recording
 from pointrad.study.watch import QueueState, StudyBar, print_states
+from pointrad.training.preemption import Preempted
 from tests.study.studies import plan
 
 

@@ -13,11 +13,11 @@ from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
 from pointrad.render.build import build_renderer, build_settings
 from pointrad.render.cpu.gaussians import GaussianCpuRenderer
-from pointrad.run.preemption import Preempted
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.config import AdamConfig
 from pointrad.training.densify import SCREEN_GRADIENT
 from pointrad.training.losses import image_loss
+from pointrad.training.preemption import Preempted
 from pointrad.training.steps.autograd import AutogradStep
 from pointrad.training.steps.base import Step
 from pointrad.training.steps.build import build_step

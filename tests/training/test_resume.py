@@ -11,8 +11,8 @@ import torch
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
-from pointrad.run.preemption import Preempted
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
+from pointrad.training.preemption import Preempted
 from tests.runs import CONTENT
 from tests.training.test_trainer import Heard, go_on, start, training_config, whole
 

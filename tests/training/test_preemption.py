@@ -11,7 +11,7 @@ from types import FrameType
 import pytest
 
 from launcher.requeue import preemptible
-from pointrad.run.preemption import Preempted, heeding, raise_if_told
+from pointrad.training.preemption import Preempted, heeding, raise_if_told
 
 TOLD = [signal.SIGUSR2, signal.SIGTERM]
 
