@@ -146,6 +146,7 @@ def content(dispatcher) -> str:
     """A digest of all that decides on a kernel's machine code but the types of its arguments and the machine."""
     digest = hashlib.sha256()
     for part in parts(dispatcher):
+        digest.update(part.py_func.__module__.encode())  # which an entry names, and another clone may not have
         digest.update(repr(sorted(part.targetoptions.items())).encode())
         digest.update(_code(part.py_func.__code__).encode())
         for name, value in _globals(part.py_func):

@@ -139,7 +139,7 @@ def test_what_has_no_better_words_is_in_hydras(loader: ConfigLoader) -> None:
 class TestHelp:
     def test_has_every_key_with_its_comment_and_the_choices_made(self, loader: ConfigLoader) -> None:
         shown = help.text(loader, "train", ["init=soft_hull", "seed=7"]).splitlines()
-        assert "init: adaptive, hull, soft_hull" in shown
+        assert "init: adaptive, hull, random, soft_hull" in shown
         assert any(line.startswith("# The report's fix for wrong masks: a hull that a tenth ") for line in shown)
         assert any(line.startswith("  consistency: 0.9 # a point is kept if ") for line in shown)
         assert "seed: 7 # of everything random but the corruption, which has a seed of its own" in shown

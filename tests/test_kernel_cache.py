@@ -40,11 +40,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def clone(tmp_path: Path) -> Callable[..., ModuleType]:
     """A module with the kernel `tripled`, as a clone in a folder of its own has it."""
 
-    def make(name: str, factor: str = "FACTOR", helper: str = HELPER) -> ModuleType:
+    def make(
+        name: str, factor: str = "FACTOR", helper: str = HELPER, module_name: str = "kernels_of_a_clone"
+    ) -> ModuleType:
         path = tmp_path / name / "kernels.py"
         path.parent.mkdir()
         path.write_text(SOURCE.format(factor=factor, helper=helper))
-        spec = importlib.util.spec_from_file_location("kernels_of_a_clone", path)
+        spec = importlib.util.spec_from_file_location(module_name, path)
         assert spec
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
@@ -69,6 +71,14 @@ def entries(folder: Path) -> list[Path]:
 def test_two_clones_share_what_one_compiled(clone: Callable[..., ModuleType]) -> None:
     assert compiled(lambda: clone("first").tripled(2)) == ["tripled", "scaled"]
     assert compiled(lambda: clone("second").tripled(2)) == []
+
+
+def test_a_kernel_that_moved_to_another_module_is_another_whose_clones_may_not_have_the_first(
+    clone: Callable[..., ModuleType],
+) -> None:
+    clone("first").tripled(2)
+    assert compiled(lambda: clone("second", module_name="where_it_moved_to").tripled(2)) == ["tripled", "scaled"]
+    assert compiled(lambda: clone("third").tripled(2)) == []
 
 
 def test_a_kernel_that_lies_lower_in_its_file_is_the_same(clone: Callable[..., ModuleType]) -> None:

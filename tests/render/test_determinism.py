@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -92,6 +93,7 @@ def test_eight_threads_compute_the_same_bits_as_one() -> None:
     assert digest_on_eight_threads("tests.render.test_determinism") == digest()
 
 
+@hypothesis_settings(deadline=None)  # the first call may compile
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(1, 9))
 def test_tiles_are_dealt_once_each_and_evenly(pairs: list[int], threads: int) -> None:
     tiles, shares = np.empty(len(pairs), np.int64), np.empty(threads + 1, np.int64)

@@ -14,8 +14,8 @@ from torch import Tensor
 from pointrad.camera import Camera
 from pointrad.render import gaussian_oracle as oracle
 from pointrad.render import gaussians
+from pointrad.render.cpu import gaussians as gaussian_cpu
 from pointrad.render.cpu.gaussians import GaussianSplatting
-from pointrad.render.cpu.points import gaussians as gaussian_cpu
 from pointrad.render.cpu.points import set_threads
 from pointrad.training.config import PhotometricLossConfig
 from pointrad.training.losses import image_loss

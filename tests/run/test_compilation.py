@@ -12,8 +12,9 @@ import torch
 from numba.core import event
 
 from pointrad.config import RunConfig
+from pointrad.run import compilation
 from pointrad.run.compilation import Compilation
-from pointrad.run.run import compilation, run
+from pointrad.run.run import run
 from tests.runs import QUICK, config, one_epoch_each, quick
 
 CONFIG = config(*QUICK, "dataset.root=elsewhere")
