@@ -54,8 +54,13 @@ class Checkpoint:
     def save(self, run_dir: Path) -> None:
         """Write atomically: a kill leaves the last checkpoint whole."""
         values: dict[str, Any] = {**vars(self), "progress": asdict(self.progress)}
-        with replacing(run_dir / FILE_NAME) as path, path.open("wb") as file:  # torch holds on to what it opens itself
-            torch.save(values, file)
+        try:
+            with replacing(run_dir / FILE_NAME) as path, path.open("wb") as file:  # torch would hold on to its own
+                torch.save(values, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # behind which torch's writer puts trouble of its own
+                raise KeyboardInterrupt from None
+            raise
 
     @classmethod
     def load(cls, run_dir: Path, identity: str) -> Checkpoint | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -88,6 +89,26 @@ def test_a_finished_training_has_nothing_left_to_do(tmp_path: Path, uninterrupte
     cloud = go_on(EVERY_EPOCH, tmp_path, heard)
     assert heard.steps == 0
     assert torch.equal(cloud.parameters, uninterrupted[0].parameters)
+
+
+def test_ctrl_c_while_a_checkpoint_is_written_is_ctrl_c_and_leaves_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = start(training_config(), tmp_path)
+    state.save(tmp_path)
+    before = (tmp_path / FILE_NAME).read_bytes()
+
+    def pressed(values: object, file: IO[bytes]) -> None:
+        file.write(b"half")
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("unexpected pos")  # noqa: B904, as torch's writer does when it is closed
+
+    monkeypatch.setattr("torch.save", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        state.save(tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
 def test_where_there_is_no_checkpoint_there_is_nothing_to_resume(tmp_path: Path) -> None:
