@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+import pointrad
 from pointrad.camera import Camera
 from pointrad.config import RunConfig
 from pointrad.data.scene import Split, View
@@ -30,7 +31,7 @@ from pointrad.init.config import AdaptiveConfig, RandomConfig
 from pointrad.model.config import GaussiansConfig, PointsConfig
 from pointrad.progress import CompilationBar, tell_of_compilation
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(pointrad.__file__).parent
 
 
 class Compilation:

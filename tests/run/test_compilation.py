@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,33 @@ def test_what_was_compiled_once_is_not_compiled_again(started: list[subprocess.P
             for process in started:
                 process.wait()
     assert len(started) == 1
+
+
+def test_kernels_whose_code_changed_are_compiled_again(
+    started: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Compilation(CONFIG) as ahead:
+        ahead.wait()
+        started[0].wait()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"# changed" * (path.name == "point_kernels.py"))
+    with Compilation(CONFIG) as ahead:
+        ahead.wait()
+    assert len(started) == 2
+
+
+@pytest.mark.integration
+def test_the_process_finds_our_code_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    process = compilation._started(CONFIG)
+    assert process.stdout
+    try:
+        assert re.fullmatch(r"\d+ \d+\n", process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.mark.parametrize(
