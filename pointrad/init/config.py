@@ -86,9 +86,9 @@ class RandomConfig(StartConfig):
     @classmethod
     def _takes_no_part_of_a_hull(cls, values: Any) -> Any:
         """A model may set for all starts which of a hull's points they take; here there is no hull."""
-        return (
-            {key: value for key, value in values.items() if key != "kept_share"} if isinstance(values, dict) else values
-        )
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if key != "kept_share"}
 
 
 AnyInitConfig = Annotated[HullConfig | AdaptiveConfig | RandomConfig, Field(discriminator="name")]

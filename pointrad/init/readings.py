@@ -25,12 +25,8 @@ _MOST_NOISE = 32 / 255  # of a channel: a backdrop that strays further from the 
 _STRAY = 0.01  # of what pictures show: it may lie outside masks that are right
 _CONTRADICTION = 1 / 3  # pixels that outlines may lose to views that are all right, a lattice being coarse
 _BETTER = 0.01  # of the agreement: by so much must a bolder reading be better
-_EMPTY_SHARES = (
-    0.0,
-    0.03,
-    0.1,
-    1.0,
-)  # shares of the views that say something of a point, which may wrongly see background
+# Which share of the views that say something of a point may wrongly see background there.
+_EMPTY_SHARES = (0.0, 0.03, 0.1, 1.0)
 
 
 def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveConfig) -> Evidence:

@@ -20,8 +20,8 @@ HullVotes = Callable[[Sequence[View], HullConfig], Votes]
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """The training views where masks are wrong.
+class TrainingViews:
+    """The training views, whose masks may be wrong.
 
     corrupted: as their masks went wrong, which may have moved images, too. targets: with the images that training is to
     reproduce. background: the RGB that shows where there is no object.
@@ -41,7 +41,7 @@ class Start:
     targets: Views
 
 
-def start(config: AnyInitConfig, views: Wrong, darkening: float, seed: int, hull_votes: HullVotes) -> Start:
+def start(config: AnyInitConfig, views: TrainingViews, darkening: float, seed: int, hull_votes: HullVotes) -> Start:
     """What training starts from: the masks alone, all that the views show, or neither.
 
     darkening: the model's (`SplatModelConfig`). hull_votes: counts, or finds, the votes of masks.
@@ -56,7 +56,7 @@ def start(config: AnyInitConfig, views: Wrong, darkening: float, seed: int, hull
             return _adaptive(config, views, darkening, seed)
 
 
-def _adaptive(config: AdaptiveConfig, views: Wrong, darkening: float, seed: int) -> Start:
+def _adaptive(config: AdaptiveConfig, views: TrainingViews, darkening: float, seed: int) -> Start:
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(views.targets, views.corrupted, strict=True))
     evidence = gather_evidence(seen, views.background, config)
     targets = weighted_views(evidence, darkening) if config.cut_pixels == "unknown" else evidence.views
@@ -66,7 +66,7 @@ def _adaptive(config: AdaptiveConfig, views: Wrong, darkening: float, seed: int)
 
 
 def _points_of_hull(
-    config: InitConfig, views: Wrong, coloured_by: Sequence[View], count_votes: Callable[[], Votes], seed: int
+    config: InitConfig, views: TrainingViews, coloured_by: Sequence[View], count_votes: Callable[[], Votes], seed: int
 ) -> InitialPoints:
     """Those of the hull of the votes, in the mean colours of the views `coloured_by`."""
     votes = count_votes()

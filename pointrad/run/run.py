@@ -23,7 +23,7 @@ from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measu
 from pointrad.files import replacing, write_json
 from pointrad.init.config import HullConfig, RandomConfig, StartConfig
 from pointrad.init.hull import hull_votes
-from pointrad.init.start import Start, Wrong, start
+from pointrad.init.start import Start, TrainingViews, start
 from pointrad.init.votes import Votes
 from pointrad.masks.iou import mask_iou
 from pointrad.method import METHOD_VERSION
@@ -102,14 +102,14 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilatio
     return result
 
 
-def _with_wrong_masks(config: RunConfig, scene: Scene) -> Wrong:
+def _with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:
     corrupted = corrupt_views(config.corruption.build(), scene.train, config.corruption.seed)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
-    return Wrong(corrupted, targets, scene.background)
+    return TrainingViews(corrupted, targets, scene.background)
 
 
-def _start(config: RunConfig, views: Wrong, content: SceneContent, cache: Cache) -> Start:
+def _start(config: RunConfig, views: TrainingViews, content: SceneContent, cache: Cache) -> Start:
     def votes(of: Sequence[View], init: HullConfig) -> Votes:
         return cache.votes(config.dataset, content, config.masks, config.corruption, init, of, hull_votes)
 

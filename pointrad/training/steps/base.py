@@ -1,4 +1,4 @@
-"""One training step on one view: render, loss, gradients, Adam. Two ways to the same numbers, and a third on Triton."""
+"""What every training step is, and what those share whose losses torch differentiates."""
 
 from __future__ import annotations
 
