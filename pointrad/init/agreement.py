@@ -50,7 +50,7 @@ class Counts:
 
     def meeting(self, needs: Needs) -> Votes:
         """The votes, 0 where they are too few, or too many of the views that tell something see background."""
-        points = np.flatnonzero(self.votes.counts)  # a small part of the lattice; others meet no demand
+        points = np.flatnonzero(self.votes.counts > 0)  # a small part of the lattice; others meet no demand
         votes = self.votes.counts.ravel()[points]
         background = self.possible.views - self.possible.counts.ravel()[points].astype(np.int32)
         met = (background <= needs.empty_share * (votes + background)) & (votes >= needs.votes)

@@ -45,7 +45,7 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     the number of threads.
     """
     lattice = votes.lattice
-    hull = np.flatnonzero(votes.counts)
+    hull = np.flatnonzero(votes.counts > 0)  # several times as fast as of whole numbers
     rng = np.random.default_rng(seed)
     if isinstance(config.kept_share, SurfaceConfig):
         drawn_from = _surface(hull, lattice.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ from pointrad.run.provenance import PROVENANCE_FILE, provenance, recorded_conten
 from pointrad.run.result import RunResult
 from pointrad.run.status import SUMMARY_FILE, read_summary, recording
 from pointrad.tracking.base import Tracker
-from pointrad.tracking.build import build_tracker, check_tracker
+from pointrad.tracking.build import build_tracker, check_tracker, must_be_online
 from pointrad.tracking.history import INIT, picture_path
 from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.checkpoint import Checkpoint
@@ -57,13 +58,22 @@ def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None
     holds another run, and if another process is computing this one; KeyboardInterrupt leaves a run that the same call
     resumes.
     """
-    with compilation or Compilation(config) as ahead, recording(run_dir, config.checkpoint.max_attempts) as begin:
-        return _run(config, run_dir, begin, ahead)
+    with (
+        compilation or Compilation(config) as ahead,
+        recording(run_dir, config.checkpoint.max_attempts) as begin,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        return _run(config, run_dir, begin, ahead, beside)
 
 
-def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilation: Compilation) -> RunResult:
+def _run(
+    config: RunConfig, run_dir: Path, begin: Callable[[], None], compilation: Compilation, beside: Executor
+) -> RunResult:
+    """beside: does what training waits for in the end, but nothing else before it."""
     set_threads(config.threads)
-    check_tracker(config)
+    tracker_checked = beside.submit(check_tracker, config)
+    if must_be_online(config):
+        tracker_checked.result()
     check_renderer(config.renderer, config.model)
     cache = Cache(config.cache.dir)
     content = cache.content(config.dataset, config.scene.name, config.eval.split)
@@ -74,6 +84,7 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilatio
     _check_picture_views(config, scene)
     renderer = build_renderer(config.renderer, build_settings(config.model, scene.background))
     begin()
+    picture: Future[None] | None = None
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
     frame = SceneFrame.of(config.init.bounds)
@@ -81,7 +92,10 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilatio
     if state is None or decides_targets:  # else a resumed run has all that a start decides
         views = _with_wrong_masks(config, scene)
         begun = _start(config, views, content, cache)
-        state = state or _prepare(config, scene, views.corrupted, content, begun, frame, run_dir)
+        if state is None:
+            state = _first_state(config, scene, views.corrupted, content, begun, frame)
+            tracker_checked.result()
+            picture = beside.submit(_draw_masks, config, scene, views.corrupted, state, run_dir)
         scene = replace(scene, train=begun.targets)
     scene = frame.scene(scene)
     identity = config.identity(content)
@@ -91,6 +105,9 @@ def _run(config: RunConfig, run_dir: Path, begin: Callable[[], None], compilatio
     tracker = build_tracker(config, identity, run_dir)
     exit_code, preempted = 1, False
     try:
+        if picture is not None:
+            picture.result()
+            state.save(run_dir)
         compilation.wait()
         result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker)
         exit_code = 0
@@ -116,33 +133,33 @@ def _start(config: RunConfig, views: TrainingViews, content: SceneContent, cache
     return start(config.init, views, config.model.darkening, config.seed, votes)
 
 
-def _prepare(
+def _first_state(
     config: RunConfig,
     scene: Scene,
     corrupted: tuple[View, ...],
     content: SceneContent,
     begun: Start,
     frame: SceneFrame,
-    run_dir: Path,
 ) -> Checkpoint:
-    """The initial cloud, kept as the first checkpoint."""
+    """What training starts from: the initial cloud, and what is known of it."""
     points = begun.find_points()
-    iou = mask_iou(corrupted, scene.train)
-    title = f"{config.scene.name}: {config.corruption.name} {config.corruption.level:g}, mean IoU {iou:.3f}"
-    write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)
     positions = torch.from_numpy(frame.from_world(points.positions))
     cloud = build_model(config.model).start(positions, torch.from_numpy(points.colours), config.seed)
     if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
         cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
     _check_cap(cloud, config.init)
     facts = {
-        "mask_iou": iou,
+        "mask_iou": mask_iou(corrupted, scene.train),
         "hull_points": points.hull_points,
         "needed": points.needed,
     }
-    state = initial_state(cloud, config.training_identity(content), facts)
-    state.save(run_dir)
-    return state
+    return initial_state(cloud, config.training_identity(content), facts)
+
+
+def _draw_masks(config: RunConfig, scene: Scene, corrupted: tuple[View, ...], state: Checkpoint, run_dir: Path) -> None:
+    corruption, iou = config.corruption, state.facts["mask_iou"]
+    title = f"{config.scene.name}: {corruption.name} {corruption.level:g}, mean IoU {iou:.3f}"
+    write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)
 
 
 def _check_cap(start: Cloud, init: StartConfig) -> None:

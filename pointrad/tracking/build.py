@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pointrad.config import RunConfig
@@ -11,7 +12,7 @@ from pointrad.tracking.config import NoTrackerConfig
 from pointrad.tracking.history import log_history
 from pointrad.tracking.jsonl import MetricsFile
 
-__all__ = ["MetricsFile", "NullTracker", "Tracker", "build_tracker", "check_tracker"]
+__all__ = ["MetricsFile", "NullTracker", "Tracker", "build_tracker", "check_tracker", "must_be_online"]
 
 
 def check_tracker(config: RunConfig) -> None:
@@ -28,6 +29,13 @@ def check_tracker(config: RunConfig) -> None:
             "tracker=none"
         ) from None
     check_settings(config.tracker)
+
+
+def must_be_online(config: RunConfig) -> bool:
+    """Whether somebody asks for W&B online, which `check_tracker` refuses where it cannot be."""
+    if isinstance(config.tracker, NoTrackerConfig):
+        return False
+    return "online" in (config.tracker.mode, os.environ.get("WANDB_MODE"))
 
 
 def build_tracker(config: RunConfig, identity: str, run_dir: Path) -> Tracker:
