@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Annotated
 
-from pointrad.data.scene import Background, Scene, Split
-from pointrad.schema import Config, Count
+from pydantic import Field, field_validator
+
+from pointrad.data.photo import Listing, Photo
+from pointrad.data.scene import Background, Split
+from pointrad.errors import UserError
+from pointrad.schema import Config, Count, GivenPath
 
 
 class Layout(Config, ABC):
-    """Where scenes are loaded from, and how: the keys of `dataset=`, with the loader that they are for.
+    """Where scenes are found, and how: the keys of `dataset=`, with the reader of what lists the photographs.
 
-    downscale: images are averaged over blocks of so many pixels. background: what alpha composites them on.
+    downscale: images are averaged over so many pixels along each axis. max_size: and over more, where the longer side
+    would have more pixels than that; None for any size. background: what masks composite images on.
     """
 
-    downscale: Count
+    downscale: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    max_size: Count | None
     background: Background
 
     @abstractmethod
@@ -24,16 +31,54 @@ class Layout(Config, ABC):
         ...
 
     @abstractmethod
-    def files(self, scene_name: str, split: Split) -> tuple[Path, ...]:
-        """All files that loading this split of the scene reads, that which names the others first; a result is known
-        by what they contain. Raises UserError if one is missing."""
-        ...
+    def listing(self, scene_name: str, split: Split) -> Listing:
+        """The photographs of this split of the scene. No picture is opened.
 
-    @abstractmethod
-    def load(self, scene_name: str, split: Split) -> Scene:
-        """The scene with its train views and, for evaluation, those of `split`; no other image is read.
-
-        Images are on the background, masks soft (`prepare` makes them hard). Raises UserError naming the file or key
-        that is wrong, what was found there and what is expected.
+        Raises UserError naming the file or key that is wrong, what was found there and what is expected.
         """
         ...
+
+
+class FolderLayout(Layout, ABC):
+    """A layout of a user's own folders: `root` holds one per scene, or is the scene's itself."""
+
+    root: GivenPath
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _root_is_set(cls, root: object) -> object:
+        if root is None:
+            raise ValueError(
+                "not set; give dataset.root=FOLDER (the capture, or the folder that holds the scenes) or set "
+                "POINTRAD_DATA"
+            )
+        return root
+
+    @classmethod
+    @abstractmethod
+    def is_in(cls, folder: Path) -> bool:
+        """Whether the folder looks like a scene in this layout."""
+        ...
+
+    def folder(self, scene_name: str) -> Path:
+        inside = self.root / scene_name
+        return self.root if self.is_in(self.root) and not self.is_in(inside) else inside
+
+
+class CaptureLayout(FolderLayout, ABC):
+    """A layout without splits of its own: every `holdout`-th photograph, by name, is held out for evaluation."""
+
+    holdout: Annotated[int, Field(ge=2)]
+
+    def held_out(self, photos: tuple[Photo, ...], split: Split) -> tuple[Photo, ...]:
+        """The photographs of the split, `train` or `test`, sorted by name. Raises UserError if it has none."""
+        if split not in (Split.TRAIN, Split.TEST):
+            raise UserError(f"eval.split: found {split}; a capture has no such split, expected test or train")
+        ordered = sorted(photos, key=lambda photo: photo.name)
+        wanted = [photo for n, photo in enumerate(ordered) if (n % self.holdout == 0) == (split == Split.TEST)]
+        if not wanted:
+            raise UserError(
+                f"dataset.holdout: found {self.holdout}, which leaves no photograph of {len(ordered)} for {split}; "
+                "expected a smaller number, or more photographs"
+            )
+        return tuple(wanted)
