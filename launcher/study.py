@@ -23,8 +23,8 @@ from launcher.composition import Composer, plain_values
 from launcher.mistakes import explained
 from pointrad.config import RunConfig
 from pointrad.data.blender import find_scenes
+from pointrad.data.capture import Capture
 from pointrad.data.content import FileDigests, scene_content
-from pointrad.data.loading import DatasetConfig
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.progress import announce
@@ -268,11 +268,11 @@ class _Chosen:
         return [*self.study, *(override(key, value) for key, value in settings.items()), *self.runs]
 
 
-def content_if_here(dataset: DatasetConfig, scene: str, split: Split, digests: FileDigests) -> SceneContent:
+def content_if_here(capture: Capture, split: Split, digests: FileDigests) -> SceneContent:
     """What a plan to be shown needs; that can be done where the data is not."""
-    folder = dataset.folder(scene)
+    folder = capture.folder
     if folder.is_dir():
-        return scene_content(dataset, scene, split, digests)
+        return scene_content(capture, split, digests)
     announce(f"{folder}: no such folder; which runs are done already is unknown without their data")
     return SceneContent("unknown", "unknown")
 

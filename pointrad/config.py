@@ -11,10 +11,12 @@ from pydantic import Field, field_validator, model_validator
 
 from pointrad.artifacts.config import ArtifactsConfig, TurntableConfig
 from pointrad.corruption.models import AnyCorruptionConfig
-from pointrad.data.loading import DatasetConfig
+from pointrad.data.capture import Capture
+from pointrad.data.layouts import AnyDatasetConfig
 from pointrad.data.scene import SceneContent, Split
-from pointrad.init.config import AnyInitConfig
-from pointrad.masks.hard import MasksConfig
+from pointrad.init.config import AnyInitConfig, RandomConfig
+from pointrad.masks.none import NoMasksConfig
+from pointrad.masks.sources import AnyMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model import groups
 from pointrad.model.config import GaussiansConfig, ModelConfig
@@ -50,12 +52,21 @@ class CheckpointConfig(Config):
     max_attempts: Count
 
 
-class RunConfig(Config):
+class CaptureConfig(Config):
+    """The keys of what is loaded: which scene, from where, with which masks."""
+
+    dataset: AnyDatasetConfig
+    scene: SceneConfig
+    masks: AnyMasksConfig
+
+    @property
+    def capture(self) -> Capture:
+        return Capture(self.dataset, self.masks, self.scene.name)
+
+
+class RunConfig(CaptureConfig):
     """All of one run."""
 
-    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
-    scene: SceneConfig
-    masks: MasksConfig
     corruption: AnyCorruptionConfig
     init: AnyInitConfig
     model: ModelConfig
@@ -79,6 +90,19 @@ class RunConfig(Config):
                     f"renderer.{key}: found {found!r}, which model={self.model.name} does not have, expected "
                     f"{' or '.join(map(repr, valid))}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _no_masks_are_asked_for(self) -> Self:
+        if not isinstance(self.masks, NoMasksConfig):
+            return self
+        if self.corruption.level > 0:
+            raise ValueError("corruption: found masks=none, which leaves none to corrupt; expected corruption=none")
+        by_masks = not isinstance(self.init, RandomConfig) and getattr(self.init, "source", "masks") == "masks"
+        if by_masks:
+            raise ValueError(
+                f"init: found {self.init.name} with masks=none; expected init=random, or init=adaptive init.source=none"
+            )
         return self
 
     @model_validator(mode="after")
@@ -140,7 +164,7 @@ class RunConfig(Config):
         values = self.model_dump(mode="json", exclude=excluded)
         values["scene"] = self.scene.name
         values["dataset"].pop("root", None)
-        values["masks"]["threshold"] = self.masks.threshold_on(self.dataset.background)
+        values["masks"] = self.masks.decisive(self.dataset.background)
         del values["renderer"]["device"], values["renderer"]["graphs"]
         values["schedule"]["stages"] = [
             [name, stage.model_dump(mode="json", exclude={"enabled"})]
@@ -151,12 +175,9 @@ class RunConfig(Config):
         return values | {"content": content.train, "method": METHOD_VERSION}
 
 
-class CorruptionsConfig(Config):
+class CorruptionsConfig(CaptureConfig):
     """What `corruptions.py` draws or matches: the models, each at every level, on the training views of a scene."""
 
-    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
-    scene: SceneConfig
-    masks: MasksConfig
     models: Annotated[dict[str, AnyCorruptionConfig], Field(min_length=1)]
     levels: Annotated[tuple[Share, ...], Field(min_length=1)]
     view: Annotated[int, Field(ge=0)]
@@ -164,14 +185,12 @@ class CorruptionsConfig(Config):
     matched_iou: Share | None
 
 
-class SplatsConfig(Config):
+class SplatsConfig(CaptureConfig):
     """What `splats.py` renders and scores: a PLY file of 3D Gaussian Splatting, on a split of a scene.
 
     views: those drawn beside the truth, None for three.
     """
 
-    dataset: Annotated[DatasetConfig, Field(discriminator="name")]
-    scene: SceneConfig
     splats: GivenPath
     split: Split
     lpips: bool

@@ -35,7 +35,7 @@ def score(config: SplatsConfig, folder: Path) -> Evaluation:
     cloud, degree = read_splats(config.splats)
     if len(cloud) == 0:
         raise UserError(f"{config.splats}: holds no splats")
-    scene = config.dataset.load(config.scene.name, config.split)
+    scene = config.capture.load(config.split)
     views = scene.evaluation
     refuse_world_to_camera([view.camera for view in views])
     remark(scene, config.dataset.background)

@@ -6,56 +6,34 @@ to it, in which order.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationError, field_validator
-from tqdm import tqdm
 
-from pointrad.camera import Camera, Float64Array
-from pointrad.data.layout import Layout
-from pointrad.data.picture_files import check_headers, find_picture, read_rgba, without_suffix
+from pointrad.camera import Float64Array
+from pointrad.data.layout import FolderLayout
+from pointrad.data.photo import Lens, Listing, Photo
+from pointrad.data.picture_files import find_picture, without_suffix
 from pointrad.data.pinhole import CameraKeys, intrinsics
-from pointrad.data.scene import Background, Float32Array, Scene, Split, View
+from pointrad.data.scene import Split
 from pointrad.errors import UserError
-from pointrad.schema import GivenPath
 
 
-class BlenderDatasetConfig(Layout):
-    """Scenes in NeRF-synthetic layout: `root` holds one folder per scene."""
+class BlenderDatasetConfig(FolderLayout):
+    """Scenes in NeRF-synthetic layout: `root` holds one folder per scene, or is one."""
 
     name: Literal["blender"]
-    root: GivenPath
 
-    @field_validator("root", mode="before")
     @classmethod
-    def _root_is_set(cls, root: object) -> object:
-        if root is None:
-            raise ValueError(
-                "not set; give dataset.root=FOLDER (the folder that holds the scenes) or set POINTRAD_DATA"
-            )
-        return root
+    def is_in(cls, folder: Path) -> bool:
+        return (folder / "transforms_train.json").is_file()
 
-    def folder(self, scene_name: str) -> Path:
-        return self.root / scene_name
+    def listing(self, scene_name: str, split: Split) -> Listing:
+        return listing(self.folder(scene_name), split)
 
-    def files(self, scene_name: str, split: Split) -> tuple[Path, ...]:
-        return split_files(self.folder(scene_name), split)
-
-    def load(self, scene_name: str, split: Split) -> Scene:
-        return load_blender(self.root, scene_name, split, self.downscale, self.background)
-
-
-BACKGROUNDS: dict[Background, tuple[float, float, float]] = {
-    "black": (0.0, 0.0, 0.0),
-    "white": (1.0, 1.0, 1.0),
-    "published": (0.0, 0.0, 0.0),
-}
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
 _RIGID_TOLERANCE = 1e-3
@@ -91,18 +69,6 @@ class _Transforms(CameraKeys):
     frames: Annotated[list[_Frame], Field(min_length=1)]
 
 
-def load_blender(root: Path, scene_name: str, split: Split, downscale: int, background: Background) -> Scene:
-    """Load the scene in the folder root/scene_name: its train views, and the views of `split` for evaluation.
-
-    downscale: images are area-averaged by this whole factor, which must divide their size, once they are composited.
-    background: "black" and "white" composite images on it by their alpha; "published" takes the files' RGB as it is.
-    Masks are soft: the alpha.
-
-    Raises UserError for whatever is missing or wrong in the folder, naming the file and what was expected.
-    """
-    return load_folder(Path(root) / scene_name, scene_name, split, downscale, background)
-
-
 def find_scenes(root: Path) -> tuple[str, ...]:
     """The names of the scenes in `root`, sorted: its folders that hold training transforms.
 
@@ -114,24 +80,26 @@ def find_scenes(root: Path) -> tuple[str, ...]:
     return found
 
 
-def load_folder(folder: Path, scene_name: str, split: Split, downscale: int, background: Background) -> Scene:
-    """`load_blender` for a scene whose folder is not called as the scene is."""
-    if downscale < 1:
-        raise UserError(f"dataset.downscale: found {downscale}; expected a whole number of at least 1")
-    transforms = {part: _read_split(folder, part) for part in dict.fromkeys((Split.TRAIN, split))}
-    check_headers([find_picture(folder, frame.file_path) for part in transforms.values() for frame in part.frames])
-    loaded = {part: _load_views(folder, part, read, downscale, background) for part, read in transforms.items()}
-    views = tuple(view for part in loaded.values() for view in part)
-    _check_sizes(folder, views)
-    return Scene(scene_name, loaded[Split.TRAIN], loaded[split], BACKGROUNDS[background])
+def listing(folder: Path, split: Split) -> Listing:
+    """The photographs of this split of the scene in `folder`.
 
-
-def split_files(folder: Path, split: Split) -> tuple[Path, ...]:
-    """All files that loading this split of the scene in `folder` reads, the JSON first; a result is known by what they
-    contain. Raises UserError if one is missing, or if the JSON does not say which they are.
+    Raises UserError for whatever is missing or wrong in the folder, naming the file and what was expected.
     """
-    frames = _read_split(folder, split).frames
-    return _transforms_path(folder, split), *(find_picture(folder, frame.file_path) for frame in frames)
+    path, transforms = _transforms_path(folder, split), _read_split(folder, split)
+
+    def photo(frame: _Frame) -> Photo:
+        return Photo(
+            name=without_suffix(frame.file_path),
+            path=find_picture(folder, frame.file_path),
+            lens=partial(_lens, transforms, frame, path),
+            camera_to_world=_check_pose(path, frame),
+        )
+
+    return Listing((path,), tuple(photo(frame) for frame in transforms.frames))
+
+
+def _lens(transforms: _Transforms, frame: _Frame, path: Path, width: int, height: int) -> Lens:
+    return Lens(width, height, *intrinsics(transforms, frame, width, height, str(path), frame.file_path))
 
 
 def _transforms_path(folder: Path, split: Split) -> Path:
@@ -152,32 +120,6 @@ def _read_split(folder: Path, split: Split) -> _Transforms:
             f"eval.split=paper, which is val[{_PAPER_FRAMES.start}:{_PAPER_FRAMES.stop}]"
         )
     return transforms.model_copy(update={"frames": transforms.frames[_PAPER_FRAMES]})
-
-
-def _load_views(
-    folder: Path, split: Split, transforms: _Transforms, downscale: int, background: Background
-) -> tuple[View, ...]:
-    path, frames = _transforms_path(folder, split), transforms.frames
-
-    def load(frame: _Frame) -> View:
-        pose = _check_pose(path, frame)
-        picture = find_picture(folder, frame.file_path)
-        pixels = read_rgba(picture)
-        height, width, _ = pixels.shape
-        said = intrinsics(transforms, frame, width, height, str(path), frame.file_path)
-        if height % downscale or width % downscale:
-            raise UserError(
-                f"dataset.downscale: found {downscale}, which does not divide the {width}x{height} pixels of "
-                f"{picture}; expected a common divisor of width and height"
-            )
-        image, mask = _on_background(pixels, downscale, background)
-        fx, fy, cx, cy = (value / downscale for value in said)
-        camera = Camera(pose, fx, fy, cx, cy, width // downscale, height // downscale)
-        return View(without_suffix(frame.file_path), split, camera, image, mask)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        views = pool.map(load, frames)
-        return tuple(tqdm(views, f"{split} images", len(frames), unit="image", leave=False, disable=None))
 
 
 def _read_transforms(path: Path) -> _Transforms:
@@ -229,37 +171,3 @@ def _check_pose(path: Path, frame: _Frame) -> Float64Array:
         kind = "a mirrored axis" if error <= _RIGID_TOLERANCE else "columns that are not orthonormal"
         raise UserError(f"{where}: found {kind} in its 3x3 part; expected a rotation (within {_RIGID_TOLERANCE:g})")
     return pose
-
-
-def _on_background(pixels: NDArray[np.uint8], factor: int, background: Background) -> tuple[Float32Array, Float32Array]:
-    """The image [H, W, 3] on its background and the mask [H, W], float32 in [0, 1], of RGBA pixels, area-averaged.
-
-    Pixels are composited before they are averaged, so that colour under alpha 0 counts nowhere. Sums are whole numbers.
-    """
-    colour, alpha = pixels[..., :3], pixels[..., 3:]
-    mask = _area_average(alpha, factor, 255)[..., 0]
-    if background == "published":
-        return _area_average(colour, factor, 255), mask
-    composited = np.multiply(colour, alpha, dtype=np.uint32)
-    if background == "white":
-        composited += np.uint32(255) * (255 - alpha)
-    return _area_average(composited, factor, 255**2), mask
-
-
-def _area_average(values: NDArray[np.unsignedinteger], factor: int, most: int) -> Float32Array:
-    """[H / factor, W / factor, C] float32 in [0, 1]: the mean over blocks of factor x factor pixels, over `most`."""
-    height, width, channels = values.shape
-    blocks = values.reshape(height // factor, factor, width // factor, factor, channels)
-    sums = blocks.sum(axis=(1, 3), dtype=np.uint64) if factor > 1 else values
-    means: Float32Array = np.divide(sums, most * factor**2, dtype=np.float64).astype(np.float32)
-    return means
-
-
-def _check_sizes(folder: Path, views: Sequence[View]) -> None:
-    first = views[0]
-    for view in views:
-        if view.mask.shape != first.mask.shape:
-            raise UserError(
-                f"{folder / view.name}: found {view.camera.width}x{view.camera.height} pixels after downscaling; "
-                f"expected {first.camera.width}x{first.camera.height} like {first.name}, one size for all views"
-            )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pointrad.data.layout import Layout
+from pointrad.data.capture import Capture
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.files import replacing_beside_others, user_cache_folder
@@ -28,10 +28,9 @@ _Stamp = tuple[int, ...]
 _log = logging.getLogger(__name__)
 
 
-def scene_content(dataset: Layout, scene_name: str, split: Split, digests: FileDigests) -> SceneContent:
+def scene_content(capture: Capture, split: Split, digests: FileDigests) -> SceneContent:
     """Of the files that loading the scene reads. Raises UserError where one is missing."""
-    folder = dataset.folder(scene_name)
-    train, evaluation = (digest(digests.of(folder, dataset.files(scene_name, part))) for part in (Split.TRAIN, split))
+    train, evaluation = (digest(digests.of(capture.folder, capture.files(part))) for part in (Split.TRAIN, split))
     return SceneContent(train, evaluation)
 
 

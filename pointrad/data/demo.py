@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from pointrad.bundled import DEMO_FOLDER
-from pointrad.data.blender import load_folder, split_files
+from pointrad.data.blender import listing
 from pointrad.data.layout import Layout
-from pointrad.data.scene import Scene, Split
+from pointrad.data.photo import Listing
+from pointrad.data.scene import Split
 from pointrad.errors import UserError
 
 
@@ -24,8 +25,5 @@ class DemoDatasetConfig(Layout):
             )
         return DEMO_FOLDER
 
-    def files(self, scene_name: str, split: Split) -> tuple[Path, ...]:
-        return split_files(self.folder(scene_name), split)
-
-    def load(self, scene_name: str, split: Split) -> Scene:
-        return load_folder(self.folder(scene_name), scene_name, split, self.downscale, self.background)
+    def listing(self, scene_name: str, split: Split) -> Listing:
+        return listing(self.folder(scene_name), split)

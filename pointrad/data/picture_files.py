@@ -7,7 +7,9 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from PIL import Image, ImageOps
 from pointrad.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG", ".JPEG", ".WEBP")  # tried where a path has none
+T = TypeVar("T", np.uint8, np.float32)
 _NOT_CONVERTED = ("I;16", "I", "F")  # grey of 16 bits and more, which Pillow cuts off instead of scaling
 _LARGE = 2**26  # bytes of RGBA; smaller pictures are cheap to try
 _COMPRESSION = 1032  # bytes that a byte of a PNG holds at most (deflate)
@@ -76,21 +79,57 @@ def _header_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
-def read_rgba(path: Path) -> NDArray[np.uint8]:
-    """[H, W, 4] uint8 RGBA, the alpha straight, turned upright as EXIF says.
+@dataclass(frozen=True)
+class Picture:
+    """Pixels as they are stored: rgb [H, W, 3] uint8; alpha [H, W] uint8, straight, None without one; Pillow's mode."""
 
-    Raises UserError for what cannot be decoded, or has no alpha.
-    """
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+    mode: str
+
+
+def read_picture(path: Path) -> Picture:
+    """The pixels, turned upright as EXIF says. Raises UserError for what cannot be decoded."""
     try:
         with Image.open(path) as image:
             mode = image.mode
-            transparent = image.has_transparency_data and mode not in _NOT_CONVERTED
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGBA")) if transparent else None
+            if mode in _NOT_CONVERTED:
+                raise UserError(f"{path}: found a {mode} image without alpha; expected 8 bits, or RGB")
+            upright = ImageOps.exif_transpose(image)
+            if not image.has_transparency_data:
+                return Picture(np.asarray(upright.convert("RGB")), None, mode)
+            pixels = np.asarray(upright.convert("RGBA"))
+            return Picture(pixels[..., :3], pixels[..., 3], mode)
+    except UserError:
+        raise
     except Exception as error:  # as above
         raise _unreadable(path, error) from None
-    if pixels is None:
-        raise UserError(f"{path}: found a {mode} image without alpha; expected RGBA, its alpha the mask")
-    return pixels
+
+
+def have_alpha(paths: Sequence[Path]) -> bool:
+    """Whether all of these pictures have an alpha channel. Raises UserError naming one that cannot be opened; only
+    headers are read."""
+    check_headers(paths)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return all(pool.map(_has_alpha, paths))
+
+
+def _has_alpha(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.has_transparency_data
+
+
+def resized(pixels: NDArray[T], width: int, height: int) -> NDArray[T]:
+    """[height, width, ...] of pixels [H, W, ...]: their mean over the area of each new one, or between those that are
+    nearest where there are fewer of them."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    import cv2  # not above: most pictures have the size that is asked for
+
+    smaller = width * height < pixels.shape[0] * pixels.shape[1]
+    return cast(
+        NDArray[T], cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    )
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 from pointrad.camera import Camera
 
 Background = Literal["black", "white", "published"]  # published: RGB as it is stored, whatever its alpha
+BACKGROUNDS: dict[Background, tuple[float, float, float]] = {
+    "black": (0.0, 0.0, 0.0),
+    "white": (1.0, 1.0, 1.0),
+    "published": (0.0, 0.0, 0.0),
+}
 
 
 Float32Array = NDArray[np.float32]
@@ -37,7 +42,8 @@ class View:
 
     name: the frame's file path inside the scene, e.g. "train/r_0".
     image: [H, W, 3] float32 RGB in [0, 1], already on the dataset's background.
-    mask: [H, W] float32 object mask (alpha) in [0, 1].
+    mask: [H, W] float32 object mask in [0, 1], as it was given.
+    reference: [H, W] float32, the mask that is known to be right; None where that is the given one.
     weight: [H, W] float32 in [0, 1], how much each pixel counts in training; None: 1 everywhere. Where the image is not
     known, it is the background.
     """
@@ -48,6 +54,7 @@ class View:
     image: Float32Array
     mask: Float32Array
     weight: Float32Array | None = None
+    reference: Float32Array | None = None
 
     def weighing(self, pixels: NDArray[np.bool_], weight: float) -> View:
         """The view, these pixels [H, W] counting with `weight` and others as before."""
@@ -57,7 +64,7 @@ class View:
 
 @dataclass(frozen=True)
 class Scene:
-    """The views of one scene by split, all of one image size, and the background (RGB in [0, 1]) they lie on."""
+    """The views of one scene by split, and the background (RGB in [0, 1]) they lie on."""
 
     name: str
     train: tuple[View, ...]

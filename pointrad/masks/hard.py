@@ -8,30 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from pointrad.data.scene import Background, Scene, View
+from pointrad.data.scene import Scene, View
 from pointrad.errors import UserError
 from pointrad.progress import warn
-from pointrad.schema import Config
-
-
-class MasksConfig(Config):
-    """The object masks that views come with; "alpha" are the alpha channels of their pictures."""
-
-    name: Literal["alpha"]
-    threshold: Annotated[float, Field(ge=0, lt=1)] | None
-
-    def threshold_on(self, background: Background) -> float:
-        """The share of alpha above which a pixel is the object's; published results take all that is not 0."""
-        if self.threshold is not None:
-            return self.threshold
-        return 0.0 if background == "published" else 0.5
-
 
 Mask = NDArray[np.bool_]
 
@@ -68,7 +52,9 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
                 f"(at masks.threshold {threshold:g}): {_names(scene.train, abstaining)}"
             )
     out = {*empty, *full, *inverted}
-    train = tuple(_with_mask(scene.train[index], mask) for index, mask in enumerate(masks) if index not in out)
+    train = tuple(
+        _with_mask(scene.train[index], mask, threshold) for index, mask in enumerate(masks) if index not in out
+    )
     if scene.evaluation is scene.train:
         return replace(scene, train=train, evaluation=train)
     return replace(scene, train=train, evaluation=_hard_evaluation(scene.evaluation, threshold))
@@ -76,7 +62,7 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
 
 def _hard_evaluation(views: Sequence[View], threshold: float) -> tuple[View, ...]:
     masks = [view.mask > threshold for view in views]
-    hard = tuple(_with_mask(view, mask) for view, mask in zip(views, masks, strict=True))
+    hard = tuple(_with_mask(view, mask, threshold) for view, mask in zip(views, masks, strict=True))
     empty = [index for index, mask in enumerate(masks) if not mask.any()]
     for odd, kind in ((empty, "are empty"), (_inverted(masks), "look inverted")):
         if odd:
@@ -87,8 +73,9 @@ def _hard_evaluation(views: Sequence[View], threshold: float) -> tuple[View, ...
     return hard
 
 
-def _with_mask(view: View, mask: Mask) -> View:
-    return replace(view, mask=mask.astype(np.float32))
+def _with_mask(view: View, mask: Mask, threshold: float) -> View:
+    reference = None if view.reference is None else (view.reference > threshold).astype(np.float32)
+    return replace(view, mask=mask.astype(np.float32), reference=reference)
 
 
 def _unusable(views: Sequence[View], empty: Sequence[int], full: Sequence[int], threshold: float) -> UserError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,3 +18,8 @@ def mask_iou(corrupted: Sequence[View], clean: Sequence[View]) -> float:
         union = np.count_nonzero((a.mask > 0) | (b.mask > 0))
         ratios.append(np.count_nonzero((a.mask > 0) & (b.mask > 0)) / union if union else 1.0)
     return float(np.mean(ratios))
+
+
+def with_true_masks(views: Sequence[View]) -> tuple[View, ...]:
+    """The views with their reference masks, where they have some, in place of those given."""
+    return tuple(view if view.reference is None else replace(view, mask=view.reference) for view in views)

@@ -20,15 +20,13 @@ import numpy as np
 
 from pointrad.camera import Camera
 from pointrad.corruption.base import CorruptionConfig
-from pointrad.data.blender import BACKGROUNDS
+from pointrad.data.capture import Capture
 from pointrad.data.content import FileDigests, scene_content
-from pointrad.data.loading import DatasetConfig
-from pointrad.data.scene import Scene, SceneContent, Split, View
+from pointrad.data.scene import BACKGROUNDS, Scene, SceneContent, Split, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig
 from pointrad.init.hull import votes_needed
 from pointrad.init.votes import Lattice, Votes
-from pointrad.masks.hard import MasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.run.cache_entry import read_entry, write_entry
 from pointrad.schema import digest
@@ -45,41 +43,40 @@ class Cache:
         self._digests = FileDigests(folder)
         self._warned = False
 
-    def content(self, dataset: DatasetConfig, name: str, split: Split) -> SceneContent:
+    def content(self, capture: Capture, split: Split) -> SceneContent:
         """What the files contain that `scene` would load."""
-        return scene_content(dataset, name, split, self._digests)
+        return scene_content(capture, split, self._digests)
 
-    def scene(self, dataset: DatasetConfig, name: str, split: Split, content: SceneContent) -> Scene:
-        """`dataset.load` of files of this content, from memory-mapped arrays where they are kept.
+    def scene(self, capture: Capture, split: Split, content: SceneContent) -> Scene:
+        """`capture.load` of files of this content, from memory-mapped arrays where they are kept.
 
         Raises UserError if the files change while they are read.
         """
         if self._folder is None:
-            return self._loaded(dataset, name, split, content)
-        keys = {Split.TRAIN: _views_key(dataset, content.train), split: _views_key(dataset, content.evaluation)}
+            return self._loaded(capture, split, content)
+        keys = {Split.TRAIN: _views_key(capture, content.train), split: _views_key(capture, content.evaluation)}
         entries = {part: self._folder / "views" / f"{key}-{part}" for part, key in keys.items()}
         views = {part: self._read(entry, _read_views) or () for part, entry in entries.items()}
         sizes = {view.mask.shape for part in views.values() for view in part}
         if () in views.values() or len(sizes) > 1:  # of two sizes, loading says what is wrong
-            scene = self._loaded(dataset, name, split, content)
+            scene = self._loaded(capture, split, content)
             for part, entry in entries.items():
                 if not views[part]:
                     part_views = scene.train if part == Split.TRAIN else scene.evaluation
                     self._write(entry, partial(_write_views, part_views))
             return scene
-        return Scene(name, views[Split.TRAIN], views[split], BACKGROUNDS[dataset.background])
+        return Scene(capture.name, views[Split.TRAIN], views[split], BACKGROUNDS[capture.dataset.background])
 
-    def _loaded(self, dataset: DatasetConfig, name: str, split: Split, content: SceneContent) -> Scene:
-        scene = dataset.load(name, split)
-        if self.content(dataset, name, split) != content:
-            raise UserError(f"{dataset.folder(name)}: found files that changed while they were read")
+    def _loaded(self, capture: Capture, split: Split, content: SceneContent) -> Scene:
+        scene = capture.load(split)
+        if self.content(capture, split) != content:
+            raise UserError(f"{capture.folder}: found files that changed while they were read")
         return scene
 
     def votes(
         self,
-        dataset: DatasetConfig,
+        capture: Capture,
         content: SceneContent,
-        masks: MasksConfig,
         corruption: CorruptionConfig,
         init: HullConfig,
         views: Sequence[View],
@@ -88,8 +85,8 @@ class Cache:
         """The votes of the corrupted training `views`, as `count` has them, at least from the number needed on."""
         if self._folder is None:
             return count(views, init)
-        threshold = masks.threshold_on(dataset.background)
-        key = _votes_key(_views_key(dataset, content.train), threshold, corruption, init)
+        threshold = capture.masks.threshold_on(capture.dataset.background)
+        key = _votes_key(_views_key(capture, content.train), threshold, corruption, init)
         entry = self._folder / "votes" / key
         needed = votes_needed(len(views), init.consistency)
         for floor in range(needed, -1, -1):  # of the entries, those that were counted from fewer votes on will do
@@ -120,9 +117,11 @@ class Cache:
         self._warned = True
 
 
-def _views_key(dataset: DatasetConfig, content: str) -> str:
-    layout = [field.name for field in fields(Camera)]
-    return digest([content, dataset.model_dump(mode="json", exclude={"root"}), layout, METHOD_VERSION])
+def _views_key(capture: Capture, content: str) -> str:
+    dataset, masks = capture.dataset, capture.masks
+    kept = [field.name for kind in (View, Camera) for field in fields(kind)]
+    keys = dataset.model_dump(mode="json", exclude={"root"}), masks.decisive(dataset.background)
+    return digest([content, *keys, kept, METHOD_VERSION])
 
 
 def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:

@@ -17,7 +17,6 @@ from pointrad.camera import Camera
 from pointrad.config import RunConfig
 from pointrad.corruption import corrupt_views, cut_targets
 from pointrad.data.frame import SceneFrame
-from pointrad.data.loading import prepare
 from pointrad.data.scene import Float32Array, Scene, SceneContent, View
 from pointrad.errors import OtherRunError, UserError
 from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measure_fps, peak_memory_mb
@@ -26,7 +25,7 @@ from pointrad.init.config import HullConfig, RandomConfig, StartConfig
 from pointrad.init.hull import hull_votes
 from pointrad.init.start import Start, TrainingViews, start
 from pointrad.init.votes import Votes
-from pointrad.masks.iou import mask_iou
+from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
 from pointrad.model.build import build_model
@@ -76,11 +75,10 @@ def _run(
         tracker_checked.result()
     check_renderer(config.renderer, config.model)
     cache = Cache(config.cache.dir)
-    content = cache.content(config.dataset, config.scene.name, config.eval.split)
+    content = cache.content(config.capture, config.eval.split)
     state = Checkpoint.load(run_dir, config.training_identity(content))
     _check_results_are_of(config, content, run_dir)
-    loaded = cache.scene(config.dataset, config.scene.name, config.eval.split, content)
-    scene = prepare(loaded, config.dataset, config.masks)
+    scene = config.capture.prepare(cache.scene(config.capture, config.eval.split, content))
     _check_picture_views(config, scene)
     renderer = build_renderer(config.renderer, build_settings(config.model, scene.background))
     begin()
@@ -93,9 +91,11 @@ def _run(
         views = _with_wrong_masks(config, scene)
         begun = _start(config, views, content, cache)
         if state is None:
-            state = _first_state(config, scene, views.corrupted, content, begun, frame)
+            clean = with_true_masks(scene.train)
+            iou = mask_iou(views.corrupted, clean)
+            state = _first_state(config, content, begun, frame, iou)
             tracker_checked.result()
-            picture = beside.submit(_draw_masks, config, scene, views.corrupted, state, run_dir)
+            picture = beside.submit(_draw_masks, config, clean, views.corrupted, iou, run_dir)
         scene = replace(scene, train=begun.targets)
     scene = frame.scene(scene)
     identity = config.identity(content)
@@ -128,19 +128,12 @@ def _with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:
 
 def _start(config: RunConfig, views: TrainingViews, content: SceneContent, cache: Cache) -> Start:
     def votes(of: Sequence[View], init: HullConfig) -> Votes:
-        return cache.votes(config.dataset, content, config.masks, config.corruption, init, of, hull_votes)
+        return cache.votes(config.capture, content, config.corruption, init, of, hull_votes)
 
     return start(config.init, views, config.model.darkening, config.seed, votes)
 
 
-def _first_state(
-    config: RunConfig,
-    scene: Scene,
-    corrupted: tuple[View, ...],
-    content: SceneContent,
-    begun: Start,
-    frame: SceneFrame,
-) -> Checkpoint:
+def _first_state(config: RunConfig, content: SceneContent, begun: Start, frame: SceneFrame, iou: float) -> Checkpoint:
     """What training starts from: the initial cloud, and what is known of it."""
     points = begun.find_points()
     positions = torch.from_numpy(frame.from_world(points.positions))
@@ -148,18 +141,16 @@ def _first_state(
     if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
         cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
     _check_cap(cloud, config.init)
-    facts = {
-        "mask_iou": mask_iou(corrupted, scene.train),
-        "hull_points": points.hull_points,
-        "needed": points.needed,
-    }
+    facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
     return initial_state(cloud, config.training_identity(content), facts)
 
 
-def _draw_masks(config: RunConfig, scene: Scene, corrupted: tuple[View, ...], state: Checkpoint, run_dir: Path) -> None:
-    corruption, iou = config.corruption, state.facts["mask_iou"]
+def _draw_masks(
+    config: RunConfig, clean: tuple[View, ...], corrupted: tuple[View, ...], iou: float, run_dir: Path
+) -> None:
+    corruption = config.corruption
     title = f"{config.scene.name}: {corruption.name} {corruption.level:g}, mean IoU {iou:.3f}"
-    write_mask_comparison(run_dir / "pictures" / "masks.png", scene.train, corrupted, title)
+    write_mask_comparison(run_dir / "pictures" / "masks.png", clean, corrupted, title)
 
 
 def _check_cap(start: Cloud, init: StartConfig) -> None:

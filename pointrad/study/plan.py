@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pointrad.config import RunConfig
-from pointrad.data.loading import DatasetConfig
+from pointrad.data.capture import Capture
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.files import write_json
@@ -147,7 +147,7 @@ def make_plan(
     study: StudyConfig,
     variants: Iterable[Variant],
     compose: Callable[[Variant], RunConfig],
-    content: Callable[[DatasetConfig, str, Split], SceneContent],
+    content: Callable[[Capture, Split], SceneContent],
     command: str,
 ) -> Plan:
     """Check the configuration of every variant before anything runs. Scenes go by the names that they have there.
@@ -167,7 +167,7 @@ def make_plan(
                     f"scene.name: found {config.scene.name!r} for study.scenes {scenes[config.scene.name]} and "
                     f"{variant.scene}; expected a name for each (those of study.scenes, where scene.name is left out)"
                 )
-            identity = config.identity(content(config.dataset, config.scene.name, config.eval.split))
+            identity = config.identity(content(config.capture, config.eval.split))
         except UserError as error:
             raise UserError(f"{study.name}, run {variant.title}: {error}") from None
         variant = replace(variant, scene=config.scene.name)

@@ -13,17 +13,17 @@ import pytest
 from PIL import Image
 
 from pointrad.bundled import DEMO_FOLDER
-from pointrad.data.blender import BlenderDatasetConfig, load_blender
-from pointrad.data.demo import DemoDatasetConfig
+from pointrad.data.blender import BlenderDatasetConfig
 from pointrad.data.scene import Background, Scene, Split
 from pointrad.errors import UserError
+from tests.captures import blender, demo
 from tests.scenes import CAMERA_ANGLE_X, ring, write_tiny_scene
 
 Edit = Callable[[dict[str, Any]], object]
 
 
 def load(root: Path, split: Split = Split.TEST, downscale: int = 1, background: Background = "black") -> Scene:
-    return load_blender(root, "tiny", split, downscale, background)
+    return blender(root, downscale=downscale, background=background).load(split)
 
 
 def edit_json(root: Path, edit: Edit, split: str = "train") -> None:
@@ -209,7 +209,7 @@ def test_json_that_is_no_object_is_named(tiny_scene_root: Path) -> None:
 
 def test_a_missing_scene_is_named(tiny_scene_root: Path) -> None:
     with pytest.raises(UserError, match="sofa: no such folder; expected the scene 'sofa'"):
-        load_blender(tiny_scene_root, "sofa", Split.TEST, 1, "black")
+        blender(tiny_scene_root, "sofa").load(Split.TEST)
 
 
 def test_a_missing_split_lists_those_that_exist(tiny_scene_root: Path) -> None:
@@ -220,32 +220,42 @@ def test_a_missing_split_lists_those_that_exist(tiny_scene_root: Path) -> None:
         load(tiny_scene_root)
 
 
-@pytest.mark.parametrize("downscale", [0, -2])
-def test_downscale_is_at_least_one(tiny_scene_root: Path, downscale: int) -> None:
-    with pytest.raises(UserError, match=rf"dataset\.downscale: found {downscale}; expected a whole number"):
-        load(tiny_scene_root, downscale=downscale)
+@pytest.mark.parametrize("downscale", [0, -2, 0.5])
+def test_downscale_is_at_least_one(tiny_scene_root: Path, downscale: float) -> None:
+    values = blender(tiny_scene_root).dataset.model_dump() | {"downscale": downscale}
+    with pytest.raises(UserError, match=rf"downscale: found {downscale}; input should be greater than or equal to 1"):
+        BlenderDatasetConfig.parse(values)
 
 
-def test_downscale_must_divide_the_size(tiny_scene_root: Path) -> None:
-    with pytest.raises(UserError, match=r"dataset\.downscale: found 5, which does not divide the 32x24 pixels of .*r_"):
-        load(tiny_scene_root, downscale=5)
+def test_a_size_that_is_no_multiple_is_averaged_over_parts_of_pixels(tiny_scene_root: Path) -> None:
+    view = load(tiny_scene_root, downscale=1.5).train[0]
+    assert view.image.shape == (16, 21, 3)
+    assert (view.camera.width, view.camera.height) == (21, 16)
+    whole = load(tiny_scene_root).train[0]
+    assert view.mask.mean() == pytest.approx(whole.mask.mean(), abs=2e-3)
+    assert view.camera.cx / 21 == pytest.approx(whole.camera.cx / 32)
+    assert view.camera.fx / 21 == pytest.approx(whole.camera.fx / 32)
+    assert view.camera.fy / 16 == pytest.approx(whole.camera.fy / 24)
+
+
+def test_the_longer_side_has_as_many_pixels_as_are_allowed_at_most(tiny_scene_root: Path) -> None:
+    sizes = {most: blender(tiny_scene_root, max_size=most).load(Split.TEST).train[0].mask.shape for most in (16, 40)}
+    assert sizes == {16: (12, 16), 40: (24, 32)}
 
 
 def test_a_config_says_where_its_scene_is(tiny_scene_root: Path) -> None:
-    dataset = BlenderDatasetConfig(name="blender", root=tiny_scene_root, downscale=2, background="white")
-    scene = dataset.load("tiny", Split.VAL)
+    scene = blender(tiny_scene_root, downscale=2, background="white").load(Split.VAL)
     assert (len(scene.train), len(scene.evaluation), scene.train[0].camera.width) == (6, 3, 16)
 
 
 def test_the_demo_dataset_holds_one_scene() -> None:
-    dataset = DemoDatasetConfig(name="demo", downscale=1, background="black")
     with pytest.raises(UserError, match=r"scene\.name: found 'lego'; dataset=demo holds only 'demo'"):
-        dataset.load("lego", Split.TEST)
+        demo("lego").load(Split.TEST)
 
 
 def test_the_demo_scene_loads_from_beside_the_package() -> None:
     if not (DEMO_FOLDER / "transforms_train.json").is_file():
         pytest.skip(f"{DEMO_FOLDER} has not been rendered yet")
-    scene = DemoDatasetConfig(name="demo", downscale=4, background="black").load("demo", Split.TEST)
+    scene = demo(downscale=4).load(Split.TEST)
     assert scene.train
     assert scene.evaluation

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from pointrad.data import content as content_module
-from pointrad.data.blender import BlenderDatasetConfig, split_files
 from pointrad.data.content import FileDigests, scene_content
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
+from tests.captures import blender
 
 _listeners: list[list[str]] = []
 sys.addaudithook(  # for the process's life
@@ -26,11 +26,7 @@ sys.addaudithook(  # for the process's life
 
 
 def found(root: Path, cache: Path, split: Split = Split.TEST) -> SceneContent:
-    return scene_content(_dataset(root), "tiny", split, FileDigests(cache))
-
-
-def _dataset(root: Path) -> BlenderDatasetConfig:
-    return BlenderDatasetConfig(name="blender", root=root, downscale=1, background="black")
+    return scene_content(blender(root), split, FileDigests(cache))
 
 
 @pytest.fixture
@@ -53,11 +49,11 @@ def settled(tiny_scene_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_covers_every_file_that_loading_reads(split: Split, tiny_scene_root: Path) -> None:
     opened: list[str] = []
     _listeners.append(opened)
-    _dataset(tiny_scene_root).load("tiny", split)
+    blender(tiny_scene_root).load(split)
     _listeners.remove(opened)
     read = {Path(path) for path in opened if str(tiny_scene_root) in path}
-    folder = tiny_scene_root / "tiny"
-    assert read == {*split_files(folder, Split.TRAIN), *split_files(folder, split)}
+    capture = blender(tiny_scene_root)
+    assert read == {*capture.files(Split.TRAIN), *capture.files(split)}
 
 
 def test_a_moved_and_a_copied_scene_are_the_same(tiny_scene_root: Path, tmp_path: Path) -> None:
@@ -177,7 +173,7 @@ def test_without_a_folder_of_its_own_the_users_is_used(
     settled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    scene_content(_dataset(settled), "tiny", Split.TEST, FileDigests(None))
+    scene_content(blender(settled), Split.TEST, FileDigests(None))
     assert len(list((tmp_path / "user" / "pointrad" / "digests").iterdir())) == 1
 
 

@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from pointrad.data.blender import load_blender
-from pointrad.data.picture_files import check_headers, read_rgba
+from pointrad.data.picture_files import check_headers, read_picture
 from pointrad.data.scene import Scene, Split
 from pointrad.errors import UserError
+from tests.captures import blender
 
 RGBA = np.random.default_rng(0).integers(0, 256, (24, 32, 4)).astype(np.uint8)
 
 
 def load(root: Path) -> Scene:
-    return load_blender(root, "tiny", Split.TEST, 1, "black")
+    return blender(root).load(Split.TEST)
 
 
 def rename_first(root: Path, file_path: str) -> None:
@@ -77,6 +78,12 @@ def png(width: int, height: int, rows: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def read_rgba(path: Path) -> NDArray[np.uint8]:
+    picture = read_picture(path)
+    assert picture.alpha is not None
+    return np.dstack([picture.rgb, picture.alpha])
+
+
 class TestHeaders:
     """What they promise is checked before anything is decoded."""
 
@@ -125,15 +132,16 @@ class TestPixels:
         with pytest.raises(UserError, match=r"r_3\.png: found an image that cannot be read"):
             load(tiny_scene_root)
 
-    def test_an_image_without_alpha_is_named(self, tmp_path: Path) -> None:
+    def test_an_image_without_alpha_has_none(self, tmp_path: Path) -> None:
         Image.fromarray(RGBA[..., :3]).save(tmp_path / "r.png")
-        with pytest.raises(UserError, match=r"r\.png: found a RGB image without alpha; expected RGBA"):
-            read_rgba(tmp_path / "r.png")
+        picture = read_picture(tmp_path / "r.png")
+        np.testing.assert_array_equal(picture.rgb, RGBA[..., :3])
+        assert picture.alpha is None
 
     def test_grey_of_16_bits_is_not_cut_off_in_silence(self, tmp_path: Path) -> None:
         Image.fromarray(RGBA[..., 0].astype(np.uint16) * 257).save(tmp_path / "r.png", transparency=257)
         with pytest.raises(UserError, match=r"r\.png: found a I;16 image without alpha"):
-            read_rgba(tmp_path / "r.png")
+            read_picture(tmp_path / "r.png")
 
     def test_grey_with_alpha_is_grey(self, tmp_path: Path) -> None:
         image = Image.fromarray(RGBA).convert("LA")

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pointrad.data.blender import BACKGROUNDS
 from pointrad.data.remarks import remark
-from pointrad.data.scene import Background, Scene
+from pointrad.data.scene import BACKGROUNDS, Background, Scene
 from tests.scenes import sphere_views
 
 VIEWS = sphere_views(6)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from pointrad.camera import Camera
-from pointrad.data.blender import load_blender
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig, RandomConfig
 from pointrad.init.hull import hull_votes, votes_needed
 from pointrad.init.points import InitialPoints, initialise, scatter
 from pointrad.init.votes import Lattice, Votes, count_votes
+from tests.captures import blender
 from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views, turned_away
 
 
@@ -279,6 +279,6 @@ def test_an_empty_hull_before_whose_cameras_nothing_lies_is_blamed_on_their_axes
 
 
 def test_the_real_hotdog_has_the_hull_it_should(real_data_root: Path) -> None:
-    views = load_blender(real_data_root, "hotdog", Split.TRAIN, 1, "published").train[::10]
+    views = blender(real_data_root, "hotdog", background="published").load(Split.TRAIN).train[::10]
     votes = count_votes(views, Lattice(100, cube(-2, 2)), 0.05, floor=10)
     assert 18_000 < np.count_nonzero(votes.counts) < 45_000

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pointrad.data.blender import BACKGROUNDS
-from pointrad.data.scene import Float32Array, Scene, View
+from pointrad.data.scene import BACKGROUNDS, Float32Array, Scene, View
 from pointrad.errors import UserError
 from pointrad.masks.hard import with_hard_masks
 from tests.scenes import sphere_views

@@ -13,7 +13,6 @@ import pytest
 
 from pointrad.config import RunConfig
 from pointrad.corruption import corrupt_views
-from pointrad.data.loading import prepare
 from pointrad.data.scene import Scene, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig
@@ -31,8 +30,8 @@ def quick(root: Path, *overrides: str) -> RunConfig:
 
 def from_cache(chosen: RunConfig, folder: Path) -> Scene:
     cache = Cache(folder)
-    content = cache.content(chosen.dataset, "tiny", chosen.eval.split)
-    return cache.scene(chosen.dataset, "tiny", chosen.eval.split, content)
+    content = cache.content(chosen.capture, chosen.eval.split)
+    return cache.scene(chosen.capture, chosen.eval.split, content)
 
 
 def same(a: Scene, b: Scene) -> bool:
@@ -49,7 +48,7 @@ def same(a: Scene, b: Scene) -> bool:
 @pytest.mark.parametrize("background", ["black", "white", "published"])
 def test_a_scene_from_the_cache_is_the_scene(background: str, tiny_scene_root: Path, tmp_path: Path) -> None:
     chosen = quick(tiny_scene_root, f"dataset.background={background}")
-    loaded = chosen.dataset.load("tiny", chosen.eval.split)
+    loaded = chosen.capture.load(chosen.eval.split)
     for _ in range(2):
         assert same(from_cache(chosen, tmp_path / "cache"), loaded)
     assert len(list((tmp_path / "cache" / "views").iterdir())) == 2
@@ -60,7 +59,7 @@ def test_a_scene_whose_files_change_is_loaded_anew(tiny_scene_root: Path, tmp_pa
     from_cache(chosen, tmp_path / "cache")
     for path in (tiny_scene_root / "tiny" / "train").iterdir():
         shutil.copy(tiny_scene_root / "tiny" / "test" / "r_0.png", path)
-    loaded = chosen.dataset.load("tiny", chosen.eval.split)
+    loaded = chosen.capture.load(chosen.eval.split)
     assert same(from_cache(chosen, tmp_path / "cache"), loaded)
     assert len(list((tmp_path / "cache" / "views").iterdir())) == 3  # the test views are the same
 
@@ -72,17 +71,17 @@ def test_a_scene_that_is_moved_and_called_otherwise_is_not_loaded_again(tiny_sce
     (tiny_scene_root / "tiny").rename(tmp_path / "elsewhere" / "tiny")
     moved = quick(tmp_path / "elsewhere")
     cache = Cache(tmp_path / "cache")
-    content = cache.content(moved.dataset, "tiny", moved.eval.split)
+    content = cache.content(moved.capture, moved.eval.split)
     (tmp_path / "elsewhere").rename(tmp_path / "gone")
-    assert same(cache.scene(moved.dataset, "tiny", moved.eval.split, content), before)
+    assert same(cache.scene(moved.capture, moved.eval.split, content), before)
 
 
 def test_files_that_change_while_they_are_read_are_an_error_and_not_kept(tiny_scene_root: Path, tmp_path: Path) -> None:
     chosen, cache = quick(tiny_scene_root), Cache(tmp_path / "cache")
-    content = cache.content(chosen.dataset, "tiny", chosen.eval.split)
+    content = cache.content(chosen.capture, chosen.eval.split)
     shutil.copy(*((tiny_scene_root / "tiny" / split / "r_0.png") for split in ("test", "train")))
     with pytest.raises(UserError, match="changed while they were read"):
-        cache.scene(chosen.dataset, "tiny", chosen.eval.split, content)
+        cache.scene(chosen.capture, chosen.eval.split, content)
     assert not (tmp_path / "cache" / "views").exists()
 
 
@@ -178,7 +177,7 @@ def test_a_cache_that_cannot_be_written_costs_one_warning(
     fault: str, tiny_scene_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     chosen = quick(tiny_scene_root)
-    loaded = chosen.dataset.load("tiny", chosen.eval.split)
+    loaded = chosen.capture.load(chosen.eval.split)
     with monkeypatch.context() as patched:
         patched.setattr(fault, full)
         assert same(from_cache(chosen, tmp_path / "cache"), loaded)
@@ -194,7 +193,7 @@ def test_so_does_one_whose_place_is_none(
     (tmp_path / "dangling").symlink_to("/proc/nowhere")
     (tmp_path / "locked").mkdir(mode=0o500)
     chosen = quick(tiny_scene_root)
-    loaded = chosen.dataset.load("tiny", chosen.eval.split)
+    loaded = chosen.capture.load(chosen.eval.split)
     assert same(from_cache(chosen, tmp_path / place), loaded)
     assert caplog.text.count("cannot be kept (") == (0 if place.startswith("locked") and os.geteuid() == 0 else 1)
 
@@ -224,7 +223,7 @@ def test_arrays_stay_on_disk_until_they_are_used(tiny_scene_root: Path, tmp_path
 class TestVotes:
     def corrupted(self, root: Path, *overrides: str) -> tuple[RunConfig, Sequence[View]]:
         chosen = quick(root, "init=hull", *overrides)
-        scene = prepare(chosen.dataset.load("tiny", chosen.eval.split), chosen.dataset, chosen.masks)
+        scene = chosen.capture.prepare(chosen.capture.load(chosen.eval.split))
         return chosen, corrupt_views(chosen.corruption.build(), scene.train, chosen.corruption.seed)
 
     def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
@@ -237,7 +236,7 @@ class TestVotes:
             counts += 1
             return hull_votes(views, init)
 
-        given = (chosen.dataset, CONTENT, chosen.masks, chosen.corruption)
+        given = (chosen.capture, CONTENT, chosen.corruption)
         votes = Cache(cache).votes(*given, chosen.init, views, count)
         assert np.array_equal(votes.counts, hull_votes(views, chosen.init).counts)
         assert votes.floor == hull_votes(views, chosen.init).floor
@@ -286,6 +285,6 @@ class TestVotes:
         half_dropped = ("corruption=dropout", "corruption.level=0.5")
         self.counted(tiny_scene_root, tmp_path / "cache", *half_dropped, "init.consistency=0.2")
         chosen, views = self.corrupted(tiny_scene_root, *half_dropped, "init.consistency=1")
-        given = (chosen.dataset, CONTENT, chosen.masks, chosen.corruption)
+        given = (chosen.capture, CONTENT, chosen.corruption)
         with pytest.raises(UserError, match=r"init\.consistency: the hull is empty"):
             Cache(tmp_path / "cache").votes(*given, chosen.init, views, hull_votes)

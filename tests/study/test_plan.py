@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pointrad.config import RunConfig
-from pointrad.data.loading import DatasetConfig
+from pointrad.data.capture import Capture
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.run.status import RunState
@@ -109,8 +109,8 @@ def test_other_data_under_the_same_names_makes_other_runs(tmp_path: Path) -> Non
 def test_each_scenes_data_is_looked_at_once(tmp_path: Path) -> None:
     asked = []
 
-    def content(dataset: DatasetConfig, scene: str, split: Split) -> SceneContent:
-        asked.append((scene, split))
+    def content(capture: Capture, split: Split) -> SceneContent:
+        asked.append((capture.name, split))
         return CONTENT
 
     study = sweep(seeds={"seed": list(range(20))}).study
@@ -120,7 +120,7 @@ def test_each_scenes_data_is_looked_at_once(tmp_path: Path) -> None:
 
 
 def test_wrong_data_is_named_with_its_run(tmp_path: Path) -> None:
-    def content(dataset: DatasetConfig, scene: str, split: Split) -> SceneContent:
+    def content(capture: Capture, split: Split) -> SceneContent:
         raise UserError("folder: no such folder")
 
     study = sweep().study

@@ -31,7 +31,7 @@ def test_the_first_losses_on_hotdog_are_those_of_pytorch3d(real_data_root: Path)
     losses = {}
     for name in ("cpu", "pytorch3d"):
         chosen = config(*HOTDOG, f"dataset.root={real_data_root}", f"renderer={name}", "renderer.device=cpu")
-        scene = chosen.dataset.load("hotdog", chosen.eval.split)
+        scene = chosen.capture.load(chosen.eval.split)
         points = initialise(scene.train, hull_votes(scene.train, chosen.init), chosen.init, chosen.seed)
         cloud = POINTS.start(torch.from_numpy(points.positions), torch.from_numpy(points.colours), chosen.seed)
         settings = build_settings(chosen.model, scene.background)

@@ -1,0 +1,120 @@
+"""From listed photographs to views: pixels read, undistorted, composited by masks, and averaged to the size asked for.
+
+Every layout and every source of masks ends here, so a mask goes through all that its photograph does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pointrad.camera import Camera
+from pointrad.data.layout import Layout
+from pointrad.data.photo import IgnoreMask, Lens, Photo
+from pointrad.data.picture_files import Picture, check_headers, read_picture, resized
+from pointrad.data.scene import Background, Float32Array, Split, View
+from pointrad.masks.base import Masks
+from pointrad.masks.files import read_mask
+
+T = TypeVar("T", np.uint8, np.uint32)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads photographs of one scene. reference: the masks known to be right; None where the given ones are."""
+
+    dataset: Layout
+    given: Masks
+    reference: Masks | None
+
+    def views(self, photos: Sequence[Photo], split: Split) -> tuple[View, ...]:
+        """The views of photographs, in order. Masks are soft. Raises UserError naming the file that is wrong."""
+        check_headers([photo.path for photo in photos])
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            views = pool.map(lambda photo: self._view(photo, split), photos)
+            return tuple(tqdm(views, f"{split} images", len(photos), unit="image", leave=False, disable=None))
+
+    def _view(self, photo: Photo, split: Split) -> View:
+        """Training is on what the given mask leaves of a photograph, evaluation on what the right one does."""
+        picture = read_picture(photo.path)
+        height, width = picture.rgb.shape[:2]
+        lens = photo.lens(width, height)
+        given = self.given.of(photo, picture)
+        reference = None if self.reference is None else self.reference.of(photo, picture)
+        ignored = None if photo.ignore is None else _ignored(photo.ignore, picture)
+        rgb = picture.rgb
+        if not lens.is_pinhole:
+            from pointrad.data.undistort import Undistortion  # not above: OpenCV takes a tenth of a second to import
+
+            undistorted = Undistortion.of(lens)
+            lens, rgb, given = undistorted.lens, undistorted.pixels(rgb), undistorted.pixels(given)
+            reference = None if reference is None else undistorted.pixels(reference)
+            ignored = None if ignored is None else undistorted.pixels(ignored)
+        if reference is not None and split != Split.TRAIN:
+            given, reference = reference, None
+        size = _size(self.dataset, width, height)
+        return View(
+            name=photo.name,
+            split=split,
+            camera=_camera(photo, lens.resized(*size)),
+            image=_on_background(rgb, given, size, self.dataset.background),
+            mask=_averaged(given, size, 255),
+            weight=None if ignored is None else 1 - _averaged(ignored, size, 255),
+            reference=None if reference is None else _averaged(reference, size, 255),
+        )
+
+
+def _size(dataset: Layout, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a view of a photograph of width x height pixels."""
+    factor = dataset.downscale
+    if dataset.max_size is not None:
+        factor = max(factor, max(width, height) / dataset.max_size)
+    return max(1, round(width / factor)), max(1, round(height / factor))
+
+
+def _camera(photo: Photo, lens: Lens) -> Camera:
+    return Camera(photo.camera_to_world, lens.fx, lens.fy, lens.cx, lens.cy, lens.width, lens.height)
+
+
+def _ignored(ignore: IgnoreMask, picture: Picture) -> NDArray[np.uint8]:
+    """[H, W] uint8, 255 on the pixels to leave out of the loss."""
+    height, width = picture.rgb.shape[:2]
+    mask = resized(read_mask(ignore.path), width, height)
+    return np.where((mask == 0) == ignore.ignores_black, np.uint8(255), np.uint8(0))
+
+
+def _on_background(
+    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], size: tuple[int, int], background: Background
+) -> Float32Array:
+    """[H, W, 3] float32 in [0, 1]. Pixels are composited before they are averaged, so that what lies outside the mask
+    counts nowhere; "published" takes the RGB as it is stored."""
+    if background == "published":
+        return _averaged(rgb, size, 255)
+    composited = np.multiply(rgb, mask[..., None], dtype=np.uint32)
+    if background == "white":
+        composited += np.uint32(255) * (255 - mask[..., None])
+    return _averaged(composited, size, 255**2)
+
+
+def _averaged(values: NDArray[T], size: tuple[int, int], most: int) -> Float32Array:
+    """[height, width, ...] float32 in [0, 1]: the mean over the area of each new pixel, over `most`.
+
+    Where whole pixels make up a new one, sums are whole numbers, and exact.
+    """
+    (width, height), (rows, columns) = size, values.shape[:2]
+    if rows % height or columns % width:
+        return resized(np.divide(values, most, dtype=np.float32), width, height)
+    down, across = rows // height, columns // width
+    sums: NDArray[np.unsignedinteger] = values
+    if down * across > 1:
+        blocks = values.reshape(height, down, width, across, *values.shape[2:])
+        sums = blocks.sum(axis=(1, 3), dtype=np.uint64)
+    means: Float32Array = np.divide(sums, most * down * across, dtype=np.float64).astype(np.float32)
+    return means

@@ -1,0 +1,40 @@
+"""The masks that a scene comes with, wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pointrad.data.photo import Photo
+from pointrad.data.picture_files import have_alpha
+from pointrad.errors import UserError
+from pointrad.masks.alpha import AlphaMasks
+from pointrad.masks.base import Masks
+from pointrad.masks.config import MasksConfig
+from pointrad.masks.files import find_masks
+
+_FOLDERS = ("masks", "mask", "segmentation", "seg")
+
+
+class AutoMasksConfig(MasksConfig):
+    """The alpha of the pictures where all have one, else a folder beside them that is called like masks.
+
+    invert: masks of a folder are black on the object.
+    """
+
+    name: Literal["auto"]
+    invert: bool
+
+    def find(self, photos: Sequence[Photo], folder: Path) -> Masks:
+        if have_alpha([photo.path for photo in photos]):
+            return AlphaMasks()
+        for name in _FOLDERS:
+            if (folder / name).is_dir():
+                return find_masks("masks.folder", name, photos, folder, self.invert)
+        there = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        raise UserError(
+            f"masks=auto: found photographs without alpha, and none of the folders {', '.join(_FOLDERS)} in {folder}, "
+            f"which holds {', '.join(there) or 'no folder'}; expected masks=folder masks.folder=FOLDER, or masks=none "
+            "to train on whole photographs"
+        )

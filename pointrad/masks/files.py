@@ -1,0 +1,144 @@
+"""Mask files in a folder of their own: which one belongs to which photograph, and its pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pointrad.data.photo import Photo
+from pointrad.data.picture_files import SUFFIXES, Picture, resized
+from pointrad.data.scene import Split
+from pointrad.errors import UserError
+from pointrad.masks.base import Masks, SoftMask
+
+_MASK_SUFFIXES = (*SUFFIXES, ".bmp", ".tif", ".tiff", ".gif", ".BMP", ".TIF", ".TIFF")
+_Convention = Callable[[PurePosixPath], Iterator[str]]
+
+
+def _ending(ending: str, name: Callable[[PurePosixPath], str]) -> _Convention:
+    return lambda photo: (str(photo.with_name(name(photo) + ending + suffix)) for suffix in _MASK_SUFFIXES)
+
+
+# How tools call the mask of NAME.jpg. Of a folder in which several have one for every photograph, the first counts.
+_CONVENTIONS: dict[str, _Convention] = {
+    "NAME.jpg.png": _ending("", lambda photo: photo.name),  # COLMAP
+    "NAME.png": _ending("", lambda photo: photo.stem),
+    "NAME_mask.png": _ending("_mask", lambda photo: photo.stem),  # Metashape
+    "NAME.mask.png": _ending(".mask", lambda photo: photo.stem),
+    "NAME.jpg.mask.png": _ending(".mask", lambda photo: photo.name),
+    "mask_NAME.png": lambda photo: (str(photo.with_name(f"mask_{photo.stem}{end}")) for end in _MASK_SUFFIXES),
+}
+_BY_NUMBER = "012.png for 000012.jpg"  # IDR, NeuS
+
+
+@dataclass(frozen=True)
+class FolderMasks(Masks):
+    """Masks in a folder, by the photographs' names. files: in the photographs' order. inverted: black on the object."""
+
+    by_name: dict[str, Path]
+    said: str
+    inverted: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:  # type: ignore[override]
+        return tuple(self.by_name.values())
+
+    def of(self, photo: Photo, picture: Picture) -> SoftMask:
+        path = self.by_name[photo.name]
+        mask = read_mask(path)
+        height, width = picture.rgb.shape[:2]
+        if abs(mask.shape[1] * height - mask.shape[0] * width) > max(mask.shape) + max(height, width):
+            raise UserError(
+                f"{path}: found {mask.shape[1]}x{mask.shape[0]} pixels; expected the {width}x{height} of "
+                f"{photo.path.name}, or others of the same shape"
+            )
+        mask = resized(mask, width, height)
+        return 255 - mask if self.inverted else mask
+
+
+def find_masks(key: str, given: str, photos: Sequence[Photo], folder: Path, inverted: bool = False) -> FolderMasks:
+    """The masks of `photos` in the folder `given`: one in the scene's `folder`, or any other.
+
+    key: what errors name. Raises UserError, listing what was looked for, unless every photograph has its mask.
+    """
+    inside, outside = folder / given, Path(given).expanduser()
+    where = inside if inside.is_dir() else outside
+    if not where.is_dir():
+        raise UserError(f"{key}: found {given}; expected a folder, but there is neither {inside} nor {outside}")
+    there = {path.relative_to(where).as_posix() for path in where.rglob("*") if path.suffix in _MASK_SUFFIXES}
+    names = [_names(photo, folder) for photo in photos]
+    matches = {said: _matched(names, there, candidates) for said, candidates in _CONVENTIONS.items()}
+    matches[_BY_NUMBER] = _matched_by_number(names, there)
+    said, found = max(matches.items(), key=lambda match: sum(path is not None for path in match[1]))
+    missing = [photo.path.name for photo, path in zip(photos, found, strict=True) if path is None]
+    if missing:
+        looked_for = f"looked for {', '.join(_CONVENTIONS)} and {_BY_NUMBER}"
+        best = f", as {said}" if len(missing) < len(photos) else ""
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UserError(
+            f"{key}: found masks of {len(photos) - len(missing)} of {len(photos)} photographs in {where}{best}; "
+            f"expected one of each, but none is there of {', '.join(missing[:3])}{more} ({looked_for})"
+        )
+    by_name = {photo.name: where / path for photo, path in zip(photos, found, strict=True) if path is not None}
+    return FolderMasks(by_name, f"{where.name}/{said}", inverted)
+
+
+def read_mask(path: Path) -> SoftMask:
+    """[H, W] uint8, 255 on the object: the alpha where a mask has one, else how bright it is, upright.
+
+    Masks of 0 and 1, and numbered ones of a palette that has colours, are the object where they are not 0. Raises
+    UserError for what cannot be decoded.
+    """
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode == "P" and not image.has_transparency_data and _has_colours(image):
+                return np.where(np.asarray(image) > 0, np.uint8(255), np.uint8(0))
+            if image.mode.startswith("I"):
+                grey = np.asarray(image).astype(np.int64)
+                grey = grey // 257 if grey.max(initial=0) > 255 else grey
+            else:
+                grey = np.asarray(image.convert("RGBA").getchannel("A") if image.has_transparency_data
+                                  else image.convert("L"))  # fmt: skip
+    except Exception as error:  # a decoder raises all kinds of errors on a broken file
+        raise UserError(f"{path}: found a mask that cannot be read ({error}); expected a whole picture") from None
+    mask: SoftMask = np.clip(grey * 255 if grey.max(initial=0) == 1 else grey, 0, 255).astype(np.uint8)
+    return mask
+
+
+def _has_colours(image: Image.Image) -> bool:
+    palette = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+    return bool((palette != palette[:, :1]).any())
+
+
+def _names(photo: Photo, folder: Path) -> list[PurePosixPath]:
+    """The paths below a folder of masks that may mirror the photograph's: in full, and without what holds all
+    photographs."""
+    path = photo.path
+    full = PurePosixPath(path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name)
+    below = PurePosixPath(*full.parts[1:])
+    return [full] if len(full.parts) == 1 or full.parts[0] in set(Split) else [full, below]
+
+
+def _matched(
+    names: Sequence[Sequence[PurePosixPath]], there: set[str], candidates: _Convention
+) -> list[str | None]:  # fmt: skip
+    return [next((path for name in of for path in candidates(name) if path in there), None) for of in names]
+
+
+def _matched_by_number(names: Sequence[Sequence[PurePosixPath]], there: set[str]) -> list[str | None]:
+    """Nothing matches where two masks, or two photographs, have one number."""
+    masks = {_number(PurePosixPath(path)): path for path in sorted(there)}
+    numbers = [_number(of[-1]) for of in names]
+    distinct = len(masks) == len(there) and len(set(numbers)) == len(numbers)
+    return [masks.get(number) if distinct and number is not None else None for number in numbers]
+
+
+def _number(path: PurePosixPath) -> int | None:
+    found = re.fullmatch(r"\D*(\d+)\D*", path.stem)
+    return int(found[1]) if found else None

@@ -1,0 +1,34 @@
+"""No masks: whole photographs are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from pointrad.data.photo import Photo
+from pointrad.data.picture_files import Picture
+from pointrad.data.scene import Background, Scene
+from pointrad.masks.base import Masks, SoftMask
+from pointrad.masks.config import MasksConfig
+
+
+class WholePictures(Masks):
+    said = "none; whole photographs"
+
+    def of(self, photo: Photo, picture: Picture) -> SoftMask:
+        return np.full(picture.rgb.shape[:2], 255, np.uint8)
+
+
+class NoMasksConfig(MasksConfig):
+    """Every pixel is the object's."""
+
+    name: Literal["none"]
+
+    def find(self, photos: Sequence[Photo], folder: Path) -> Masks:
+        return WholePictures()
+
+    def harden(self, scene: Scene, background: Background) -> Scene:
+        return scene
