@@ -315,9 +315,6 @@ class TestBadInput:
         message = self.refused(root, tmp_path / "run", "artifacts.views=[0,3]")
         assert "artifacts.views: found 3; the test split of tiny has 3 views, expected 0 to 2" in message
 
-    def test_a_downscale_that_does_not_divide_the_pictures(self, root: Path, tmp_path: Path) -> None:
-        assert "dataset.downscale: found 5" in self.refused(root, tmp_path / "run", "dataset.downscale=5")
-
     def test_a_folder_with_results_on_other_data_of_the_split_is_left_as_it_is(
         self, tiny_scene_root: Path, tmp_path: Path
     ) -> None:
