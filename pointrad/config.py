@@ -14,23 +14,25 @@ from pointrad.corruption.models import AnyCorruptionConfig
 from pointrad.data.capture import Capture
 from pointrad.data.layouts import AnyDatasetConfig
 from pointrad.data.scene import SceneContent, Split
-from pointrad.init.config import AnyInitConfig, RandomConfig
+from pointrad.init.config import AnyInitConfig, KeptShare, ObjectBounds, RandomConfig
 from pointrad.masks.none import NoMasksConfig
 from pointrad.masks.sources import AnyMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model import groups
 from pointrad.model.config import GaussiansConfig, ModelConfig
 from pointrad.render.config import RendererConfig
-from pointrad.schema import Config, Count, GivenPath, NonNegative, Positive, PositiveShare, Share, digest
+from pointrad.schema import Config, Count, GivenPath, NonNegative, Positive, Share, digest
 from pointrad.tracking.config import NoTrackerConfig, WandbTrackerConfig
 from pointrad.training.config import ScheduleConfig, SilhouetteLossConfig, StageConfig
 
 
 class SceneConfig(Config):
-    """What the published code sets per scene: the share of hull points kept and the splat radius (NDC)."""
+    """What is set per scene, for `init` and `model` to take: where the object is, and what the published code sets, the
+    share of hull points kept and the splat radius (NDC)."""
 
     name: str
-    kept_share: PositiveShare
+    bounds: ObjectBounds
+    kept_share: KeptShare
     splat_radius: Positive
 
 

@@ -33,7 +33,7 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     Where masks have cut the pictures, points go with that hull that explain best what it leaves out of the object;
     they have fewer votes than the result's `floor`. Raises UserError if no point is left.
     """
-    lattice = Lattice(config.lattice, config.bounds)
+    lattice = Lattice(config.lattice, config.box)
     if evidence.cut:
         enough = _enough_votes(evidence, config)
         thin_parts = _ThinParts.of(evidence, lattice, config.outside_margin)
@@ -41,7 +41,7 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     else:
         votes = Counts.of(evidence, lattice, config.outside_margin).meeting(evidence.needs)
     if not votes.counts.any():
-        expected = f"expected init.bounds {described(config.bounds)} to hold it, and masks or pictures that show it"
+        expected = f"expected init.bounds {described(config.box)} to hold it, and masks or pictures that show it"
         cause = look_away([view.camera for view in evidence.views]) or expected
         raise UserError(f"init.adaptive: found no lattice point that the views see as the object; {cause}")
     return votes

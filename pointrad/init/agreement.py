@@ -25,7 +25,7 @@ _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
 
 
 def coarse_lattice(config: AdaptiveConfig) -> Lattice:
-    return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), config.bounds)
+    return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), config.box)
 
 
 @dataclass(frozen=True)

@@ -2,52 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from pointrad.schema import Bounds, Config, Count, NonNegative, PositiveShare, Share
 
 
-class SurfaceConfig(Config):
+class SurfacePointsConfig(Config):
     """So many of the hull's points that have a neighbour outside it, at random; all of them where there are fewer."""
 
     surface_points: Count
 
 
+class HullPointsConfig(Config):
+    """So many of the hull's points, at random; all of them where there are fewer."""
+
+    hull_points: Count
+
+
+def _for_every_axis(bounds: object) -> object:
+    """One pair is for all axes."""
+    if isinstance(bounds, list | tuple) and len(bounds) == 2:
+        return bounds if any(isinstance(end, list | tuple) for end in bounds) else (bounds,) * 3
+    return bounds
+
+
+def _ascending(bounds: Bounds | Literal["auto"]) -> Bounds | Literal["auto"]:
+    for low, high in () if bounds == "auto" else bounds:
+        if low >= high:
+            raise ValueError(f"must ascend, found {[low, high]}")
+    return bounds
+
+
+def _kind_of_share(value: object) -> str:
+    if isinstance(value, HullPointsConfig) or (isinstance(value, dict) and "hull_points" in value):
+        return "hull_points"
+    return "surface_points" if isinstance(value, dict | SurfacePointsConfig) else "share"
+
+
+# Where the object is, world units on each axis; "auto" until cameras and masks have told it.
+ObjectBounds = Annotated[Bounds | Literal["auto"], BeforeValidator(_for_every_axis), AfterValidator(_ascending)]
+
+# Which of a hull's points a cloud starts from, at random: a share of all, a number of all, or of those on its surface.
+KeptShare = Annotated[
+    Annotated[PositiveShare, Tag("share")]
+    | Annotated[SurfacePointsConfig, Tag("surface_points")]
+    | Annotated[HullPointsConfig, Tag("hull_points")],
+    Discriminator(_kind_of_share),
+]
+
+
 class StartConfig(Config):
     """What every start has: bounds that hold the object."""
 
-    bounds: Bounds
+    bounds: ObjectBounds
     decides_targets: ClassVar[bool] = False  # whether it changes what training is to reproduce
 
-    @field_validator("bounds", mode="before")
-    @classmethod
-    def _one_pair_is_for_every_axis(cls, bounds: object) -> object:
-        if isinstance(bounds, list | tuple) and len(bounds) == 2:
-            return bounds if any(isinstance(end, list | tuple) for end in bounds) else (bounds,) * 3
-        return bounds
+    @property
+    def box(self) -> Bounds:
+        """The bounds, once they are known."""
+        assert self.bounds != "auto"
+        return self.bounds
 
-    @field_validator("bounds")
-    @classmethod
-    def _bounds_ascend(cls, bounds: Bounds) -> Bounds:
-        for low, high in bounds:
-            if low >= high:
-                raise ValueError(f"must ascend, found {[low, high]}")
-        return bounds
+    def at(self, bounds: Bounds) -> Self:
+        """The same start, of an object within these bounds."""
+        return self.model_copy(update={"bounds": bounds})
 
 
 class InitConfig(StartConfig):
-    """What starts from a hull have: the lattice whose points the views vote on, and which of a hull's points they take.
-
-    kept_share: a share of all of them at random, or a number of those on its surface.
-    """
+    """What starts from a hull have: the lattice whose points the views vote on, and which of a hull's points they take."""
 
     lattice: Annotated[int, Field(ge=2, le=1024)]
-    kept_share: Annotated[
-        Annotated[PositiveShare, Tag("share")] | Annotated[SurfaceConfig, Tag("surface")],
-        Discriminator(lambda value: "surface" if isinstance(value, dict | SurfaceConfig) else "share"),
-    ]
+    kept_share: KeptShare
     jitter: NonNegative
     outside_margin: NonNegative
 

@@ -27,14 +27,14 @@ def hull_votes(views: Sequence[View], config: HullConfig) -> Votes:
     Raises UserError if no point has as many.
     """
     floor = votes_needed(len(views), config.consistency)
-    votes = count_votes(views, Lattice(config.lattice, config.bounds), config.outside_margin, floor)
+    votes = count_votes(views, Lattice(config.lattice, config.box), config.outside_margin, floor)
     if not votes.counts.any():
         raise _empty_hull(views, config, floor)
     return votes
 
 
 def _empty_hull(views: Sequence[View], config: HullConfig, needed: int) -> UserError:
-    votes = count_votes(views, Lattice(config.lattice, config.bounds), config.outside_margin)
+    votes = count_votes(views, Lattice(config.lattice, config.box), config.outside_margin)
     most = int(votes.counts.max())
     message = (
         f"init.consistency: the hull is empty: no lattice point got the {needed} votes of {len(views)} that "
@@ -43,9 +43,7 @@ def _empty_hull(views: Sequence[View], config: HullConfig, needed: int) -> UserE
     if away := look_away([view.camera for view in views]):
         return UserError(f"{message}; {away}")
     if most == 0:
-        return UserError(
-            f"{message}; expected init.bounds {described(config.bounds)} to hold the object the masks show"
-        )
+        return UserError(f"{message}; expected init.bounds {described(config.box)} to hold the object the masks show")
     below = Fraction(most, len(views) - 1)
     return UserError(
         f"{message}, so expected init.consistency below {math.floor(below * 1000) / 1000:g} "

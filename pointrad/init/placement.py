@@ -68,6 +68,17 @@ def suggested_bounds(views: Sequence[View]) -> Bounds | None:
     return _rounded(_box(low - margin, high + margin))
 
 
+def object_bounds(views: Sequence[View]) -> Bounds:
+    """`suggested_bounds`, for init.bounds=auto. Raises UserError where there are none."""
+    bounds = suggested_bounds(views)
+    if bounds is None:
+        raise UserError(
+            "init.bounds: found auto, but the cameras do not look at a common place; expected bounds (world units) "
+            "that hold the object"
+        )
+    return bounds
+
+
 def _advice(votes: Votes, views: Sequence[View]) -> str:
     bounds = suggested_bounds(views)
     if bounds is None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pointrad.camera import Float64Array
 from pointrad.data.scene import Float32Array, View
-from pointrad.init.config import InitConfig, RandomConfig, SurfaceConfig
+from pointrad.init.config import HullPointsConfig, InitConfig, RandomConfig, SurfacePointsConfig
 from pointrad.init.votes import Votes, in_pixels
 from pointrad.kernel_cache import kernel
 
@@ -47,11 +47,14 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     lattice = votes.lattice
     hull = np.flatnonzero(votes.counts > 0)  # several times as fast as of whole numbers
     rng = np.random.default_rng(seed)
-    if isinstance(config.kept_share, SurfaceConfig):
-        drawn_from = _surface(hull, lattice.shape)
-        kept = min(config.kept_share.surface_points, drawn_from.size)
-    else:
-        drawn_from, kept = hull, max(1, round(config.kept_share * hull.size))
+    match config.kept_share:
+        case SurfacePointsConfig():
+            drawn_from = _surface(hull, lattice.shape)
+            kept = min(config.kept_share.surface_points, drawn_from.size)
+        case HullPointsConfig():
+            drawn_from, kept = hull, min(config.kept_share.hull_points, hull.size)
+        case share:
+            drawn_from, kept = hull, max(1, round(share * hull.size))
     chosen = np.sort(rng.choice(drawn_from, kept, replace=False, shuffle=False))
     positions = lattice.positions(np.stack(np.unravel_index(chosen, votes.counts.shape), axis=1))
     positions += rng.uniform(-config.jitter, config.jitter, positions.shape) * lattice.step
@@ -66,7 +69,7 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
 
 def scatter(config: RandomConfig, seed: int) -> InitialPoints:
     """Points drawn uniformly in the bounds, mid-grey: what they should look like, training finds out."""
-    low, high = np.array(config.bounds).T
+    low, high = np.array(config.box).T
     positions = np.random.default_rng(seed).uniform(low, high, (config.points, 3))
     return InitialPoints(
         positions=positions,

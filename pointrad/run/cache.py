@@ -125,7 +125,7 @@ def _views_key(capture: Capture, content: str) -> str:
 
 
 def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
-    return digest([views, threshold, corruption.decisive(), init.lattice, init.bounds, init.outside_margin])
+    return digest([views, threshold, corruption.decisive(), init.lattice, init.box, init.outside_margin])
 
 
 def _write_views(views: Sequence[View], entry: Path) -> None:
@@ -159,7 +159,7 @@ def _write_votes(votes: Votes, entry: Path) -> None:
 def _read_votes(init: HullConfig, views: int, needed: int, entry: Path) -> Votes:
     """With counts below `needed` set to 0."""
     arrays, _ = read_entry(entry)
-    lattice = Lattice(init.lattice, init.bounds)
+    lattice = Lattice(init.lattice, init.box)
     counts = np.zeros(math.prod(lattice.shape), np.uint16)
     counts[arrays["points"]] = np.where(arrays["counts"] >= needed, arrays["counts"], 0)
     return Votes(lattice, counts.reshape(lattice.shape), views, needed)

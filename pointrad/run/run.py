@@ -23,8 +23,9 @@ from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measu
 from pointrad.files import replacing, write_json
 from pointrad.init.config import HullConfig, RandomConfig, StartConfig
 from pointrad.init.hull import hull_votes
+from pointrad.init.placement import object_bounds
 from pointrad.init.start import Start, TrainingViews, start
-from pointrad.init.votes import Votes
+from pointrad.init.votes import Votes, described
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
@@ -76,7 +77,8 @@ def _run(
     check_renderer(config.renderer, config.model)
     cache = Cache(config.cache.dir)
     content = cache.content(config.capture, config.eval.split)
-    state = Checkpoint.load(run_dir, config.training_identity(content))
+    identity, training_identity = config.identity(content), config.training_identity(content)
+    state = Checkpoint.load(run_dir, training_identity)
     _check_results_are_of(config, content, run_dir)
     scene = config.capture.prepare(cache.scene(config.capture, config.eval.split, content))
     _check_picture_views(config, scene)
@@ -85,21 +87,23 @@ def _run(
     picture: Future[None] | None = None
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
-    frame = SceneFrame.of(config.init.bounds)
+    given = config
     decides_targets = config.corruption.targets == "masked" or config.init.decides_targets
-    if state is None or decides_targets:  # else a resumed run has all that a start decides
+    if state is None or decides_targets or config.init.bounds == "auto":  # else a resumed run has all that it needs
         views = _with_wrong_masks(config, scene)
+        config = _placed(config, views)
+    frame = SceneFrame.of(config.init.box)
+    if state is None or decides_targets:
         begun = _start(config, views, content, cache)
         if state is None:
             clean = with_true_masks(scene.train)
             iou = mask_iou(views.corrupted, clean)
-            state = _first_state(config, content, begun, frame, iou)
+            state = _first_state(config, training_identity, begun, frame, iou)
             tracker_checked.result()
             picture = beside.submit(_draw_masks, config, clean, views.corrupted, iou, run_dir)
         scene = replace(scene, train=begun.targets)
     scene = frame.scene(scene)
-    identity = config.identity(content)
-    _write_provenance(config, identity, content, renderer, run_dir)
+    _write_provenance(given, identity, content, renderer, run_dir)
     metrics = MetricsFile(run_dir)
     metrics.truncate_after(state.progress.epoch)
     tracker = build_tracker(config, identity, run_dir)
@@ -119,6 +123,15 @@ def _run(
     return result
 
 
+def _placed(config: RunConfig, views: TrainingViews) -> RunConfig:
+    """The configuration with the bounds of the object, as its masks show it, wrong as they may be."""
+    if config.init.bounds != "auto":
+        return config
+    bounds = object_bounds(views.corrupted)
+    announce(f"{config.scene.name}: init.bounds={described(bounds)}, as cameras and masks show the object")
+    return config.model_copy(update={"init": config.init.at(bounds)})
+
+
 def _with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:
     corrupted = corrupt_views(config.corruption.build(), scene.train, config.corruption.seed)
     cut = config.corruption.targets == "masked"
@@ -133,7 +146,7 @@ def _start(config: RunConfig, views: TrainingViews, content: SceneContent, cache
     return start(config.init, views, config.model.darkening, config.seed, votes)
 
 
-def _first_state(config: RunConfig, content: SceneContent, begun: Start, frame: SceneFrame, iou: float) -> Checkpoint:
+def _first_state(config: RunConfig, training_identity: str, begun: Start, frame: SceneFrame, iou: float) -> Checkpoint:
     """What training starts from: the initial cloud, and what is known of it."""
     points = begun.find_points()
     positions = torch.from_numpy(frame.from_world(points.positions))
@@ -142,7 +155,7 @@ def _first_state(config: RunConfig, content: SceneContent, begun: Start, frame: 
         cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
     _check_cap(cloud, config.init)
     facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
-    return initial_state(cloud, config.training_identity(content), facts)
+    return initial_state(cloud, training_identity, facts)
 
 
 def _draw_masks(

@@ -220,7 +220,7 @@ def test_scattered_points_fill_their_bounds_evenly_and_the_seed_decides_them() -
         {"name": "random", "points": 8000, "opacity": 0.1, "bounds": [[-1, 1], [0, 4], [10, 11]]}
     )
     points, again, other = (scatter(config, seed) for seed in (0, 0, 1))
-    low, high = np.array(config.bounds).T
+    low, high = np.array(config.box).T
     within = (points.positions - low) / (high - low)
     octants, counts = np.unique(within > 0.5, axis=0, return_counts=True)
     assert (len(octants), within.min() >= 0, within.max() <= 1) == (8, True, True)
