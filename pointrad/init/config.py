@@ -71,7 +71,7 @@ class StartConfig(Config):
 
 
 class InitConfig(StartConfig):
-    """What starts from a hull have: the lattice whose points the views vote on, and which of a hull's points they take."""
+    """What starts from a hull have: a lattice whose points views vote on, and which of the hull they take."""
 
     lattice: Annotated[int, Field(ge=2, le=1024)]
     kept_share: KeptShare
