@@ -1,1 +1,15 @@
 """Where runs are computed: Hydra's side of studies, and clusters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+
+def _folder_name(folder: object) -> str:
+    """What a scene is called that nobody has named; where no folder is given, the dataset says so later."""
+    return Path(str(folder)).expanduser().resolve().name if folder else "capture"
+
+
+OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)

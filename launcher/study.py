@@ -130,7 +130,7 @@ class Sweep:
         files = self._context.config_loader.get_group_options("scene")
         own = [name for name in names if name not in files]
         for name in own:
-            if root is None or not (Path(root).expanduser() / name).is_dir():
+            if root is None or not _is_scene(Path(root).expanduser(), name):
                 where = f"dataset={dataset}" if root is None else f"dataset.root ({root})"
                 raise UserError(
                     f"study.scenes: found {name!r}, which is neither in conf/scene nor in {where}; expected "
@@ -266,6 +266,11 @@ class _Chosen:
     def overrides(self, settings: Mapping[str, object]) -> list[str]:
         """Hydra's overrides of a run with these settings."""
         return [*self.study, *(override(key, value) for key, value in settings.items()), *self.runs]
+
+
+def _is_scene(root: Path, name: str) -> bool:
+    """Whether `root` holds a folder of that name, or is a capture's own."""
+    return (root / name).is_dir() or root.resolve().name == name
 
 
 def content_if_here(capture: Capture, split: Split, digests: FileDigests) -> SceneContent:

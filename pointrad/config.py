@@ -19,9 +19,9 @@ from pointrad.masks.none import NoMasksConfig
 from pointrad.masks.sources import AnyMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model import groups
-from pointrad.model.config import GaussiansConfig, ModelConfig
+from pointrad.model.config import GaussiansConfig, ModelConfig, SplatRadius
 from pointrad.render.config import RendererConfig
-from pointrad.schema import Config, Count, GivenPath, NonNegative, Positive, Share, digest
+from pointrad.schema import Config, Count, GivenPath, NonNegative, Share, digest
 from pointrad.tracking.config import NoTrackerConfig, WandbTrackerConfig
 from pointrad.training.config import ScheduleConfig, SilhouetteLossConfig, StageConfig
 
@@ -33,7 +33,7 @@ class SceneConfig(Config):
     name: str
     bounds: ObjectBounds
     kept_share: KeptShare
-    splat_radius: Positive
+    splat_radius: SplatRadius
 
 
 class EvalConfig(Config):

@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
+import launcher  # noqa: F401, which registers what conf/ resolves
 from pointrad.config import RunConfig
 from pointrad.data.scene import SceneContent
 from pointrad.model.base import Cloud
@@ -40,6 +41,7 @@ CONTENT = SceneContent("train", "evaluation")
 
 # A run of the tiny scene that ends in a moment, whatever the schedule.
 QUICK = (
+    "scene=demo",
     "scene.name=tiny",
     "scene.kept_share=0.5",
     "scene.splat_radius=0.2",

@@ -385,6 +385,24 @@ def test_bounds_may_differ_from_axis_to_axis() -> None:
     assert config("init.bounds=[[-1,1],[0,2.5],[-3,-1]]").init.bounds == ((-1, 1), (0, 2.5), (-3, -1))
 
 
+class TestASceneThatNobodyDescribed:
+    """`scene=auto`, which datasets other than the demo's have unless they are told another."""
+
+    def test_goes_by_the_name_of_its_folder(self) -> None:
+        assert config("dataset=blender", "dataset.root=photos/mug/").scene.name == "mug"
+        assert config("dataset=blender", "dataset.root=photos", "scene=hotdog").scene.name == "hotdog"
+
+    def test_has_its_bounds_and_radius_from_the_views(self) -> None:
+        found = config("dataset=blender", "dataset.root=photos/mug")
+        assert found.init.bounds == "auto"
+        assert found.init.at(cube(-1, 3)).box == cube(-1, 3)
+        assert found.model.seeing(object_pixels=100**2, width=200).radius == pytest.approx(2 * 2 / 200)
+        assert found.model.seeing(object_pixels=800**2, width=1000).radius == pytest.approx(2 * 6 / 1000)
+
+    def test_a_radius_that_is_given_stays(self) -> None:
+        assert config().model.seeing(object_pixels=1, width=7) == config().model
+
+
 @pytest.mark.parametrize("bounds", ["3", "[1]", "[[-1,1],[0,2]]", "[[-1,1],[0,2],[1,1]]", "[-1,[0,1]]"])
 def test_bounds_of_another_shape_are_refused(bounds: str) -> None:
     with pytest.raises(UserError, match=r"init\.bounds"):
@@ -423,7 +441,7 @@ def test_a_configuration_cannot_be_changed() -> None:
 class TestIdentity:
     """It names the result, and nothing else; the training's identity leaves the evaluation out as well."""
 
-    BLENDER = ("dataset=blender", "dataset.root=here", "init=hull")
+    BLENDER = ("dataset=blender", "dataset.root=here", "scene=demo", "init=hull")
     LEVEL = "corruption.level=0.1"
 
     @pytest.mark.parametrize(

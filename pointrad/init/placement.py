@@ -24,7 +24,7 @@ _FEW = 100  # points: so small a hull has no shape
 _TOUCHING = 0.001  # of the hull's points lie on the lattice's faces
 _COARSE = 64  # points along the lattice on which the object is looked for
 _AGREEING = 0.9  # of the views must call a point foreground there, since some masks may be wrong
-_MARGIN = 0.1  # of the object's size, on each side of the suggested bounds
+_MARGIN = 0.35  # of the object's size, on each side of the suggested bounds: rates and voxels suit such
 
 
 def check_placement(votes: Votes, views: Sequence[View]) -> None:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pointrad.model import groups
 from pointrad.model.groups import Group
 from pointrad.schema import Config, Count, Positive, PositiveShare
+
+
+class RelativeRadiusConfig(Config):
+    """A radius by what pictures show: the larger of so many pixels, and a share of the object's size, the root of its
+    mean area in pixels."""
+
+    pixels: Positive
+    of_object: Positive
+
+    def in_ndc(self, object_pixels: float, width: float) -> float:
+        """NDC of pictures `width` pixels wide, in which the object covers so many pixels."""
+        return 2 * max(self.pixels, self.of_object * math.sqrt(object_pixels)) / width
+
+
+def _kind_of_radius(value: object) -> str:
+    return "relative" if isinstance(value, dict | RelativeRadiusConfig) else "ndc"
+
+
+# Of a splat: NDC (half the image width is 1), or by what pictures show.
+SplatRadius = Annotated[
+    Annotated[Positive, Tag("ndc")] | Annotated[RelativeRadiusConfig, Tag("relative")], Discriminator(_kind_of_radius)
+]
 
 
 class SplatModelConfig(Config):
@@ -19,12 +42,16 @@ class SplatModelConfig(Config):
 
     darkening: PositiveShare
 
+    def seeing(self, object_pixels: float, width: float) -> Self:
+        """The same model for pictures `width` pixels wide, in which the object covers so many pixels."""
+        return self
+
 
 class PointsConfig(SplatModelConfig):
     """Points as discs of one radius, without opacity."""
 
     name: Literal["points"]
-    splat_radius: Positive
+    splat_radius: SplatRadius
     points_per_pixel: Annotated[int, Field(ge=1, le=255)]
     view_direction: Literal["point", "pixel"]
 
@@ -32,6 +59,18 @@ class PointsConfig(SplatModelConfig):
     def groups(self) -> tuple[Group, ...]:
         """The parameters of a splat."""
         return groups.POINTS
+
+    @property
+    def radius(self) -> float:
+        """The splat radius in NDC, once it is known."""
+        assert not isinstance(self.splat_radius, RelativeRadiusConfig)
+        return self.splat_radius
+
+    def seeing(self, object_pixels: float, width: float) -> Self:
+        """The same model for pictures `width` pixels wide, in which the object covers so many pixels."""
+        if not isinstance(self.splat_radius, RelativeRadiusConfig):
+            return self
+        return self.model_copy(update={"splat_radius": self.splat_radius.in_ndc(object_pixels, width)})
 
 
 class GaussiansConfig(SplatModelConfig):

@@ -17,7 +17,7 @@ def build_settings(model: ModelConfig, background: tuple[float, float, float]) -
     """How `model` is drawn on `background`."""
     match model:
         case PointsConfig():
-            return SplatSettings(model.splat_radius, model.points_per_pixel, model.view_direction, background)
+            return SplatSettings(model.radius, model.points_per_pixel, model.view_direction, background)
         case GaussiansConfig():
             return GaussianSettings(background, model.sh_degree)
 

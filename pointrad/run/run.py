@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
 
@@ -82,18 +83,16 @@ def _run(
     _check_results_are_of(config, content, run_dir)
     scene = config.capture.prepare(cache.scene(config.capture, config.eval.split, content))
     _check_picture_views(config, scene)
+    views, given = _with_wrong_masks(config, scene), config
+    config = _placed(config, views.corrupted)
     renderer = build_renderer(config.renderer, build_settings(config.model, scene.background))
     begin()
     picture: Future[None] | None = None
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")
-    given = config
-    decides_targets = config.corruption.targets == "masked" or config.init.decides_targets
-    if state is None or decides_targets or config.init.bounds == "auto":  # else a resumed run has all that it needs
-        views = _with_wrong_masks(config, scene)
-        config = _placed(config, views)
     frame = SceneFrame.of(config.init.box)
-    if state is None or decides_targets:
+    decides_targets = config.corruption.targets == "masked" or config.init.decides_targets
+    if state is None or decides_targets:  # else a resumed run has all that a start decides
         begun = _start(config, views, content, cache)
         if state is None:
             clean = with_true_masks(scene.train)
@@ -123,13 +122,15 @@ def _run(
     return result
 
 
-def _placed(config: RunConfig, views: TrainingViews) -> RunConfig:
-    """The configuration with the bounds of the object, as its masks show it, wrong as they may be."""
-    if config.init.bounds != "auto":
-        return config
-    bounds = object_bounds(views.corrupted)
-    announce(f"{config.scene.name}: init.bounds={described(bounds)}, as cameras and masks show the object")
-    return config.model_copy(update={"init": config.init.at(bounds)})
+def _placed(config: RunConfig, views: Sequence[View]) -> RunConfig:
+    """The configuration with what was left to the views: where the object is, and how large its splats are."""
+    init = config.init
+    if init.bounds == "auto":
+        init = init.at(object_bounds(views))
+        announce(f"{config.scene.name}: init.bounds={described(init.box)}, as cameras and masks show the object")
+    object_pixels = float(np.mean([np.count_nonzero(view.mask) for view in views]))
+    width = float(np.median([view.camera.width for view in views]))
+    return config.model_copy(update={"init": init, "model": config.model.seeing(object_pixels, width)})
 
 
 def _with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:

@@ -219,7 +219,7 @@ class TestScenes:
         told = self.planned(capsys, *own, f"study.scenes={scenes}", "scene.kept_share=0.2")
         assert told.count("runs/chairs_level-") == told.count("runs/tables_level-") == 4
         assert "8 runs, 8 of them distinct" in told
-        assert "Not in conf/scene: chairs, tables; what scene.* does not set is as of scene=demo" in told
+        assert "Not in conf/scene: chairs, tables; what scene.* does not set is as of scene=auto" in told
 
     def test_one_may_be_named_for_all_runs(self, own: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
         told = self.planned(capsys, *own, "scene.name=tables")  # study.scenes is [demo]
@@ -232,7 +232,7 @@ class TestScenes:
 
     def test_one_that_is_nowhere_is_refused(self, own: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(
-            UserError, match=r"study\.scenes: found 'table', .* nor in dataset\.root .*expected chair, "
+            UserError, match=r"study\.scenes: found 'table', .* nor in dataset\.root .*expected auto, chair, "
         ):
             self.planned(capsys, *own, "study.scenes=[chairs,table]")
         with pytest.raises(UserError, match=r"study\.scenes: found 'chairs', .* nor in dataset=demo"):

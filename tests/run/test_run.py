@@ -124,6 +124,17 @@ def test_a_scene_in_millimetres_far_from_the_origin_trains_as_the_same_scene_in_
 
 
 @pytest.mark.parametrize("init", ["hull", "adaptive"])
+def test_where_the_object_is_need_not_be_told(init: str, root: Path, tmp_path: Path) -> None:
+    """Of a scene in millimetres, far from the origin; it goes on from its checkpoint like any other."""
+    far = write_tiny_scene(tmp_path, unit=1000, centre=(7000, 0, -300))
+    auto = (f"init={init}", "init.bounds=auto", "model.splat_radius={pixels:2,of_object:0.1}")
+    metres, millimetres = (quick_run(of, tmp_path / name, *auto) for of, name in ((root, "metres"), (far, "far")))
+    assert millimetres.psnr_db == pytest.approx(metres.psnr_db, abs=0.1)
+    assert millimetres.hull_points == pytest.approx(metres.hull_points, rel=0.02)
+    assert quick_run(far, tmp_path / "far", *auto).psnr_db == millimetres.psnr_db
+
+
+@pytest.mark.parametrize("init", ["hull", "adaptive"])
 def test_pictures_of_stretched_pixels_off_centre_train_as_well_as_square_ones_of_as_many_pixels(
     init: str, tmp_path: Path
 ) -> None:
