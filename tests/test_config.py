@@ -12,7 +12,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from pointrad.config import RunConfig
 from pointrad.data.scene import SceneContent
 from pointrad.errors import UserError
-from pointrad.init.config import SurfacePointsConfig
+from pointrad.init.config import PointCountConfig
 from pointrad.model.config import GaussiansConfig
 from pointrad.training.config import CosineConfig, StageConfig
 from tests.runs import CONTENT, REPOSITORY, composed, config, groups
@@ -258,9 +258,9 @@ class TestGaussians:
             config(*GAUSSIANS, f"schedule.stages.grow.{key}=[{split}]")
 
     def test_they_start_from_the_hulls_surface(self) -> None:
-        assert config(*GAUSSIANS, "init.kept_share.surface_points=5").init.kept_share == SurfacePointsConfig(
-            surface_points=5
-        )
+        for scene in ("demo", "auto"):  # whatever points would start from there
+            kept = config(*GAUSSIANS, f"scene={scene}", "init.kept_share.points=5").init.kept_share
+            assert kept == PointCountConfig(points=5, of="surface")
 
     def test_a_random_start_takes_no_part_of_a_hull(self) -> None:
         assert config(*GAUSSIANS, "init=random", "init.points=5").init.points == 5

@@ -9,16 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from pointrad.schema import Bounds, Config, Count, NonNegative, PositiveShare, Share
 
 
-class SurfacePointsConfig(Config):
-    """So many of the hull's points that have a neighbour outside it, at random; all of them where there are fewer."""
+class PointCountConfig(Config):
+    """So many points at random, all where there are fewer: of the whole hull, or of its surface, which are those that
+    have a neighbour outside it."""
 
-    surface_points: Count
-
-
-class HullPointsConfig(Config):
-    """So many of the hull's points, at random; all of them where there are fewer."""
-
-    hull_points: Count
+    points: Count
+    of: Literal["hull", "surface"]
 
 
 def _for_every_axis(bounds: object) -> object:
@@ -35,21 +31,13 @@ def _ascending(bounds: Bounds | Literal["auto"]) -> Bounds | Literal["auto"]:
     return bounds
 
 
-def _kind_of_share(value: object) -> str:
-    if isinstance(value, HullPointsConfig) or (isinstance(value, dict) and "hull_points" in value):
-        return "hull_points"
-    return "surface_points" if isinstance(value, dict | SurfacePointsConfig) else "share"
-
-
 # Where the object is, world units on each axis; "auto" until cameras and masks have told it.
 ObjectBounds = Annotated[Bounds | Literal["auto"], BeforeValidator(_for_every_axis), AfterValidator(_ascending)]
 
-# Which of a hull's points a cloud starts from, at random: a share of all, a number of all, or of those on its surface.
+# Which of a hull's points a cloud starts from: a share of all, at random, or a number.
 KeptShare = Annotated[
-    Annotated[PositiveShare, Tag("share")]
-    | Annotated[SurfacePointsConfig, Tag("surface_points")]
-    | Annotated[HullPointsConfig, Tag("hull_points")],
-    Discriminator(_kind_of_share),
+    Annotated[PositiveShare, Tag("share")] | Annotated[PointCountConfig, Tag("count")],
+    Discriminator(lambda value: "count" if isinstance(value, dict | PointCountConfig) else "share"),
 ]
 
 

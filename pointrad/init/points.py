@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pointrad.camera import Float64Array
 from pointrad.data.scene import Float32Array, View
-from pointrad.init.config import HullPointsConfig, InitConfig, RandomConfig, SurfacePointsConfig
+from pointrad.init.config import InitConfig, PointCountConfig, RandomConfig
 from pointrad.init.votes import Votes, in_pixels
 from pointrad.kernel_cache import kernel
 
@@ -47,14 +47,11 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     lattice = votes.lattice
     hull = np.flatnonzero(votes.counts > 0)  # several times as fast as of whole numbers
     rng = np.random.default_rng(seed)
-    match config.kept_share:
-        case SurfacePointsConfig():
-            drawn_from = _surface(hull, lattice.shape)
-            kept = min(config.kept_share.surface_points, drawn_from.size)
-        case HullPointsConfig():
-            drawn_from, kept = hull, min(config.kept_share.hull_points, hull.size)
-        case share:
-            drawn_from, kept = hull, max(1, round(share * hull.size))
+    if isinstance(config.kept_share, PointCountConfig):
+        drawn_from = hull if config.kept_share.of == "hull" else _surface(hull, lattice.shape)
+        kept = min(config.kept_share.points, drawn_from.size)
+    else:
+        drawn_from, kept = hull, max(1, round(config.kept_share * hull.size))
     chosen = np.sort(rng.choice(drawn_from, kept, replace=False, shuffle=False))
     positions = lattice.positions(np.stack(np.unravel_index(chosen, votes.counts.shape), axis=1))
     positions += rng.uniform(-config.jitter, config.jitter, positions.shape) * lattice.step

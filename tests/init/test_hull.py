@@ -170,7 +170,7 @@ def test_at_least_one_point_is_kept() -> None:
 def test_points_of_the_surface_have_a_neighbour_outside_the_hull() -> None:
     views, lattice = sphere_views(), Lattice(24, cube(-1, 1))
     votes = hull_votes(views, hull_config())
-    points = initialise(views, votes, hull_config(kept_share={"surface_points": 10**6}), seed=0)
+    points = initialise(views, votes, hull_config(kept_share={"points": 10**6, "of": "surface"}), seed=0)
     hull = np.pad(votes.counts > 0, 1)
     steps = [(axis, shift) for axis in range(3) for shift in (-1, 1)]
     buried = np.logical_and.reduce([np.roll(hull, shift, axis) for axis, shift in steps])
@@ -181,7 +181,7 @@ def test_points_of_the_surface_have_a_neighbour_outside_the_hull() -> None:
 def test_the_whole_lattice_has_a_surface_too() -> None:
     views, lattice = sphere_views(), Lattice(6, cube(-0.1, 0.1))
     votes = Votes(lattice, np.ones(lattice.shape, np.uint16), len(views), 1)
-    config = hull_config(kept_share={"surface_points": 10**6})
+    config = hull_config(kept_share={"points": 10**6, "of": "surface"})
     assert len(initialise(views, votes, config, seed=0).positions) == 6**3 - 4**3
 
 
