@@ -31,6 +31,12 @@ def to_slopes(u: Any, v: Any, intrinsics: Any) -> tuple[Any, Any]:
     return (u - cx) / fx, (v - cy) / fy
 
 
+def mean_focal(intrinsics: Intrinsics) -> float:
+    """The geometric mean of fx and fy."""
+    fx, fy, _, _ = intrinsics
+    return math.sqrt(fx * fy)
+
+
 @dataclass(frozen=True)
 class Camera:
     """A pinhole camera without distortion. Cameras of one scene may differ in their intrinsics.
@@ -61,8 +67,8 @@ class Camera:
 
     @property
     def focal(self) -> float:
-        """Focal length in pixels for what has one size on both axes: the geometric mean of fx and fy."""
-        return math.sqrt(self.fx * self.fy)
+        """Focal length in pixels for what has one size on both axes."""
+        return mean_focal(self.intrinsics)
 
     @property
     def position(self) -> Float64Array:
@@ -75,7 +81,9 @@ class Camera:
         rotation = np.diag([1.0, -1.0, -1.0]) @ self.camera_to_world[:3, :3].T
         return np.concatenate([rotation, -(rotation @ self.position)[:, None]], axis=1)
 
-    def resized(self, width: int, height: int) -> Camera:
-        """The same camera with another image size of the same aspect ratio."""
-        fx, fy, cx, cy = (value * width / self.width for value in self.intrinsics)
+    def averaged(self, factor: int) -> Camera:
+        """The camera of the image whose pixels are blocks of factor x factor of this one's; pixels at the right and the
+        bottom that fill no block are no part of it."""
+        width, height = self.width // factor, self.height // factor
+        fx, fy, cx, cy = (value * width / (width * factor) for value in self.intrinsics)
         return Camera(self.camera_to_world, fx, fy, cx, cy, width, height)

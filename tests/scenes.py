@@ -51,6 +51,14 @@ def camera(pose: Float64Array, width: int = 32, height: int = 24) -> Camera:
     return Camera.centred(pose, 0.5 * width / math.tan(0.5 * CAMERA_ANGLE_X), width, height)
 
 
+def turned_and_sized(n: int, pose: Float64Array) -> Camera:
+    """The n-th camera of a scene of pictures of several sizes: landscape, portrait, and landscape of twice the pixels,
+    all with the tiny scene's opening angle along their longer side, like photographs of one phone."""
+    width, height = ((32, 24), (24, 32), (64, 48))[n % 3]
+    focal = 0.5 * max(width, height) / math.tan(0.5 * CAMERA_ANGLE_X)
+    return Camera.centred(pose, focal, width, height)
+
+
 def off_centre(at: Camera) -> Camera:
     """The camera with pixels that are not square and its principal point away from the middle."""
     return replace(at, fy=1.3 * at.fx, cx=0.58 * at.width, cy=0.45 * at.height)
@@ -98,23 +106,24 @@ def write_rgba(path: Path, view: View) -> None:
 def write_tiny_scene(
     folder: Path, views: Mapping[str, int] = TINY_VIEWS, width: int = 32, height: int = 24, name: str = "tiny",
     unit: float = 1.0, centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    lens: Callable[[Camera], Camera] | None = None,
+    lens: Callable[[Camera], Camera] | None = None, camera_of: Callable[[int, Float64Array], Camera] | None = None,
 ) -> Path:  # fmt: skip
     """Write the sphere as the NeRF-synthetic scene folder/name with this many views per split.
 
     unit, centre: in the transforms, the world is this many times as large and lies about this point. lens: changes the
-    intrinsics of its cameras, all alike.
+    intrinsics of its cameras, all alike. camera_of: makes the n-th camera of a split of its pose.
 
     Returns `folder`, which is what `dataset.root` expects.
     """
     for offset, (split, count) in enumerate(views.items()):
         frames = []
         for n, pose in enumerate(ring(count, start=0.3 * offset)):
-            at = lens(camera(pose, width, height)) if lens else camera(pose, width, height)
+            at = camera_of(n, pose) if camera_of else camera(pose, width, height)
+            at = lens(at) if lens else at
             write_rgba(folder / name / split / f"r_{n}.png", sphere_view(at))
             pose[:3, 3] = np.asarray(centre) + unit * pose[:3, 3]
-            frames.append({"file_path": f"./{split}/r_{n}", "transform_matrix": pose.tolist()})
-        said = {"fl_x": at.fx, "fl_y": at.fy, "cx": at.cx, "cy": at.cy} if lens else {"camera_angle_x": CAMERA_ANGLE_X}
-        transforms = {**said, "frames": frames}
+            said = {"fl_x": at.fx, "fl_y": at.fy, "cx": at.cx, "cy": at.cy} if lens or camera_of else {}
+            frames.append({"file_path": f"./{split}/r_{n}", "transform_matrix": pose.tolist(), **said})
+        transforms = {"camera_angle_x": CAMERA_ANGLE_X, "frames": frames} if not said else {"frames": frames}
         (folder / name / f"transforms_{split}.json").write_text(json.dumps(transforms, indent=1))
     return folder

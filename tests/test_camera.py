@@ -79,11 +79,18 @@ def test_rays_through_pixel_centres_are_seen_there() -> None:
 
 def test_at_a_lower_resolution_all_is_seen_at_the_same_share_of_the_image() -> None:
     at = off_centre(camera(ring(3)[1], 96, 72))
-    lower = at.resized(32, 24)
+    lower = at.averaged(3)
     u, v = to_pixels(0.3, -0.2, 2.0, at.intrinsics)
     assert to_pixels(0.3, -0.2, 2.0, lower.intrinsics) == pytest.approx((u / 3, v / 3))
     assert (lower.width, lower.height) == (32, 24)
     np.testing.assert_array_equal(lower.camera_to_world, at.camera_to_world)
+
+
+def test_a_block_of_a_lower_resolution_is_where_its_pixels_are_though_some_at_the_edge_fill_none() -> None:
+    at = off_centre(camera(ring(3)[1], 97, 74))
+    u, v = to_pixels(0.3, -0.2, 2.0, at.intrinsics)
+    assert to_pixels(0.3, -0.2, 2.0, at.averaged(3).intrinsics) == pytest.approx((u / 3, v / 3))
+    assert (at.averaged(3).width, at.averaged(3).height) == (32, 24)
 
 
 def test_a_mean_focal_length_lies_between_those_of_the_axes() -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from pointrad.artifacts.pictures import read_comparison
 from pointrad.run.run import run
 from pointrad.run.status import RunState, read_status
 from tests.runs import QUICK, REPOSITORY, config, one_epoch_each, same_cloud
-from tests.scenes import write_tiny_scene
+from tests.scenes import turned_and_sized, write_tiny_scene
 
 pytestmark = pytest.mark.integration
 
@@ -105,6 +106,26 @@ class TestAFinishedRun:
 
     def test_its_weights_and_biases_run_is_kept_offline(self, finished: Ended) -> None:
         assert list(finished.folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+@pytest.mark.parametrize("model", ["points", "gaussians"])
+def test_pictures_of_several_sizes_train_and_go_on_where_they_were_stopped(model: str, tmp_path: Path) -> None:
+    root = write_tiny_scene(tmp_path / "scenes", camera_of=turned_and_sized)
+    schedule, first = ("robust_fast", "spread") if model == "points" else ("gaussians_fast", "grow")
+    arguments = (*QUICK, f"dataset.root={root}", f"model={model}", f"cache.dir={tmp_path / 'cache'}",
+                 *one_epoch_each(schedule), f"schedule.stages.{first}.epochs=100", "checkpoint.every_seconds=0",
+                 "artifacts.views=[0,1,2]", "corruption.level=0.12", "corruption.targets=masked")  # fmt: skip
+    whole = train(tmp_path / "whole", *arguments)
+    assert whole.code == 0, whole.err
+    assert [score["psnr_db"] > 5 for score in json.loads((whole.folder / "evaluation.json").read_text())] == [True] * 3
+    last = sorted((whole.folder / "pictures").glob("[0-9]*.png"))[-1]
+    assert [truth.size for _, truth in read_comparison(last, 3)] == [(192, 144), (192, 256), (192, 144)]
+    assert (whole.folder / "turntable.mp4").stat().st_size > 0
+    arguments = (*arguments, f"hydra.run.dir={tmp_path / 'again'}")
+    assert signalled(arguments, tmp_path / "again", 2, signal.SIGINT).code == 130
+    again = ended(started(*arguments), tmp_path / "again")
+    assert "Resuming after epoch" in again.err
+    assert same_cloud(again.folder, whole.folder)
 
 
 # Long enough to be interrupted by a test that a busy machine keeps waiting.

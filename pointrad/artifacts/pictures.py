@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from pointrad.data.scene import Float32Array, View
 from pointrad.evaluation import Render, psnr_db
@@ -23,6 +25,7 @@ _PAPER, _INK, _FRAME, _MASK = (255, 255, 255), (30, 30, 30), (170, 170, 170), (7
 _TITLE, _HEADING, _ROW_LABEL = _MARGIN + 32, 24, 26  # heights in pixels
 _FIRST_ROW = _TITLE + _HEADING
 _SMALLEST_TILE = 192  # pixels; smaller images are enlarged by a whole factor
+_SIZES = "tile sizes"  # what a sheet's file says of the rows of its tiles: width and height of each
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
 _NEITHER, _BOTH, _LOST, _ADDED = (255, 255, 255), (200, 200, 200), (213, 94, 0), (0, 114, 178)
@@ -40,7 +43,8 @@ def write_comparison(path: Path, render: Render, views: Sequence[View], stage: s
         _Row(f"{view.name}   {psnr_db(image, view.image):.2f} dB", [_to_bytes(image), _to_bytes(view.image)])
         for view, image in zip(views, renders, strict=True)
     ]
-    _write(path, _draw(stage, ("render", "truth"), rows))
+    sizes = [_enlarged(row.tiles[0]).shape[1::-1] for row in rows]
+    _write(path, _draw(stage, ("render", "truth"), rows), {_SIZES: json.dumps(sizes)})
 
 
 def read_comparison(path: Path, views: int) -> list[tuple[Image.Image, Image.Image]]:
@@ -49,18 +53,28 @@ def read_comparison(path: Path, views: int) -> list[tuple[Image.Image, Image.Ima
     Raises OSError or ValueError for a file that is no such sheet.
     """
     with Image.open(path) as file:
-        sheet = file.convert("RGB")
-    width = (sheet.width - _MARGIN) // 2 - _MARGIN
-    height = (sheet.height - _FIRST_ROW) // views - _ROW_LABEL - _MARGIN
-    if width <= 0 or height <= 0 or (sheet.height - _FIRST_ROW) % views:
+        sheet, said = file.convert("RGB"), file.info.get(_SIZES)
+    sizes = json.loads(said) if said else _equal_sizes(sheet, views)
+    across = max((width for width, _ in sizes), default=0)
+    down = _FIRST_ROW + sum(_ROW_LABEL + height + _MARGIN for _, height in sizes)
+    fits = sheet.height == down and sheet.width >= 2 * (across + _MARGIN) + _MARGIN
+    if len(sizes) != views or not fits or min(map(min, sizes)) <= 0:
         raise ValueError(f"{path}: {sheet.width}x{sheet.height} pixels are no sheet of {views} views")
+    pairs, top = [], _FIRST_ROW
+    for width, height in sizes:
+        top += _ROW_LABEL
+        left, right = (
+            sheet.crop((start, top, start + width, top + height)) for start in (_MARGIN, across + 2 * _MARGIN)
+        )
+        pairs.append((left, right))
+        top += height + _MARGIN
+    return pairs
 
-    def tile(row: int, column: int) -> Image.Image:
-        left = _MARGIN + column * (width + _MARGIN)
-        top = _FIRST_ROW + row * (_ROW_LABEL + height + _MARGIN) + _ROW_LABEL
-        return sheet.crop((left, top, left + width, top + height))
 
-    return [(tile(row, 0), tile(row, 1)) for row in range(views)]
+def _equal_sizes(sheet: Image.Image, views: int) -> list[tuple[int, int]]:
+    """Width and height of each row's tiles, on a sheet of an earlier version, whose views had one size."""
+    size = (sheet.width - _MARGIN) // 2 - _MARGIN, (sheet.height - _FIRST_ROW) // views - _ROW_LABEL - _MARGIN
+    return [size] * views
 
 
 def write_mask_comparison(
@@ -93,24 +107,31 @@ class _Row:
 
 
 def _draw(title: str, headings: Sequence[str], rows: Sequence[_Row]) -> Image.Image:
-    """Rows of tiles under a title and a heading per column; each row has its label above it."""
+    """Rows of tiles under a title and a heading per column; each row has its label above it.
+
+    A column is as wide as its widest tile, a row as high as its highest; all stand in its top left corner.
+    """
     large, small = _font(20), _font(15)
-    height, width, _ = _enlarged(rows[0].tiles[0]).shape if rows else (0, 0, 3)
-    row_height = _ROW_LABEL + height + _MARGIN
-    across = max(len(headings) * (width + _MARGIN) + _MARGIN, int(large.getlength(title)) + 2 * _MARGIN)
-    sheet = Image.new("RGB", (across, _FIRST_ROW + len(rows) * row_height), _PAPER)
+    grid = [[_enlarged(tile) for tile in row.tiles] for row in rows]
+    widths = [max(tile.shape[1] for tile in column) for column in zip(*grid, strict=True)]
+    heights = [max(tile.shape[0] for tile in tiles) for tiles in grid]
+    across = max(sum(width + _MARGIN for width in widths) + _MARGIN, int(large.getlength(title)) + 2 * _MARGIN)
+    down = sum(_ROW_LABEL + height + _MARGIN for height in heights)
+    sheet = Image.new("RGB", (across, _FIRST_ROW + down), _PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, _MARGIN), title, _INK, large)
-    for column, heading in enumerate(headings):
-        pen.text((_MARGIN + column * (width + _MARGIN), _TITLE), heading, _INK, small)
-    for index, row in enumerate(rows):
-        top = _FIRST_ROW + index * row_height
+    lefts = [_MARGIN + sum(width + _MARGIN for width in widths[:column]) for column in range(len(widths))]
+    for left, heading in zip(lefts, headings, strict=False):  # there may be no row
+        pen.text((left, _TITLE), heading, _INK, small)
+    top = _FIRST_ROW
+    for row, tiles, height in zip(rows, grid, heights, strict=True):
         pen.text((_MARGIN, top + 2), row.label, _INK, small)
         _draw_keys(pen, row, _MARGIN + small.getlength(row.label) + 24, top + 2, small)
-        for column, tile in enumerate(row.tiles):
-            corner = (_MARGIN + column * (width + _MARGIN), top + _ROW_LABEL)
-            sheet.paste(Image.fromarray(_enlarged(tile)), corner)
-            pen.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + width, corner[1] + height), outline=_FRAME)
+        top += _ROW_LABEL
+        for left, tile in zip(lefts, tiles, strict=True):
+            sheet.paste(Image.fromarray(tile), (left, top))
+            pen.rectangle((left - 1, top - 1, left + tile.shape[1], top + tile.shape[0]), outline=_FRAME)
+        top += height + _MARGIN
     return sheet
 
 
@@ -121,9 +142,13 @@ def _draw_keys(pen: ImageDraw.ImageDraw, row: _Row, left: float, top: float, fon
         left += 20 + font.getlength(name) + 20
 
 
-def _write(path: Path, sheet: Image.Image) -> None:
+def _write(path: Path, sheet: Image.Image, said: Mapping[str, str] | None = None) -> None:
+    """As a PNG, which says these words of the sheet."""
+    info = PngInfo()
+    for key, value in (said or {}).items():
+        info.add_text(key, value)
     with replacing(path) as temporary:
-        sheet.save(temporary)
+        sheet.save(temporary, pnginfo=info)
 
 
 def _font(pixels: int) -> ImageFont.FreeTypeFont:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,14 +27,16 @@ def turntable_cameras(
 ) -> list[Camera]:
     """`config.frames` cameras on a circle about the world's z axis through `centre` (world units), looking at it.
 
-    They have the size and focal length of the first of `cameras`, square pixels and the principal point in the middle,
-    and the median distance of all of them to `centre`.
+    They have the size that most of `cameras` have and the focal length of the first of these, square pixels and the
+    principal point in the middle, and the median distance of all of them to `centre`.
     """
+    (width, height), _ = Counter((camera.width, camera.height) for camera in cameras).most_common(1)[0]
+    focal = next(camera.focal for camera in cameras if (camera.width, camera.height) == (width, height))
     distance = float(np.median([np.linalg.norm(camera.position - centre) for camera in cameras]))
     elevation = np.radians(config.elevation_degrees)
     azimuths = np.linspace(0, 2 * np.pi, config.frames, endpoint=False)
     poses = [_orbit(centre, distance, elevation, azimuth) for azimuth in azimuths]
-    return [Camera.centred(pose, cameras[0].focal, cameras[0].width, cameras[0].height) for pose in poses]
+    return [Camera.centred(pose, focal, width, height) for pose in poses]
 
 
 def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: int) -> None:

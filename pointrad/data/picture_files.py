@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ def find_picture(folder: Path, file_path: str) -> Path:
 
 
 def check_headers(paths: Sequence[Path]) -> None:
-    """Check that pictures may be decoded: all of one number of pixels, and no larger than their files can hold.
+    """Check that pictures may be decoded: none is larger than its file can hold.
 
     Only headers are read, so a picture that would take gigabytes costs nothing. Raises UserError naming it.
     """
@@ -50,20 +49,10 @@ def check_headers(paths: Sequence[Path]) -> None:
         warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        sizes = dict(zip(paths, pool.map(_header_size, paths), strict=True))
-    pixels = Counter(width * height for width, height in sizes.values())
-    usual = pixels.most_common(1)[0][0]
-    like = next(path for path in paths if sizes[path][0] * sizes[path][1] == usual)
-    for path, (width, height) in sizes.items():
-        if width * height != usual:
-            raise UserError(
-                f"{path}: found {width}x{height} pixels; expected {sizes[like][0]}x{sizes[like][1]} like {like.name}, "
-                "one size for all views"
-            )
+        list(pool.map(_check_header, paths))
 
 
-def _header_size(path: Path) -> tuple[int, int]:
-    """Width and height as they are stored."""
+def _check_header(path: Path) -> None:
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -76,7 +65,6 @@ def _header_size(path: Path) -> tuple[int, int]:
             f"{path}: found a header that promises {width}x{height} pixels, more than the file's {held:,} bytes can "
             "hold; expected a whole RGBA picture"
         )
-    return width, height
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class View:
 
 @dataclass(frozen=True)
 class Scene:
-    """The views of one scene by split, and the background (RGB in [0, 1]) they lie on."""
+    """The views of one scene by split, of any sizes, and the background (RGB in [0, 1]) they lie on."""
 
     name: str
     train: tuple[View, ...]

@@ -16,7 +16,7 @@ from pointrad.data.poses import look_away
 from pointrad.errors import UserError
 from pointrad.init.agreement import Counts, chosen_views, coarse_lattice, highest_votes, widened
 from pointrad.init.config import AdaptiveConfig
-from pointrad.init.evidence import Evidence
+from pointrad.init.evidence import Evidence, by_view, in_a_row
 from pointrad.init.votes import Lattice, Votes, described, in_pixels
 from pointrad.kernel_cache import kernel
 
@@ -61,13 +61,15 @@ def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
     thin_parts = _ThinParts.of(evidence, coarse_lattice(config), config.outside_margin)
     chosen = chosen_views(most)
     cameras = [evidence.views[index].camera for index in chosen]
-    shown, known = widened(evidence.seen_object[chosen]), ~evidence.unknown[chosen]
+    seen_object, unknown = by_view(evidence.seen_object, evidence.views), by_view(evidence.unknown, evidence.views)
+    shown = in_a_row(widened(seen_object[index]) for index in chosen)
+    known = ~in_a_row(unknown[index] for index in chosen)
 
     def agreement(enough: int) -> float:
         hull = thin_parts.hull(enough)
         if enough > needed and (hull >= enough).sum() < (1 - _MOST_EXPLAINING) * (hull > 0).sum():
             return 0.0
-        drawn = np.stack(highest_votes(thin_parts.votes.lattice, hull, cameras)) > 0
+        drawn = in_a_row(highest_votes(thin_parts.votes.lattice, hull, cameras)) > 0
         return float((drawn & shown & known).sum() / max(((drawn | shown) & known).sum(), 1))
 
     numbers = np.unique(np.linspace(needed, most, _NUMBERS).round().astype(int)).tolist()
@@ -83,7 +85,8 @@ class _ThinParts:
     them: along the ray of a pixel that no point with enough votes covers, those with the most are kept. Not if pictures
     show surroundings, which only masks could tell from the object: then masks leave no background beside the hull.
 
-    positions: [M, 3] world units of the points with votes. highest: [V, H, W], the most votes that cover a pixel.
+    positions: [M, 3] world units of the points with votes. highest: [P], the most votes that cover each pixel, those
+    of all views in a row.
     """
 
     evidence: Evidence
@@ -96,7 +99,7 @@ class _ThinParts:
         fewest = replace(evidence.needs, votes=math.ceil(_LEAST_VOTES * evidence.needs.votes))
         votes = Counts.of(replace(evidence, needs=fewest), lattice, margin).meeting(fewest)
         positions = lattice.positions(np.stack(np.nonzero(votes.counts), axis=1))
-        highest = np.stack(highest_votes(lattice, votes.counts, [view.camera for view in evidence.views]))
+        highest = in_a_row(highest_votes(lattice, votes.counts, [view.camera for view in evidence.views]))
         return cls(evidence, votes, positions, highest)
 
     def hull(self, enough: int) -> NDArray[np.uint16]:
@@ -107,7 +110,9 @@ class _ThinParts:
         beside = self.highest < enough
         unexplained, background = self.evidence.seen_object & beside, self.evidence.seen_background & beside
         if background.sum() >= _LEAST_BACKGROUND * (background.sum() + unexplained.sum()):
-            for view, most, pixels in zip(self.evidence.views, self.highest, unexplained, strict=True):
+            views = self.evidence.views
+            highest, wanted = by_view(self.highest, views), by_view(unexplained, views)
+            for view, most, pixels in zip(views, highest, wanted, strict=True):
                 camera = view.camera
                 _keep_highest(self.positions, numbers, camera.world_to_image, camera.intrinsics, most, pixels, kept)
         hull = np.zeros_like(self.votes.counts)

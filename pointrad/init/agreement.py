@@ -15,7 +15,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 from pointrad.camera import Camera, Float64Array
 from pointrad.data.scene import View
 from pointrad.init.config import AdaptiveConfig
-from pointrad.init.evidence import Evidence, Needs, Pixels
+from pointrad.init.evidence import Evidence, Needs, Pixels, by_view
 from pointrad.init.votes import Lattice, Votes, count_votes, in_pixels
 from pointrad.kernel_cache import kernel
 
@@ -60,20 +60,24 @@ class Counts:
 
 
 def with_masks(views: Sequence[View], masks: Pixels) -> list[View]:
-    return [replace(view, mask=mask.astype(np.float32)) for view, mask in zip(views, masks, strict=True)]
+    """The views, with masks that are these pixels, those of all views in a row."""
+    pairs = zip(views, by_view(masks, views), strict=True)
+    return [replace(view, mask=mask.astype(np.float32)) for view, mask in pairs]
 
 
 def silhouette_iou(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:
     """[V + 1] IoU of the pixels `shown` to be the object and the silhouettes of points with >= n votes; 0 for n = 0.
 
-    votes: [X, Y, Z], of the lattice. The pixels are taken a pixel wider, as a vote takes them, which counts
-    those around a projection.
+    votes: [X, Y, Z], of the lattice. The pixels, those of all views in a row, are taken a pixel wider, as a vote takes
+    them, which counts those around a projection.
     """
     most = len(views)
     chosen = chosen_views(most)
     cameras = [views[index].camera for index in chosen]
+    shown_by = by_view(shown, views)
     drawn, shared, seen = np.zeros(most + 1), np.zeros(most + 1), 0
-    for pixels, highest in zip(widened(shown[chosen]), highest_votes(lattice, votes, cameras), strict=True):
+    for index, highest in zip(chosen, highest_votes(lattice, votes, cameras), strict=True):
+        pixels = widened(shown_by[index])
         drawn += np.bincount(highest.ravel(), minlength=most + 1)
         shared += np.bincount(highest[pixels], minlength=most + 1)
         seen += int(pixels.sum())
@@ -84,8 +88,8 @@ def silhouette_iou(views: Sequence[View], shown: Pixels, lattice: Lattice, votes
 
 
 def widened(shown: Pixels) -> Pixels:
-    """Pixels [V, H, W] and their neighbours, as a vote takes them."""
-    wide: Pixels = binary_dilation(shown, generate_binary_structure(2, 1)[None])
+    """A view's pixels [H, W] and their neighbours, as a vote takes them."""
+    wide: Pixels = binary_dilation(shown, generate_binary_structure(2, 1))
     return wide
 
 

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointrad.data.scene import View
 
-Pixels = NDArray[np.bool_]
+Pixels = NDArray[np.bool_]  # [P], those of all views in a row, or a view's own [H, W]
+Values = TypeVar("Values", bound=np.generic)
 Colour = tuple[float, float, float]
 BACKGROUND_TOLERANCE = 0.5 / 255  # of a channel: what an 8-bit picture cannot tell from the background
+
+
+def in_a_row(pictures: Iterable[NDArray[Values]]) -> NDArray[Values]:
+    """[P] all pixels of pictures [H, W], which may differ in size: one picture's rows after another's."""
+    return np.concatenate([picture.ravel() for picture in pictures])
+
+
+def by_view(pixels: NDArray[Values], views: Sequence[View]) -> list[NDArray[Values]]:
+    """Of each view its own pixels [H, W], of those of all views in a row [P]; no copies."""
+    ends = np.cumsum([view.mask.size for view in views])
+    parts = np.split(pixels, ends[:-1])
+    return [part.reshape(view.mask.shape) for part, view in zip(parts, views, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What each pixel of the views says, [V, H, W] bool each, and what to ask of points.
+    """What each pixel of the views says, [P] bool each, those of all views in a row, and what to ask of points.
 
     votes: the view votes for what it sees there. seen_object: what the hull's silhouettes should be; a vote that may be
     a mask's error is not of it. seen_background: the view sees that nothing is there. unknown: the object may be there
@@ -59,4 +74,5 @@ class Evidence:
 def weighted_views(evidence: Evidence, darkening: float) -> tuple[View, ...]:
     """The views, in which unknown pixels count as background with `unknown_weight`."""
     weight = evidence.unknown_weight(darkening)
-    return tuple(view.weighing(pixels, weight) for view, pixels in zip(evidence.views, evidence.unknown, strict=True))
+    unknown = by_view(evidence.unknown, evidence.views)
+    return tuple(view.weighing(pixels, weight) for view, pixels in zip(evidence.views, unknown, strict=True))

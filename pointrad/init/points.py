@@ -97,12 +97,12 @@ def _mean_colours(views: Sequence[View], positions: Float64Array) -> Float32Arra
     sums = np.zeros_like(positions)
     weights = np.zeros(len(positions))
     cameras = [view.camera.world_to_image for view in views]
-    everywhere = np.ones(views[0].mask.shape, np.float32)  # views share one size
+    everywhere = {size: np.ones(size, np.float32) for size in {view.mask.shape for view in views}}
 
     def colour(start: int) -> None:
         part = slice(start, start + _POINTS_PER_TASK)
         for view, camera in zip(views, cameras, strict=True):
-            weight = everywhere if view.weight is None else view.weight
+            weight = everywhere[view.mask.shape] if view.weight is None else view.weight
             _add_colours(positions[part], camera, view.camera.intrinsics, view.image, weight, sums[part], weights[part])
 
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:

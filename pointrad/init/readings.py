@@ -17,7 +17,7 @@ from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array, View
 from pointrad.init.agreement import Counts, coarse_lattice, silhouette_iou, with_masks
 from pointrad.init.config import AdaptiveConfig
-from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour, Evidence, Needs, Pixels
+from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour, Evidence, Needs, Pixels, by_view, in_a_row
 from pointrad.init.votes import Lattice, count_votes
 from pointrad.masks.hard import border
 
@@ -48,12 +48,12 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     object then differs from view to view, so masks that agree with each other are believed if images do not, and where
     neither do, images with surroundings are one more reading.
     """
-    images = np.stack([view.image for view in views])
-    differences = np.abs(images - np.asarray(background, np.float32)).max(axis=-1)
-    masks: Pixels = np.stack([view.mask > 0 for view in views])
+    colour = np.asarray(background, np.float32)
+    differences = in_a_row(np.abs(view.image - colour).max(axis=-1) for view in views)
+    masks: Pixels = in_a_row(view.mask > 0 for view in views)
     if config.source == "none":
         masks[:] = False
-    tolerance = _noise(differences, masks)
+    tolerance = _noise(views, differences, masks)
     empty: Pixels = np.less_equal(differences, tolerance)
     found = _best_reading(views, masks, empty, config)
     surroundings = ~(found.votes | empty) | found.unknown
@@ -63,9 +63,12 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
 
 
 def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: AdaptiveConfig) -> Evidence:
-    """What the views say, read in the way that they bear out. empty: pixels of the background's colour."""
+    """What the views say, read in the way that they bear out. empty: pixels of the background's colour, those of all
+    views in a row as in `masks`."""
     asked = config.source == "masks"
-    clean = np.array([not asked or border(pixels).mean() > 0.5 for pixels in empty])[:, None, None]
+    clean: Pixels = in_a_row(
+        np.full(pixels.shape, not asked or border(pixels).mean() > 0.5) for pixels in by_view(empty, views)
+    )
     shown = (masks | clean) & ~empty
     inside = (shown & ~masks).sum() <= _STRAY * shown.sum()
     nowhere = np.zeros_like(masks)
@@ -90,13 +93,14 @@ def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: A
     return _best_agreeing(readings, (0.0,), config)
 
 
-def _noise(differences: Float32Array, masks: Pixels) -> float:
+def _noise(views: Sequence[View], differences: Float32Array, masks: Pixels) -> float:
     """By how much the pictures' background strays from the background's colour: noise, compression, a dim backdrop.
 
     It is read off their borders outside masks, of which the object has little: half as much again as 95 % of their
     pixels stray, so that the rest of them is not the object.
     """
-    borders = [border(picture)[~border(mask)] for picture, mask in zip(differences, masks, strict=True)]
+    pairs = zip(by_view(differences, views), by_view(masks, views), strict=True)
+    borders = [border(picture)[~border(mask)] for picture, mask in pairs]
     pixels = np.concatenate(borders)
     strays = float(np.quantile(pixels, 0.95)) if pixels.size else 0.0
     return max(BACKGROUND_TOLERANCE, min(1.5 * strays, _MOST_NOISE)) if strays <= _MOST_NOISE else BACKGROUND_TOLERANCE
@@ -107,7 +111,7 @@ def _without(views: Sequence[View], surroundings: Pixels, background: Colour) ->
     colour = np.asarray(background, np.float32)
     return tuple(
         replace(view, image=np.where(pixels[..., None], colour, view.image)) if pixels.any() else view
-        for view, pixels in zip(views, surroundings, strict=True)
+        for view, pixels in zip(views, by_view(surroundings, views), strict=True)
     )
 
 
@@ -120,20 +124,21 @@ def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) ->
     of the lattice wider.
     """
     lattice = coarse_lattice(config)
-    wide = np.empty_like(shown)
-    for view, pixels, wider in zip(views, shown, wide, strict=True):
-        wider[:] = maximum_filter(pixels, 2 * math.ceil(_pixels(lattice, view.camera) / 2) + 1)
+    wide: Pixels = in_a_row(
+        maximum_filter(pixels, 2 * math.ceil(_pixels(lattice, view.camera) / 2) + 1)
+        for view, pixels in zip(views, by_view(shown, views), strict=True)
+    )
     floor = len(views) // 2  # fewer votes would take longer, no more
     votes = count_votes(with_masks(views, wide), lattice, config.outside_margin, floor)
     agreement = silhouette_iou(views, wide, lattice, votes.counts)
     left_out = (agreement.max() - agreement[-1]) * wide.sum()
-    return bool(left_out > _CONTRADICTION * agreement.max() * _outline(wide))
+    return bool(left_out > _CONTRADICTION * agreement.max() * _outline(by_view(wide, views)))
 
 
-def _outline(shown: Pixels) -> float:
+def _outline(shown: Sequence[Pixels]) -> float:
     """The length of all outlines in pixels: pi / 4 of the edges between pixels, as of lines in all directions."""
-    across = np.count_nonzero(shown[:, :, 1:] != shown[:, :, :-1])
-    return math.pi / 4 * (across + np.count_nonzero(shown[:, 1:] != shown[:, :-1]))
+    across = sum(np.count_nonzero(pixels[:, 1:] != pixels[:, :-1]) for pixels in shown)
+    return math.pi / 4 * (across + sum(np.count_nonzero(pixels[1:] != pixels[:-1]) for pixels in shown))
 
 
 def _pixels(lattice: Lattice, camera: Camera) -> float:

@@ -82,7 +82,7 @@ def count_votes(
 
     A point votes in a view where any of the four pixels around its projection has mask > 0 (those that exist, next to
     the image's edge), or where its projection lies outside the image by at most `outside_margin` half-widths (of the
-    width, on both axes). Farther outside and behind the camera it does not. The views share one image size.
+    width, on both axes). Farther outside and behind the camera it does not.
 
     Counts below `floor` are recorded as 0, which lets whole blocks be given up early; all others are exact: equal to
     those of a plain loop over points and views in float64, whatever the number of threads. among: [X, Y, Z], other
@@ -123,36 +123,38 @@ class _Projections:
 
     A projection falls into one of W + 5 columns: far left of the image, in its left margin, W + 1 between pixel
     centres and the image's edges (which have the same two neighbouring pixels throughout), right margin, far right;
-    and likewise into one of H + 5 rows. So `foreground` answers every case, and its `sums` any box of them.
+    and likewise into one of H + 5 rows. So `foreground` answers every case, and its `sums` any box of them. H and W are
+    the greatest of any view; what a smaller view's table has beyond its own rows and columns, no projection falls into.
     """
 
     cameras: Float64Array  # [V, 3, 4] world to image axes
     intrinsics: Float64Array  # [V, 4] fx, fy, cx, cy, pixels
     nears: Float64Array  # [V] depth below which a block is too close to bound its footprint
-    frame: Float64Array  # [3] width, height and margin, pixels
+    frames: Float64Array  # [V, 3] width, height and margin, pixels
     foreground: NDArray[np.uint8]  # [V, H + 5, W + 5] 1 where a point votes
     sums: NDArray[np.int32]  # [V, H + 6, W + 6] sum of `foreground` above and left of each corner
 
     @classmethod
     def of(cls, views: Sequence[View], lattice: Lattice, outside_margin: float) -> _Projections:
-        width, height = views[0].camera.width, views[0].camera.height
         cameras = np.stack([view.camera.world_to_image for view in views])
         farthest = np.array([*(max(abs(low), abs(high)) for low, high in lattice.bounds), 1.0])
-        foreground = np.stack([_foreground(view.mask) for view in views])
-        sums = np.zeros((len(views), height + 6, width + 6), np.int32)
+        sizes = [(view.camera.width, view.camera.height) for view in views]
+        foreground = _padded([_foreground(view.mask) for view in views])
+        _, rows, columns = foreground.shape
+        sums = np.zeros((len(views), rows + 1, columns + 1), np.int32)
         np.cumsum(np.cumsum(foreground, axis=1, dtype=np.int32), axis=2, out=sums[:, 1:, 1:])
         return cls(
             cameras=cameras,
             intrinsics=np.array([view.camera.intrinsics for view in views]),
             nears=1e-3 * (np.abs(cameras) @ farthest).max(axis=1),
-            frame=np.array([width, height, outside_margin * (width / 2)]),
+            frames=np.array([(width, height, outside_margin * (width / 2)) for width, height in sizes]),
             foreground=foreground,
             sums=sums,
         )
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.cameras, self.intrinsics, self.nears, self.frame, self.foreground, self.sums
+        return self.cameras, self.intrinsics, self.nears, self.frames, self.foreground, self.sums
 
 
 def _foreground(mask: Float32Array) -> NDArray[np.uint8]:
@@ -163,6 +165,15 @@ def _foreground(mask: Float32Array) -> NDArray[np.uint8]:
     table[1:-1, 1:-1] = 1  # the margin
     table[2:-2, 2:-2] = pixels[:-1, :-1] | pixels[:-1, 1:] | pixels[1:, :-1] | pixels[1:, 1:]
     return table
+
+
+def _padded(tables: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """[V, H, W] tables of several sizes, each in the top left of its own, with 0 beyond."""
+    height, width = np.max([table.shape for table in tables], axis=0)
+    padded = np.zeros((len(tables), height, width), np.uint8)
+    for room, table in zip(padded, tables, strict=True):
+        room[: table.shape[0], : table.shape[1]] = table
+    return padded
 
 
 @numba.njit(nogil=True)
@@ -239,7 +250,7 @@ def _most(votes):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def _count_leaf(i, j, k, axes, cameras, intrinsics, frame, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
+def _count_leaf(i, j, k, axes, cameras, intrinsics, frames, foreground, mixed, sure, floor, counts):  # type: ignore[no-untyped-def]
     """Count a block point by point in the `mixed` views, upon `sure` votes it has as a whole."""
     votes = np.empty((_LEAF, _LEAF, _LEAF), np.uint16)
     votes[:] = sure
@@ -249,7 +260,7 @@ def _count_leaf(i, j, k, axes, cameras, intrinsics, frame, foreground, mixed, su
         if _most(votes) + (mixed.size - done) < floor:
             return
         view = mixed[done]
-        _add_votes(xs, ys, zs, cameras[view], intrinsics[view], frame, foreground[view], cells, votes)
+        _add_votes(xs, ys, zs, cameras[view], intrinsics[view], frames[view], foreground[view], cells, votes)
     for a in range(min(_LEAF, counts.shape[0] - i)):
         for b in range(min(_LEAF, counts.shape[1] - j)):
             for c in range(min(_LEAF, counts.shape[2] - k)):
@@ -257,7 +268,7 @@ def _count_leaf(i, j, k, axes, cameras, intrinsics, frame, foreground, mixed, su
 
 
 @kernel(nogil=True)
-def _count_root(i, j, k, axes, cameras, intrinsics, nears, frame, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
+def _count_root(i, j, k, axes, cameras, intrinsics, nears, frames, foreground, sums, floor, counts):  # type: ignore[no-untyped-def]
     """Count the block of _ROOT^3 points from (i, j, k): an octree walked depth first on a stack.
 
     Of each block, only the views that its parent left undecided are looked at again.
@@ -282,7 +293,7 @@ def _count_root(i, j, k, axes, cameras, intrinsics, nears, frame, foreground, su
         left = 0
         for n in range(length):
             view = undecided[top, n]
-            kind = _classify(low, high, cameras[view], intrinsics[view], nears[view], frame, sums[view])
+            kind = _classify(low, high, cameras[view], intrinsics[view], nears[view], frames[view], sums[view])
             if kind == _MIXED:
                 mixed[left] = view
                 left += 1
@@ -295,7 +306,7 @@ def _count_root(i, j, k, axes, cameras, intrinsics, nears, frame, foreground, su
         if left == 0:
             counts[a : min(a + edge, size_x), b : min(b + edge, size_y), c : min(c + edge, size_z)] = sure
         elif edge == _LEAF:
-            _count_leaf(a, b, c, axes, cameras, intrinsics, frame, foreground, mixed[:left], sure, floor, counts)
+            _count_leaf(a, b, c, axes, cameras, intrinsics, frames, foreground, mixed[:left], sure, floor, counts)
         else:
             half = edge // 2
             for child in range(8):

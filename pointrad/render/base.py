@@ -48,16 +48,21 @@ class SplatSettings(Settings):
 
     radius: splat radius in NDC, half the image *width* being 1. points_per_pixel: K, the nearest splats composited.
     view_direction: where harmonics are evaluated, once per point or along each pixel's ray.
-    background: RGB in [0, 1] behind the cloud.
+    background: RGB in [0, 1] behind the cloud. opening: width over focal length of the views whose NDC the radius is
+    in; a disc covers the same angle in every other. None: it is in the NDC of each view.
     """
 
     radius: float
     points_per_pixel: int
     view_direction: Literal["point", "pixel"]
     background: tuple[float, float, float]
+    opening: float | None = None
 
     def radius_in_pixels(self, camera: AnyCamera) -> float:
-        return self.radius * camera.width / 2
+        if self.opening is None:
+            return self.radius * camera.width / 2
+        width = round(self.opening * camera.focal, 6)  # of a view of that opening exactly its own
+        return self.radius * width / 2
 
     def unhidden_weight(self, parameters: Tensor, camera: Camera) -> float:
         """Of a splat of r pixels pi r^2 / 2, the integral of 1 - d^2 / r^2."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import median_low
+
 import torch
 
+from pointrad.camera import Camera
 from pointrad.errors import UserError
 from pointrad.model.config import GaussiansConfig, ModelConfig, PointsConfig
 from pointrad.progress import announce
@@ -13,13 +17,23 @@ from pointrad.render.config import RendererConfig
 from pointrad.render.gaussian_settings import GaussianSettings
 
 
-def build_settings(model: ModelConfig, background: tuple[float, float, float]) -> Settings:
-    """How `model` is drawn on `background`."""
+def build_settings(model: ModelConfig, background: tuple[float, float, float], cameras: Sequence[Camera]) -> Settings:
+    """How `model`, trained on views of these cameras, is drawn on `background`."""
     match model:
         case PointsConfig():
-            return SplatSettings(model.radius, model.points_per_pixel, model.view_direction, background)
+            nearest, direction = model.points_per_pixel, model.view_direction
+            return SplatSettings(model.radius, nearest, direction, background, _opening(cameras))
         case GaussiansConfig():
             return GaussianSettings(background, model.sh_degree)
+
+
+def _opening(cameras: Sequence[Camera]) -> float | None:
+    """The width over focal length of the middle one of `cameras`; None where they differ in their focal lengths alone,
+    as when someone zooms: then discs are as large in each picture."""
+    sizes, focals = {(camera.width, camera.height) for camera in cameras}, {camera.focal for camera in cameras}
+    if len(sizes) == 1 < len(focals):
+        return None
+    return median_low(camera.width / camera.focal for camera in cameras)
 
 
 def build_renderer(config: RendererConfig, settings: Settings) -> Renderer:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pointrad import harmonics as sh
-from pointrad.camera import Camera, Float64Array, Intrinsics, to_pixels, to_slopes
+from pointrad.camera import Camera, Float64Array, Intrinsics, mean_focal, to_pixels, to_slopes
 from pointrad.model.points import BASE, HARMONICS, POSITION
 
 
@@ -26,6 +26,10 @@ class DeviceCamera:
     intrinsics: Intrinsics
     width: int
     height: int
+
+    @property
+    def focal(self) -> float:
+        return mean_focal(self.intrinsics)
 
     @property
     def position(self) -> Tensor:

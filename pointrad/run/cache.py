@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -22,13 +22,14 @@ from pointrad.camera import Camera
 from pointrad.corruption.base import CorruptionConfig
 from pointrad.data.capture import Capture
 from pointrad.data.content import FileDigests, scene_content
-from pointrad.data.scene import BACKGROUNDS, Scene, SceneContent, Split, View
+from pointrad.data.scene import BACKGROUNDS, Float32Array, Scene, SceneContent, Split, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig
+from pointrad.init.evidence import in_a_row
 from pointrad.init.hull import votes_needed
 from pointrad.init.votes import Lattice, Votes
 from pointrad.method import METHOD_VERSION
-from pointrad.run.cache_entry import read_entry, write_entry
+from pointrad.run.cache_entry import Array, read_entry, write_entry
 from pointrad.schema import digest
 
 T = TypeVar("T")
@@ -57,8 +58,7 @@ class Cache:
         keys = {Split.TRAIN: _views_key(capture, content.train), split: _views_key(capture, content.evaluation)}
         entries = {part: self._folder / "views" / f"{key}-{part}" for part, key in keys.items()}
         views = {part: self._read(entry, _read_views) or () for part, entry in entries.items()}
-        sizes = {view.mask.shape for part in views.values() for view in part}
-        if () in views.values() or len(sizes) > 1:  # of two sizes, loading says what is wrong
+        if () in views.values():
             scene = self._loaded(capture, split, content)
             for part, entry in entries.items():
                 if not views[part]:
@@ -121,7 +121,7 @@ def _views_key(capture: Capture, content: str) -> str:
     dataset, masks = capture.dataset, capture.masks
     kept = [field.name for kind in (View, Camera) for field in fields(kind)]
     keys = dataset.model_dump(mode="json", exclude={"root"}), masks.decisive(dataset.background)
-    return digest([content, *keys, kept, METHOD_VERSION])
+    return digest([content, *keys, kept, "pixels of all views in a row", METHOD_VERSION])
 
 
 def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
@@ -129,21 +129,39 @@ def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init:
 
 
 def _write_views(views: Sequence[View], entry: Path) -> None:
-    arrays = {"images": np.stack([view.image for view in views]), "masks": np.stack([view.mask for view in views])}
-    write_entry(entry, arrays, [_described(view) for view in views])
+    pixels = [_pixels(view) for view in views]
+    names = dict.fromkeys(name for of_view in pixels for name in of_view)
+    rows = {name: in_a_row(of_view[name] for of_view in pixels if name in of_view) for name in names}
+    write_entry(entry, rows, [_described(view) for view in views])
+
+
+def _pixels(view: View) -> dict[str, Float32Array]:
+    """All arrays that a view has."""
+    values = {field.name: getattr(view, field.name) for field in fields(View)}
+    return {name: array for name, array in values.items() if isinstance(array, np.ndarray)}
 
 
 def _described(view: View) -> dict[str, object]:
     camera = asdict(view.camera) | {"camera_to_world": view.camera.camera_to_world.tolist()}
-    return {"name": view.name, "split": view.split.value, "camera": camera}
+    shapes = {name: array.shape for name, array in _pixels(view).items()}
+    return {"name": view.name, "split": view.split.value, "camera": camera, "shapes": shapes}
 
 
 def _read_views(entry: Path) -> tuple[View, ...]:
-    arrays, described = read_entry(entry)
+    rows, described = read_entry(entry)
     return tuple(
-        View(one["name"], Split(one["split"]), _camera(**one["camera"]), image, mask)
-        for one, image, mask in zip(described, arrays["images"], arrays["masks"], strict=True)
+        View(one["name"], Split(one["split"]), _camera(**one["camera"]), **pixels)
+        for one, pixels in zip(described, _by_view(rows, [one["shapes"] for one in described]), strict=True)
     )
+
+
+def _by_view(rows: Mapping[str, Array], shapes: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[dict[str, Array]]:
+    """Of each view the arrays of these shapes, from rows that hold those of all views one after another."""
+    ends = dict.fromkeys(rows, 0)
+    for of_view in shapes:
+        starts = dict(ends)
+        ends |= {name: starts[name] + math.prod(shape) for name, shape in of_view.items()}
+        yield {name: rows[name][starts[name] : ends[name]].reshape(shape) for name, shape in of_view.items()}
 
 
 def _camera(camera_to_world: list[list[float]], **optics: Any) -> Camera:

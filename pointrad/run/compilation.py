@@ -202,7 +202,7 @@ def _train_and_draw(config: RunConfig, view: View, trained: Callable[[], None]) 
     from pointrad.render.build import build_renderer, build_settings
     from pointrad.training.trainer import warm_up
 
-    renderer = build_renderer(config.renderer, build_settings(config.model, (0.0, 0.0, 0.0)))
+    renderer = build_renderer(config.renderer, build_settings(config.model, (0.0, 0.0, 0.0), [view.camera]))
     warm_up(config, (view,), renderer)
     trained()
     cloud = build_model(config.model).start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)

@@ -85,7 +85,8 @@ def _run(
     _check_picture_views(config, scene)
     views, given = _with_wrong_masks(config, scene), config
     config = _placed(config, views.corrupted)
-    renderer = build_renderer(config.renderer, build_settings(config.model, scene.background))
+    settings = build_settings(config.model, scene.background, [view.camera for view in scene.train])
+    renderer = build_renderer(config.renderer, settings)
     begin()
     picture: Future[None] | None = None
     if state is not None:

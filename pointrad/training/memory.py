@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -51,17 +51,18 @@ class Need:
         return f"about {total} MB ({parts})"
 
 
-def estimate(views: int, weighted: int, camera: Camera, cloud: Cloud, settings: Settings) -> Need:
-    """What a stage needs that trains `cloud` on `views` views of the camera's size, on a device.
+def estimate(cameras: Sequence[Camera], weighted: Sequence[bool], cloud: Cloud, settings: Settings) -> Need:
+    """What a stage needs that trains `cloud` on views of these cameras, on a device.
 
-    weighted: how many of the views have weights of their own; all others share one.
+    weighted: which of the views have weights of their own; all others of a size share one.
     """
-    pixels = camera.width * camera.height
+    pixels = [camera.width * camera.height for camera in cameras]
+    shared = sum(width * height for width, height in {(camera.width, camera.height) for camera in cameras})
     return Need(
-        values=3 * views * pixels,
-        weights=4 * (weighted + 1) * pixels,
+        values=3 * sum(pixels),
+        weights=4 * (sum(size for size, own in zip(pixels, weighted, strict=True) if own) + shared),
         cloud=cloud.parameters.nbytes * _CLOUDS,
-        rendering=settings.rendering_bytes(len(cloud), camera),
+        rendering=max(settings.rendering_bytes(len(cloud), camera) for camera in cameras),
     )
 
 

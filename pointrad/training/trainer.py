@@ -77,9 +77,9 @@ class _Training:
         started = time.perf_counter()
         if progress.stage_epoch == 0 and not self.state.losses:
             cloud = self._apply_all(stage.before, cloud)
-        camera = _stage_camera(self.views[0].camera, stage, name)
-        weighted = sum(view.weight is not None for view in self.views)
-        need = memory.estimate(len(self.views), weighted, camera, cloud, self.renderer.settings)
+        cameras = [_stage_camera(view.camera, stage, name) for view in self.views]
+        weighted = [view.weight is not None for view in self.views]
+        need = memory.estimate(cameras, weighted, cloud, self.renderer.settings)
         need = memory.fitted(need, memory.free(self.renderer.device))
         self._note_bits(need, name)
         if self.config.renderer.graphs:
@@ -234,12 +234,12 @@ def _training_views(
 def _stage_camera(camera: Camera, stage: StageConfig, name: str) -> Camera:
     """The camera at the stage's resolution."""
     factor = stage.downscale
-    if camera.width % factor or camera.height % factor:
+    if factor > min(camera.width, camera.height):
         raise UserError(
-            f"schedule.stages.{name}.downscale: found {factor}, which does not divide the image size "
-            f"{camera.width}x{camera.height}"
+            f"schedule.stages.{name}.downscale: found {factor}, more than the {camera.width}x{camera.height} pixels of "
+            "a training image have along a side"
         )
-    return camera.resized(camera.width // factor, camera.height // factor)
+    return camera.averaged(factor)
 
 
 def initial_state(cloud: Cloud, identity: str, facts: dict[str, float]) -> Checkpoint:

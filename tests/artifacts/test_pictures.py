@@ -13,7 +13,7 @@ from PIL import Image
 from pointrad.artifacts.curves import write_curves
 from pointrad.artifacts.pictures import drawn_views, read_comparison, write_comparison, write_mask_comparison
 from pointrad.training.record import EpochRecord
-from tests.scenes import sphere_views
+from tests.scenes import ring, sphere_view, sphere_views, turned_and_sized
 
 LOST, ADDED = (213, 94, 0), (0, 114, 178)
 
@@ -41,6 +41,30 @@ def test_a_comparison_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
     for (render, truth), view in zip(read, views, strict=True):
         np.testing.assert_array_equal(np.asarray(render), np.rint(255 * views[0].image))
         np.testing.assert_array_equal(np.asarray(truth), np.rint(255 * view.image))
+
+
+def test_views_of_several_sizes_stand_on_one_sheet(tmp_path: Path) -> None:
+    views = [sphere_view(turned_and_sized(n, pose)) for n, pose in enumerate(ring(3))]
+    write_comparison(tmp_path / "x.png", lambda _: [view.image for view in views], views, "base")
+    for (render, truth), view, factor in zip(read_comparison(tmp_path / "x.png", 3), views, (6, 8, 3), strict=True):
+        expected = np.rint(255 * view.image).repeat(factor, axis=0).repeat(factor, axis=1)
+        np.testing.assert_array_equal(np.asarray(render), expected)
+        np.testing.assert_array_equal(np.asarray(truth), expected)
+
+
+def test_a_sheet_that_says_nothing_of_sizes_is_read_as_earlier_versions_drew_it(tmp_path: Path) -> None:
+    views = sphere_views(2, 200, 120)
+    write_comparison(tmp_path / "x.png", lambda cameras: [views[0].image for _ in cameras], views, "base")
+    with Image.open(tmp_path / "x.png") as sheet:
+        Image.fromarray(np.asarray(sheet)).save(tmp_path / "bare.png")
+    bare, said = (read_comparison(tmp_path / name, 2) for name in ("bare.png", "x.png"))
+    assert [tile.tobytes() for pair in bare for tile in pair] == [tile.tobytes() for pair in said for tile in pair]
+
+
+def test_masks_of_several_sizes_are_compared_column_by_column(tmp_path: Path) -> None:
+    views = [sphere_view(turned_and_sized(n, pose)) for n, pose in enumerate(ring(3))]
+    write_mask_comparison(tmp_path / "masks.png", views, views, "none 0")
+    assert Image.open(tmp_path / "masks.png").size == (3 * 202 + 10, 66 + 3 * (256 + 36))
 
 
 def test_a_picture_of_another_make_is_no_comparison(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pointrad.artifacts.config import TurntableConfig
 from pointrad.artifacts.video import turntable_cameras, write_turntable
-from tests.scenes import camera, look_at, off_centre, ring
+from tests.scenes import camera, look_at, off_centre, ring, turned_and_sized
 
 CONFIG = TurntableConfig(frames=8, fps=10, elevation_degrees=30)
 
@@ -32,6 +32,12 @@ def test_it_is_centred_with_square_pixels_whatever_the_first_camera_is() -> None
     training = [off_centre(camera(pose)) for pose in ring(3)]
     for at in turntable_cameras(training, CONFIG):
         assert at.intrinsics == (training[0].focal, training[0].focal, 16, 12)
+
+
+def test_of_cameras_of_several_sizes_it_has_that_of_most() -> None:
+    training = [turned_and_sized(n, pose) for n, pose in zip((2, 1, 0, 1), ring(4), strict=True)]
+    for at in turntable_cameras(training, CONFIG):
+        assert (at.focal, at.width, at.height) == (training[1].focal, 24, 32)
 
 
 def test_another_centre_is_looked_at() -> None:

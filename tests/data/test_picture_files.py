@@ -101,19 +101,11 @@ class TestHeaders:
         path.write_bytes(png(size, size, RGBA.tobytes()))
         assert "r_0.png: found" in self.refused([path])
 
-    def test_a_small_file_that_holds_a_huge_picture_is_named_beside_others(self, tmp_path: Path) -> None:
+    def test_pictures_may_differ_in_size(self, tmp_path: Path) -> None:
         paths = [tmp_path / f"r_{n}.png" for n in range(3)]
-        for path in paths:
-            Image.fromarray(RGBA).save(path)
-        paths[1].write_bytes(png(9000, 9000, bytes(9000 * (1 + 4 * 9000))))
-        assert "r_1.png: found 9000x9000 pixels; expected 32x24 like r_0.png, one size" in self.refused(paths)
-
-    def test_the_odd_picture_is_named_though_it_comes_first(self, tmp_path: Path) -> None:
-        paths = [tmp_path / f"r_{n}.png" for n in range(3)]
-        for path in paths:
-            Image.fromarray(RGBA).save(path)
-        Image.fromarray(RGBA[:20]).save(paths[0])
-        assert "r_0.png: found 32x20 pixels; expected 32x24 like r_1.png" in self.refused(paths)
+        for n, path in enumerate(paths):
+            Image.fromarray(RGBA[: 24 - n]).save(path)
+        check_headers(paths)
 
     def test_whole_pictures_that_compress_well_pass(self, tmp_path: Path) -> None:
         Image.new("RGBA", (5000, 5000)).save(tmp_path / "r_0.png")

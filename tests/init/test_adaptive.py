@@ -16,7 +16,7 @@ from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.init.adaptive import agreeing_votes
 from pointrad.init.config import AdaptiveConfig
-from pointrad.init.evidence import Pixels, weighted_views
+from pointrad.init.evidence import Pixels, by_view, in_a_row, weighted_views
 from pointrad.init.readings import gather_evidence
 from pointrad.init.votes import Lattice, Votes, count_votes
 from tests.scenes import cube, off_centre, sphere_views
@@ -92,30 +92,68 @@ def with_wires(views: tuple[View, ...], pixels: int = 1) -> tuple[View, ...]:
     return tuple(seen(view) for view in views)
 
 
+def on_larger_canvases(views: tuple[View, ...]) -> tuple[View, ...]:
+    """Every other view with more background around its picture, which is cut off nowhere."""
+
+    def enlarged(view: View, above: int, left: int) -> View:
+        at = view.camera
+        rim = ((above, 3), (left, 5))
+        return replace(
+            view,
+            camera=replace(
+                at, width=at.width + left + 5, height=at.height + above + 3, cx=at.cx + left, cy=at.cy + above
+            ),
+            image=np.pad(view.image, (*rim, (0, 0))),
+            mask=np.pad(view.mask, rim),
+        )
+
+    return tuple(enlarged(view, n, 24 - n) if n % 2 else view for n, view in enumerate(views))
+
+
 class TestTheEvidence:
+    def test_of_a_view_does_not_depend_on_how_large_others_are(self) -> None:
+        wrong = cut(VIEWS, shifted_masks(VIEWS, 4))
+        alone, beside = (
+            gather_evidence(wrong, BLACK, adaptive()),
+            gather_evidence(on_larger_canvases(wrong), BLACK, adaptive()),
+        )
+        assert (beside.needs, beside.cut) == (alone.needs, alone.cut)
+        for name in ("votes", "seen_object", "seen_background", "unknown"):
+            pairs = zip(by_view(getattr(alone, name), wrong), by_view(getattr(beside, name), beside.views), strict=True)
+            assert all(np.array_equal(one, other) for one, other in list(pairs)[::2])
+
+    def test_has_a_value_for_each_pixel_and_no_other(self) -> None:
+        views = on_larger_canvases(cut(VIEWS, shifted_masks(VIEWS, 4)))
+        found = gather_evidence(views, BLACK, adaptive())
+        said = np.stack([found.votes, found.seen_background, found.unknown])
+        assert said.shape == (3, sum(view.mask.size for view in views))
+        assert (said.sum(axis=0) == 1).all()
+        weights = [view.weight for view in weighted_views(found, DARKENING)]
+        assert [weight.shape for weight in weights if weight is not None] == [view.mask.shape for view in views]
+
     def test_a_clean_background_outweighs_any_mask(self) -> None:
         blank = with_masks(VIEWS, [np.zeros(view.mask.shape, bool) for view in VIEWS])
         found = gather_evidence(blank, BLACK, adaptive())
-        true = np.stack([view.mask > 0 for view in VIEWS])
+        true = in_a_row(view.mask > 0 for view in VIEWS)
         assert np.array_equal(found.seen_object, true)
         assert np.array_equal(found.seen_background, ~true)
 
     def test_a_photograph_with_surroundings_is_the_object_where_its_mask_says_so(self) -> None:
         wrong = shifted_masks(with_surroundings(VIEWS), 4)
         found = gather_evidence(wrong, BLACK, adaptive())
-        assert np.array_equal(found.seen_object, np.stack([view.mask > 0 for view in wrong]))
+        assert np.array_equal(found.seen_object, in_a_row(view.mask > 0 for view in wrong))
         assert not found.seen_background.any()
 
     def test_a_cut_image_tells_nothing_outside_its_mask(self) -> None:
         wrong = shifted_masks(VIEWS, 4)
         found = gather_evidence(cut(VIEWS, wrong), BLACK, adaptive())
-        true, asked = (np.stack([view.mask > 0 for view in views]) for views in (VIEWS, wrong))
+        true, asked = (in_a_row(view.mask > 0 for view in views) for views in (VIEWS, wrong))
         assert np.array_equal(found.seen_object, true & asked)
         assert np.array_equal(found.seen_background, ~true & asked)
 
     def test_a_cut_by_right_masks_is_a_clean_background(self) -> None:
         found = gather_evidence(cut(VIEWS, VIEWS), BLACK, adaptive())
-        assert np.array_equal(found.seen_background, np.stack([view.mask == 0 for view in VIEWS]))
+        assert np.array_equal(found.seen_background, in_a_row(view.mask == 0 for view in VIEWS))
         assert not found.unknown.any()
 
     def test_thin_structures_are_no_reason_to_doubt_right_masks(self) -> None:
@@ -134,10 +172,17 @@ class TestTheEvidence:
         image[1, 1] = 1 / 255
         view = replace(VIEWS[0], camera=replace(VIEWS[0].camera, width=4, height=4), image=image, mask=np.ones((4, 4)))
         found = gather_evidence((view,), BLACK, adaptive(source="none"))
-        assert np.argwhere(found.seen_object[0]).tolist() == [[1, 1]]
+        assert np.argwhere(by_view(found.seen_object, [view])[0]).tolist() == [[1, 1]]
 
 
 class TestTheHull:
+    @pytest.mark.parametrize("shift", [0, 5])
+    def test_is_the_same_whatever_background_there_is_around_some_pictures(self, shift: int) -> None:
+        views = cut(VIEWS, shifted_masks(VIEWS, shift))
+        found, expected = hull_of(on_larger_canvases(views)), hull_of(views)
+        assert found.floor == expected.floor
+        np.testing.assert_array_equal(found.counts, expected.counts)
+
     def test_of_clean_views_is_the_hard_hull(self) -> None:
         assert overlap(hull_of(VIEWS).counts > 0, hard_hull(VIEWS)) > 0.99
 
@@ -263,8 +308,8 @@ def test_what_darkens_less_weighs_less_where_masks_are_wrong_and_as_much_where_t
 def test_surroundings_outside_wrong_masks_are_unknown_where_the_object_may_be() -> None:
     wrong = shifted_masks(with_surroundings(VIEWS), 4)
     found = gather_evidence(wrong, BLACK, adaptive())
-    images = np.stack([view.image for view in found.views])
-    true, asked = (np.stack([view.mask > 0 for view in views]) for views in (VIEWS, wrong))
+    images = np.concatenate([view.image.reshape(-1, 3) for view in found.views])
+    true, asked = (in_a_row(view.mask > 0 for view in views) for views in (VIEWS, wrong))
     assert not images[~asked].any()
     assert not (found.unknown & asked).any()
     assert found.unknown[true & ~asked].all()

@@ -21,7 +21,7 @@ from pointrad.init.hull import hull_votes, votes_needed
 from pointrad.init.points import InitialPoints, initialise, scatter
 from pointrad.init.votes import Lattice, Votes, count_votes
 from tests.captures import blender
-from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views, turned_away
+from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views, turned_and_sized, turned_away
 
 
 def hull_config(**changes: object) -> HullConfig:
@@ -59,14 +59,14 @@ def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> ND
 
 @st.composite
 def views_and_lattice(draw: st.DrawFn) -> tuple[list[View], Lattice, float]:
-    """Cameras anywhere, also amid the lattice and looking away, at masks of blobs and single pixels."""
+    """Cameras of any size anywhere, also amid the lattice and looking away, at masks of blobs and single pixels."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    width, height = draw(st.integers(1, 24)), draw(st.integers(1, 24))
     highest = st.sampled_from([-0.9, 0.5, 1.0, 1.7])
     bounds = ((-1.0, draw(highest)), (-1.0, draw(highest)), (-1.0, draw(highest)))
     lattice = Lattice(draw(st.sampled_from([2, 7, 8, 9, 17])), bounds)
     views = []
     for n in range(draw(st.integers(1, 4))):
+        width, height = draw(st.integers(1, 24)), draw(st.integers(1, 24))
         pose = np.eye(4)
         pose[:3, :3] = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
         if draw(st.booleans()):
@@ -200,6 +200,14 @@ def test_a_colour_is_the_mean_of_the_views_that_see_the_point() -> None:
     behind = replace(behind, camera=turned_away(behind.camera))
     points = start([red, blue, behind], hull_config(consistency=0.5), seed=0)
     np.testing.assert_allclose(points.colours, np.broadcast_to([0.5, 0, 0.5], points.colours.shape), atol=1e-6)
+
+
+def test_a_colour_is_that_of_views_of_several_sizes_with_and_without_weights() -> None:
+    views = [sphere_view(turned_and_sized(n, pose)) for n, pose in enumerate(ring(6))]
+    views = [replace(view, image=np.full_like(view.image, shade / 5)) for shade, view in enumerate(views)]
+    views[0] = replace(views[0], weight=np.zeros_like(views[0].mask))
+    points = start(views, hull_config(), seed=0)
+    np.testing.assert_allclose(points.colours, 0.6, atol=1e-6)
 
 
 def test_a_view_colours_points_as_much_as_their_pixels_weigh_in_its_squared_error() -> None:

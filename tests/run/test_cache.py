@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from pointrad.config import RunConfig
 from pointrad.corruption import corrupt_views
+from pointrad.data.capture import Capture
 from pointrad.data.scene import Scene, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig
@@ -21,7 +23,7 @@ from pointrad.init.votes import Votes
 from pointrad.run.cache import Cache
 from pointrad.run.cache_entry import read_entry, write_entry
 from tests.runs import CONTENT, QUICK, config
-from tests.scenes import write_tiny_scene
+from tests.scenes import turned_and_sized, write_tiny_scene
 
 
 def quick(root: Path, *overrides: str) -> RunConfig:
@@ -37,7 +39,8 @@ def from_cache(chosen: RunConfig, folder: Path) -> Scene:
 def same(a: Scene, b: Scene) -> bool:
     def views_agree(left: View, right: View) -> bool:
         poses = np.array_equal(left.camera.camera_to_world, right.camera.camera_to_world)
-        arrays = np.array_equal(left.image, right.image) and np.array_equal(left.mask, right.mask)
+        names = ("image", "mask", "weight", "reference")
+        arrays = all(np.array_equal(*(getattr(view, name) for view in (left, right))) for name in names)
         cameras = (left.camera.intrinsics, left.camera.width) == (right.camera.intrinsics, right.camera.width)
         return poses and arrays and cameras and (left.name, left.split) == (right.name, right.split)
 
@@ -52,6 +55,18 @@ def test_a_scene_from_the_cache_is_the_scene(background: str, tiny_scene_root: P
     for _ in range(2):
         assert same(from_cache(chosen, tmp_path / "cache"), loaded)
     assert len(list((tmp_path / "cache" / "views").iterdir())) == 2
+
+
+def test_so_are_weights_and_reference_masks_of_the_views_that_have_some(
+    tiny_scene_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = quick(tiny_scene_root)
+    scene = chosen.capture.load(chosen.eval.split)
+    first, second, *others = scene.train
+    train = (replace(first, reference=1 - first.mask), replace(second, weight=second.mask / 2), *others)
+    monkeypatch.setattr(Capture, "load", lambda *_: replace(scene, train=train))
+    for _ in range(2):
+        assert same(from_cache(chosen, tmp_path / "cache"), replace(scene, train=train))
 
 
 def test_a_scene_whose_files_change_is_loaded_anew(tiny_scene_root: Path, tmp_path: Path) -> None:
@@ -85,27 +100,23 @@ def test_files_that_change_while_they_are_read_are_an_error_and_not_kept(tiny_sc
     assert not (tmp_path / "cache" / "views").exists()
 
 
-def test_views_of_two_sizes_are_refused_from_the_cache_too(tmp_path: Path) -> None:
-    """Each split may have been kept for a scene where it fits."""
-    for name, sizes in (("small", (32, 24)), ("large", (40, 30))):
-        write_tiny_scene(tmp_path / name, width=sizes[0], height=sizes[1])
-        from_cache(quick(tmp_path / name), tmp_path / "cache")
-    for part in ("test", "transforms_test.json"):
-        source, target = tmp_path / "large" / "tiny" / part, tmp_path / "small" / "tiny" / part
-        shutil.copytree(source, target, dirs_exist_ok=True) if source.is_dir() else shutil.copy(source, target)
-    with pytest.raises(UserError, match="one size for all views"):
-        from_cache(quick(tmp_path / "small"), tmp_path / "cache")
+def test_a_scene_of_several_sizes_from_the_cache_is_the_scene(tmp_path: Path) -> None:
+    chosen = quick(write_tiny_scene(tmp_path, camera_of=turned_and_sized))
+    loaded = chosen.capture.load(chosen.eval.split)
+    assert len({view.mask.shape for view in loaded.train}) == 3
+    for _ in range(2):
+        assert same(from_cache(chosen, tmp_path / "cache"), loaded)
 
 
 def zeros(entry: Path) -> None:
     """Of the right shape: as a machine that lost its power can leave a file."""
-    images = np.load(entry / "images.npy")
-    np.save(entry / "images.npy", np.zeros_like(images))
+    images = np.load(entry / "image.npy")
+    np.save(entry / "image.npy", np.zeros_like(images))
 
 
 def other_masks(entry: Path) -> None:
-    masks = np.load(entry / "masks.npy")
-    np.save(entry / "masks.npy", 1 - masks)
+    masks = np.load(entry / "mask.npy")
+    np.save(entry / "mask.npy", 1 - masks)
 
 
 def another_camera(entry: Path) -> None:
@@ -133,13 +144,13 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "another description": another_camera,
     "odd content": lambda entry: (entry / "entry.json").write_text("[1, 2]") and None,
     "no JSON": lambda entry: (entry / "entry.json").write_bytes(b"\xff\x00{"),
-    "empty": lambda entry: (entry / "images.npy").write_bytes(b""),
-    "cut off": lambda entry: os.truncate(entry / "images.npy", 1000),
-    "another shape": lambda entry: np.save(entry / "images.npy", np.ones((2, 2))),
-    "missing array": no_file("masks.npy", None),
+    "empty": lambda entry: (entry / "image.npy").write_bytes(b""),
+    "cut off": lambda entry: os.truncate(entry / "image.npy", 1000),
+    "another shape": lambda entry: np.save(entry / "image.npy", np.ones((2, 2))),
+    "missing array": no_file("mask.npy", None),
     "missing description": no_file("entry.json", None),
-    "folder for a file": no_file("masks.npy", Path.mkdir),
-    "pipe for a file": no_file("masks.npy", os.mkfifo),
+    "folder for a file": no_file("mask.npy", Path.mkdir),
+    "pipe for a file": no_file("mask.npy", os.mkfifo),
     "dangling link": no_file("entry.json", lambda path: path.symlink_to("nowhere")),
     "file for a folder": file_for_folder,
 }

@@ -52,7 +52,7 @@ def gaussians(count: int = 40) -> Cloud:
 
 
 def renderer() -> GaussianCpuRenderer:
-    built = build_renderer(CONFIG.renderer, build_settings(CONFIG.model, BLACK))
+    built = build_renderer(CONFIG.renderer, build_settings(CONFIG.model, BLACK, []))
     assert isinstance(built, GaussianCpuRenderer)
     return built
 

@@ -34,7 +34,7 @@ def test_the_first_losses_on_hotdog_are_those_of_pytorch3d(real_data_root: Path)
         scene = chosen.capture.load(chosen.eval.split)
         points = initialise(scene.train, hull_votes(scene.train, chosen.init), chosen.init, chosen.seed)
         cloud = POINTS.start(torch.from_numpy(points.positions), torch.from_numpy(points.colours), chosen.seed)
-        settings = build_settings(chosen.model, scene.background)
+        settings = build_settings(chosen.model, scene.background, [view.camera for view in scene.train])
         stage = chosen.schedule.stages["full"]
         step = build_step(cloud, build_renderer(chosen.renderer, settings), stage, chosen.schedule.adam)
         decay = dict.fromkeys(stage.lr, 1.0)

@@ -30,12 +30,21 @@ def _free_300_mb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_views_are_counted_as_float32_and_everything_grows_with_its_cause() -> None:
     cloud, camera = random_cloud(500), front_camera(400, 400)
-    need = estimate(100, 0, camera, cloud, settings(0.015))
+    cameras, none, all_but_one = [camera] * 100, [False] * 100, [True] * 99 + [False]
+    need = estimate(cameras, none, cloud, settings(0.015))
     assert need.views == (100 * 3 + 1) * 400 * 400 * 4
-    assert estimate(100, 99, camera, cloud, settings(0.015)).views == (100 * 3 + 100) * 400 * 400 * 4
-    assert estimate(100, 0, camera, random_cloud(1000), settings(0.015)).cloud == 2 * need.cloud
-    assert estimate(100, 0, camera, cloud, settings(0.03)).rendering > need.rendering
-    assert estimate(100, 0, camera, cloud, settings(0.015, 15, "pixel")).rendering > need.rendering
+    assert estimate(cameras, all_but_one, cloud, settings(0.015)).views == (100 * 3 + 100) * 400 * 400 * 4
+    assert estimate(cameras, none, random_cloud(1000), settings(0.015)).cloud == 2 * need.cloud
+    assert estimate(cameras, none, cloud, settings(0.03)).rendering > need.rendering
+    assert estimate(cameras, none, cloud, settings(0.015, 15, "pixel")).rendering > need.rendering
+
+
+def test_views_of_several_sizes_take_what_each_has_and_the_largest_takes_to_render() -> None:
+    cloud, small, large = random_cloud(500), front_camera(40, 30), front_camera(60, 80)
+    need = estimate([small, large, small], [True, False, False], cloud, settings(0.015))
+    weights = 1200 + (1200 + 4800)  # one view's own, and those that the others of each size share
+    assert need.views == 4 * (3 * (2 * 1200 + 4800) + weights)
+    assert need.rendering == estimate([large], [False], cloud, settings(0.015)).rendering
 
 
 def test_views_that_fit_stay_float32() -> None:
@@ -102,4 +111,4 @@ def test_a_step_takes_no_more_than_was_estimated() -> None:
     target = targets([view], 1, DEVICE, torch.float32)[0]
     torch.cuda.reset_peak_memory_stats(DEVICE)
     step(view.camera, target, {"position": 1.0, "colour": 1.0})
-    assert torch.cuda.max_memory_allocated(DEVICE) < estimate(1, 0, view.camera, cloud, settings(0.015)).total
+    assert torch.cuda.max_memory_allocated(DEVICE) < estimate([view.camera], [False], cloud, settings(0.015)).total

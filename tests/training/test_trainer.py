@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from pointrad.config import RunConfig
+from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
@@ -69,18 +70,18 @@ def start(run_config: RunConfig, folder: Path, cloud: Cloud | None = None) -> Ch
     return state
 
 
-def go_on(run_config: RunConfig, folder: Path, listener: Heard) -> Cloud:
+def go_on(run_config: RunConfig, folder: Path, listener: Heard, views: Sequence[View] = VIEWS) -> Cloud:
     """Train from the checkpoint in `folder`, as a run does."""
     state = Checkpoint.load(folder, run_config.training_identity(CONTENT))
     assert state is not None
-    renderer = build_renderer(run_config.renderer, build_settings(run_config.model, (0.0, 0.0, 0.0)))
-    return train(state, VIEWS, run_config, renderer, folder, listener)
+    settings = build_settings(run_config.model, (0.0, 0.0, 0.0), [view.camera for view in views])
+    return train(state, tuple(views), run_config, build_renderer(run_config.renderer, settings), folder, listener)
 
 
-def whole(run_config: RunConfig, folder: Path) -> tuple[Cloud, Heard]:
+def whole(run_config: RunConfig, folder: Path, views: Sequence[View] = VIEWS) -> tuple[Cloud, Heard]:
     start(run_config, folder)
     heard = Heard()
-    return go_on(run_config, folder, heard), heard
+    return go_on(run_config, folder, heard, views), heard
 
 
 def test_every_epoch_is_reported_with_its_stage_points_and_rates(tmp_path: Path) -> None:
@@ -140,10 +141,21 @@ def test_a_stage_trains_at_its_own_resolution(tmp_path: Path) -> None:
     assert not torch.equal(half.parameters, full.parameters)
 
 
-def test_a_downscale_that_does_not_divide_the_image_is_an_error(tmp_path: Path) -> None:
-    message = r"schedule\.stages\.base\.downscale: found 5, which does not divide the image size 16x12"
+def test_at_a_resolution_that_does_not_divide_the_image_what_fills_no_block_is_left_out(tmp_path: Path) -> None:
+    fifth = training_config(
+        "schedule.stages.base.downscale=5", *(f"schedule.stages.{s}.enabled=false" for s in ("full", "refine"))
+    )
+    black = [replace(view, image=view.image.copy()) for view in VIEWS]
+    for view in black:
+        view.image[10:], view.image[:, 15:] = 0, 0
+    found = [whole(fifth, tmp_path / name, views)[0] for name, views in (("whole", VIEWS), ("black", black))]
+    assert torch.equal(found[0].parameters, found[1].parameters)
+
+
+def test_a_downscale_of_more_than_the_image_is_an_error(tmp_path: Path) -> None:
+    message = r"schedule\.stages\.base\.downscale: found 13, more than the 16x12 pixels of a training image"
     with pytest.raises(UserError, match=message):
-        whole(training_config("schedule.stages.base.downscale=5"), tmp_path)
+        whole(training_config("schedule.stages.base.downscale=13"), tmp_path)
 
 
 @pytest.mark.parametrize("row", [0, 3], ids=["position", "colour"])

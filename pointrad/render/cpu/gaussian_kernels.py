@@ -900,10 +900,8 @@ def _aligned(*shape: int) -> Float32Array:
     return room[start : start + math.prod(shape)].reshape(shape)
 
 
-def allocate(count: int, width: int, height: int, threads: int, pairs: int) -> Buffers:
+def allocate(count: int, threads: int, width: int, height: int, pairs: int) -> Buffers:
     """Buffers for so many Gaussians, views of width x height pixels and up to so many intersections per thread."""
-    columns, rows = -(-width // TILE), -(-height // TILE)
-    tiles, padded = columns * rows, (rows * TILE, columns * TILE)
     whole = -(-count // LANES) * LANES
     room = threads * pairs
     centres = np.arange(TILE, dtype=np.float32).reshape(LINES, 1, CELL) + np.float32(0.5)
@@ -918,13 +916,8 @@ def allocate(count: int, width: int, height: int, threads: int, pairs: int) -> B
         pair_tile=np.empty(room, i32),
         pair_splat=np.empty(room, i32),
         cells=np.empty(room, u64),
-        places=np.empty((threads, tiles), i64),
-        loads=np.empty((threads, tiles), i64),
         starts=np.empty(threads, i64),
         found=np.empty(threads, i64),
-        tile_start=np.empty(tiles + 1, i64),
-        load_start=np.zeros(tiles + 1, i64),
-        tiles=np.empty(tiles, i64),
         shares=np.empty(threads + 1, i64),
         binned=np.empty(room, i32),
         depths=np.empty(room, u32),
@@ -935,11 +928,30 @@ def allocate(count: int, width: int, height: int, threads: int, pairs: int) -> B
         met=np.empty(room, u64),
         grid=grid,
         states=_aligned(threads, CELLS * BACKWARD_STATE),
-        blank=np.zeros(tiles, np.bool_),
-        image=_aligned(4, *padded),
-        gradient=_aligned(3, *padded),  # whose padding no kernel writes
         sums=_aligned(room, SPLAT),
+        **_allocate_picture(width, height, threads),
     )
+
+
+def resize(b: Buffers, width: int, height: int) -> Buffers:
+    """The buffers for views of another size; room for Gaussians and intersections, most of them, stays as it is."""
+    return b._replace(**_allocate_picture(width, height, len(b.starts)))
+
+
+def _allocate_picture(width: int, height: int, threads: int) -> dict[str, NDArray[Any]]:
+    """Those that go by the picture's size."""
+    columns, rows = -(-width // TILE), -(-height // TILE)
+    tiles, padded = columns * rows, (rows * TILE, columns * TILE)
+    return {
+        "places": np.empty((threads, tiles), np.int64),
+        "loads": np.empty((threads, tiles), np.int64),
+        "tile_start": np.empty(tiles + 1, np.int64),
+        "load_start": np.zeros(tiles + 1, np.int64),
+        "tiles": np.empty(tiles, np.int64),
+        "blank": np.zeros(tiles, np.bool_),
+        "image": _aligned(4, *padded),
+        "gradient": _aligned(3, *padded),  # whose padding no kernel writes
+    }
 
 
 @kernel(nogil=True, error_model="numpy")

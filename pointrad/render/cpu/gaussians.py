@@ -25,14 +25,17 @@ Adam = tuple[float, float, float, float]
 class GaussianSplatting:
     """One view of Gaussians (see `gaussians`) being splatted: all between a cloud and its image, kept for the way back.
 
-    Buffers are allocated once for a size of clouds and views, with room for what comes, so one object serves a whole
-    training; results of `forward` are valid until the next call. Images here are planar and padded to whole tiles:
-    [3, H', W']. `degree` is that of the harmonics that are seen, at most that of the cloud.
+    Buffers are allocated once for a size of clouds, with room for what comes, so one object serves a whole training;
+    those of a picture are anew where views differ in size. Results of `forward` are valid until the next call. Images
+    here are planar and padded to whole tiles: [3, H', W']. `degree` is that of the harmonics that are seen, at most
+    that of the cloud.
     """
+
+    buffers: kernels.Buffers
 
     def __init__(self, background: tuple[float, float, float]) -> None:
         self._background = np.asarray(background, np.float32)
-        self._size = 0, 0, 0, 0  # what `allocate` takes first
+        self._room, self._size = (0, 0), (0, 0)  # what `allocate` takes first
 
     def forward(self, parameters: Float32Array, camera: Camera, degree: int) -> Float32Array:
         """Composite `parameters` [D, N] over the background; returns the image [3, H', W'], not clamped."""
@@ -120,9 +123,11 @@ class GaussianSplatting:
             raise ValueError(f"degree {degree}: a cloud of {len(parameters)} rows has fewer harmonics")
         self._view, self._degree = _view(camera), degree
         count, threads = parameters.shape[1], numba.get_num_threads()
-        size = count, camera.width, camera.height, threads
-        if size != self._size:
-            self._allocate(size, 2 * count // threads + 256)
+        room, size = (count, threads), (camera.width, camera.height)
+        if room != self._room:
+            self._allocate(room, size, 2 * count // threads + 256)
+        elif size != self._size:
+            self._size, self.buffers = size, kernels.resize(self.buffers, *size)
         arguments = parameters, self._view, degree, self._background
         needed = kernel(*arguments, self.buffers, *more)
         if needed * threads >= 2**31:
@@ -131,11 +136,12 @@ class GaussianSplatting:
                 "fewer or smaller Gaussians"
             )
         if needed > len(self.buffers.cells) // threads:
-            self._allocate(size, needed + needed // 4)
+            self._allocate(room, size, needed + needed // 4)
             kernel(*arguments, self.buffers, *more)
 
-    def _allocate(self, size: tuple[int, int, int, int], pairs: int) -> None:
-        self._size, self.buffers = size, kernels.allocate(*size, pairs)
+    def _allocate(self, room: tuple[int, int], size: tuple[int, int], pairs: int) -> None:
+        self._room, self._size = room, size
+        self.buffers = kernels.allocate(*room, *size, pairs)
 
 
 def _view(camera: Camera) -> kernels.View:

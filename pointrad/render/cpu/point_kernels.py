@@ -728,32 +728,44 @@ class Buffers(NamedTuple):
 
 
 def allocate(
-    points: int, channels: int, width: int, height: int, threads: int, cells: int, pairs: int, differentiable: bool
+    points: int, channels: int, threads: int, cells: int, width: int, height: int, pairs: int, differentiable: bool
 ) -> Buffers:
     """Buffers for views of width x height pixels, splats that touch up to so many cells, and up to so many pairs."""
-    columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
-    padded = rows * TILE_HEIGHT, columns * TILE_WIDTH
-    tiles = rows * columns
     values = -(-(3 + channels) // GROUP) * GROUP
     back = int(differentiable)
     f32, i32, i64 = np.float32, np.int32, np.int64
     return Buffers(
-        places=np.empty((threads, tiles), i64),
         starts=np.empty(threads, i64),
-        tile_start=np.empty(tiles + 1, i64),
-        tiles=np.empty(tiles, i64),
         shares=np.empty(threads + 1, i64),
         binned=np.empty((pairs, values), f32),
         slot_start=np.empty(back * (points + 1), i32),
         slot_pair=np.empty(back * pairs, i32),
         met=np.empty((back * pairs, cells), np.uint32),
-        met_start=np.empty((back * tiles, CELLS + 1), np.uint64),
-        blank=np.zeros(tiles, np.bool_),
-        composited=np.empty((channels, *padded), f32),
-        gradient=np.zeros((back * 3, *padded), f32),  # whose padding no kernel writes
         slots=np.empty((back * pairs, values), f32),
         gathered=np.empty((3 + channels, back * points), f32),
+        **_allocate_picture(channels, width, height, threads, back),
     )
+
+
+def resize(b: Buffers, width: int, height: int) -> Buffers:
+    """The buffers for views of another size; room for points and pairs, which is most of them, stays as it is."""
+    return b._replace(**_allocate_picture(len(b.composited), width, height, len(b.starts), len(b.gradient) // 3))
+
+
+def _allocate_picture(channels: int, width: int, height: int, threads: int, back: int) -> dict[str, NDArray[Any]]:
+    """Those that go by the picture's size. back: 1 where there is a way back, else 0."""
+    columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
+    padded = rows * TILE_HEIGHT, columns * TILE_WIDTH
+    tiles = rows * columns
+    return {
+        "places": np.empty((threads, tiles), np.int64),
+        "tile_start": np.empty(tiles + 1, np.int64),
+        "tiles": np.empty(tiles, np.int64),
+        "met_start": np.empty((back * tiles, CELLS + 1), np.uint64),
+        "blank": np.zeros(tiles, np.bool_),
+        "composited": np.empty((channels, *padded), np.float32),
+        "gradient": np.zeros((back * 3, *padded), np.float32),  # whose padding no kernel writes
+    }
 
 
 # A pass over a view is one call: after each kernel, Python's own data would have to come back from memory.

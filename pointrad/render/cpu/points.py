@@ -30,16 +30,18 @@ def set_threads(threads: int) -> None:
 class Splatting:
     """One view being splatted: everything between a cloud and its image, kept for the backward pass.
 
-    Buffers are allocated once for a size of clouds and views, with room for the pairs that come, so one object serves a
-    whole training; results of `forward` are valid until the next. Images here are planar and padded to whole tiles:
-    [3, H', W'].
+    Buffers are allocated once for a size of clouds, with room for the pairs that come, so one object serves a whole
+    training; those of a picture are anew where views differ in size. Results of `forward` are valid until the next.
+    Images here are planar and padded to whole tiles: [3, H', W'].
     """
+
+    buffers: kernels.Buffers
 
     def __init__(self, settings: SplatSettings) -> None:
         self.settings = settings
         self._nearest = np.float32(settings.points_per_pixel)
         self._background = np.asarray(settings.background, np.float32)
-        self._size = 0, 0, 0, 0, 0, 0  # what `allocate` takes first
+        self._room, self._size = (0, 0, 0, 0), (0, 0)  # what `allocate` takes first
 
     def forward(
         self, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool = True
@@ -101,10 +103,13 @@ class Splatting:
             *self._projection, camera.position.astype(np.float32), camera.width, camera.height, self.radius,
             self._nearest, harmonics, self.channels, self._background,
         )  # fmt: skip
-        cells = kernels.most_cells(float(self.radius))
-        size = (parameters.shape[1], len(self.channels), camera.width, camera.height, numba.get_num_threads(), cells)
-        if size != self._size or (differentiable and not self.buffers.slot_start.size):
-            self._allocate(size, size[0] + size[0] // 2, differentiable)
+        cells = max(kernels.most_cells(float(self.radius)), self._room[-1])  # radii go by the views' sizes, too
+        room = parameters.shape[1], len(self.channels), numba.get_num_threads(), cells
+        size = camera.width, camera.height
+        if room != self._room or (differentiable and not self.buffers.slot_start.size):
+            self._allocate(room, size, room[0] + room[0] // 2, differentiable)
+        elif size != self._size:
+            self._size, self.buffers = size, kernels.resize(self.buffers, *size)
         self.pairs = kernel(parameters, *view, self.buffers, *more)
         if self.pairs >= 2**31:
             raise OverflowError(
@@ -112,11 +117,14 @@ class Splatting:
                 "model.splat_radius or fewer points"
             )
         if self.pairs > len(self.buffers.binned):
-            self._allocate(size, self.pairs + self.pairs // 4, differentiable)
+            self._allocate(room, size, self.pairs + self.pairs // 4, differentiable)
             kernel(parameters, *view, self.buffers, *more)
 
-    def _allocate(self, size: tuple[int, int, int, int, int, int], pairs: int, differentiable: bool) -> None:
-        self._size, self.buffers = size, kernels.allocate(*size, pairs, differentiable)
+    def _allocate(
+        self, room: tuple[int, int, int, int], size: tuple[int, int], pairs: int, differentiable: bool
+    ) -> None:
+        self._room, self._size = room, size
+        self.buffers = kernels.allocate(*room, *size, pairs, differentiable)
 
     def _evaluate_harmonics(self, composited: Float32Array) -> Float32Array:
         if len(self.channels) == 3:
