@@ -23,8 +23,10 @@ def _score(composed: Any, folder: Path) -> None:
     from pointrad.splats import score
 
     config = SplatsConfig.parse(plain_values(composed))
-    evaluation = score(config, folder)
-    ssim = "" if evaluation.ssim is None else f", SSIM {evaluation.ssim:.4f}"
-    lpips = "" if evaluation.lpips is None else f", LPIPS {evaluation.lpips:.4f}"
-    print(f"Rendering quality: {evaluation.psnr_db:.2f} dB{ssim}{lpips}")
+    means = score(config, folder).means
+    ssim = "" if means.ssim is None else f", SSIM {means.ssim:.4f}"
+    lpips = "" if means.lpips is None else f", LPIPS {means.lpips:.4f}"
+    print(f"Rendering quality: {means.psnr_db:.2f} dB{ssim}{lpips}")
+    if means.psnr_object_db is not None and means.silhouette_iou is not None:
+        print(f"Object alone: {means.psnr_object_db:.2f} dB, silhouette IoU {means.silhouette_iou:.4f}")
     print(f"Pictures: {folder}")

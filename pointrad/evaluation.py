@@ -11,9 +11,10 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,57 +22,85 @@ from numpy.typing import NDArray
 
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array, View
+from pointrad.errors import UserError
+from pointrad.masks.iou import mask_iou, with_true_masks
 
 Render = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W, 3] in [0, 1]
+Opacity = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W] in [0, 1]
+Pixels = NDArray[np.bool_]  # [H, W]
 PerceptualDistance = Callable[[Float32Array, Float32Array], float]
 
 _SSIM_WINDOW = 11  # pixels: a Gaussian of sigma 1.5, cut off at 3.5 sigma
+_OPAQUE = 0.5  # from which on a pixel is the object's
 _MEGABYTE = 2**20
 
 
 @dataclass(frozen=True)
-class ViewScores:
-    """One view's scores; None where a score is not defined or not available (`evaluate` says when)."""
+class Scores:
+    """How good a render is, or the means over a split; None where a score cannot be had (`evaluate` says when)."""
 
-    name: str
     psnr_db: float
     ssim: float | None
     lpips: float | None
+    psnr_object_db: float | None
+    silhouette_iou: float | None
+
+
+@dataclass(frozen=True)
+class ViewScores:
+    """One view's scores."""
+
+    name: str
+    scores: Scores
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of each view; the run's are their means over views."""
+    """The scores of each view."""
 
     views: tuple[ViewScores, ...]
 
     @property
-    def psnr_db(self) -> float:
-        """The mean of the views' PSNRs, not the PSNR of their mean error."""
-        return statistics.fmean(view.psnr_db for view in self.views)
+    def means(self) -> Scores:
+        """Over the views that have a score: of PSNR the mean of their PSNRs, not the PSNR of their mean error."""
+        by_score = zip(*(astuple(view.scores) for view in self.views), strict=True)
+        return Scores(*(_mean(scores) for scores in by_score))
 
-    @property
-    def ssim(self) -> float | None:
-        return _mean([view.ssim for view in self.views])
-
-    @property
-    def lpips(self) -> float | None:
-        return _mean([view.lpips for view in self.views])
+    def by_view(self) -> list[dict[str, Any]]:
+        """What `evaluation.json` holds."""
+        return [{"name": view.name, **asdict(view.scores)} for view in self.views]
 
 
-def evaluate(render: Render, views: Sequence[View], lpips: bool) -> Evaluation:
-    """Score the render of every view against its image.
+def check_scored_views(views: Sequence[View]) -> None:
+    """Raises UserError for a view that cannot be scored, since none of its pixels counts."""
+    for view in views:
+        if view.weight is not None and not view.weight.any():
+            raise UserError(
+                f"{view.name}: found a weight of 0 at every pixel, so that it cannot be scored; expected some that "
+                "count, or the view left out of the split"
+            )
 
-    PSNR with data range 1; SSIM as Wang et al. define it (None for images smaller than its 11-pixel window); LPIPS with
-    VGG, as the radiance field papers report it, if `lpips` and `lpips_is_available`, else None.
+
+def evaluate(render: Render, opacity: Opacity, views: Sequence[View], lpips: bool) -> Evaluation:
+    """Score the render of every view against its image, and its silhouette against its hard mask, that of reference
+    where there is one.
+
+    PSNR: with data range 1, over the picture, and over the pixels of the mask alone (None where the mask is empty).
+    Silhouette IoU: of the pixels that are opaque by half or more, and the mask (None where it covers the picture, as
+    all do without masks). Both leave out pixels of weight 0.
+    SSIM: as Wang et al. define it (None for images smaller than its 11-pixel window). LPIPS: with VGG, as the radiance
+    field papers report it, if `lpips` and `lpips_is_available`, else None. Both compare whole images, as composited.
     """
     distance = _lpips_distance() if lpips and lpips_is_available() else None
-    images = render([view.camera for view in views])
-    return Evaluation(tuple(_score(image, view, distance) for image, view in zip(images, views, strict=True)))
+    cameras = [view.camera for view in views]
+    seen = zip(render(cameras), opacity(cameras), with_true_masks(views), strict=True)
+    return Evaluation(tuple(ViewScores(view.name, _score(image, share, view, distance)) for image, share, view in seen))
 
 
-def psnr_db(image: Float32Array, truth: Float32Array) -> float:
-    """PSNR in dB of two [H, W, 3] images in [0, 1]; infinite where they are equal."""
+def psnr_db(image: Float32Array, truth: Float32Array, pixels: Pixels | None = None) -> float:
+    """PSNR in dB of two [H, W, 3] images in [0, 1], of some of their pixels [H, W] or of all; infinite if equal."""
+    if pixels is not None:
+        image, truth = image[pixels], truth[pixels]
     error = float(np.mean((image.astype(np.float64) - truth) ** 2))
     return -10 * float(np.log10(error)) if error > 0 else float("inf")
 
@@ -129,18 +158,30 @@ def device_name(device: torch.device) -> str:
     return f"{_cpu_model()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _score(image: Float32Array, view: View, distance: PerceptualDistance | None) -> ViewScores:
-    return ViewScores(
-        name=view.name,
-        psnr_db=psnr_db(image, view.image),
+def _score(image: Float32Array, opacity: Float32Array, view: View, distance: PerceptualDistance | None) -> Scores:
+    counted = None if view.weight is None else view.weight > 0
+    mask = _among(counted, view.mask > 0)
+    return Scores(
+        psnr_db=psnr_db(image, view.image, counted),
         ssim=ssim(image, view.image),
         lpips=None if distance is None else distance(image, view.image),
+        psnr_object_db=psnr_db(image, view.image, mask) if mask.any() else None,
+        silhouette_iou=None if view.mask.all() else _iou(_among(counted, opacity >= _OPAQUE), mask, view),
     )
 
 
-def _mean(scores: Sequence[float | None]) -> float | None:
+def _among(counted: Pixels | None, pixels: Pixels) -> Pixels:
+    return pixels if counted is None else pixels & counted
+
+
+def _iou(silhouette: Pixels, mask: Pixels, view: View) -> float:
+    one, other = (replace(view, mask=pixels.astype(np.float32)) for pixels in (silhouette, mask))
+    return mask_iou([one], [other])
+
+
+def _mean(scores: Sequence[Any]) -> Any:
     known = [score for score in scores if score is not None]
-    return statistics.fmean(known) if len(known) == len(scores) else None
+    return statistics.fmean(known) if known else None
 
 
 def _lpips_distance() -> PerceptualDistance:

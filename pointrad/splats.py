@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,15 @@ from pointrad.camera import Camera
 from pointrad.config import SplatsConfig
 from pointrad.data.frame import LONGEST_SIDE, SceneFrame
 from pointrad.data.poses import refuse_world_to_camera
-from pointrad.data.remarks import remark
 from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
-from pointrad.evaluation import Evaluation, evaluate
+from pointrad.evaluation import Evaluation, check_scored_views, evaluate
 from pointrad.files import write_json
 from pointrad.model.base import Cloud
 from pointrad.render.cpu.gaussians import GaussianCpuRenderer
 from pointrad.render.cpu.points import set_threads
 from pointrad.render.gaussian_settings import GaussianSettings
+from pointrad.render.opacity import opacities
 
 
 def score(config: SplatsConfig, folder: Path) -> Evaluation:
@@ -35,10 +34,10 @@ def score(config: SplatsConfig, folder: Path) -> Evaluation:
     cloud, degree = read_splats(config.splats)
     if len(cloud) == 0:
         raise UserError(f"{config.splats}: holds no splats")
-    scene = config.capture.load(config.split)
+    scene = config.capture.prepare(config.capture.load(config.split))
     views = scene.evaluation
     refuse_world_to_camera([view.camera for view in views])
-    remark(scene, config.dataset.background)
+    check_scored_views(views)
     drawn = drawn_views(config.views, len(views))
     if drawn and max(drawn) >= len(views):
         raise UserError(f"views: found {max(drawn)}; the {config.split} split has {len(views)} views")
@@ -46,13 +45,18 @@ def score(config: SplatsConfig, folder: Path) -> Evaluation:
     renderer = GaussianCpuRenderer(GaussianSettings(scene.background, degree))
     placed = cloud.model.to_world(cloud, frame.inverted())
 
-    def render(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
-        seen = [frame.camera(camera) for camera in cameras]
-        return (image.numpy() for image in renderer.render_views(placed.parameters, seen))
+    def in_frame(cameras: Sequence[Camera]) -> list[Camera]:
+        return [frame.camera(camera) for camera in cameras]
 
-    evaluation = evaluate(render, views, config.lpips)
+    def render(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        return (image.numpy() for image in renderer.render_views(placed.parameters, in_frame(cameras)))
+
+    def opacity(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        return (share.numpy() for share in opacities(renderer, placed, in_frame(cameras)))
+
+    evaluation = evaluate(render, opacity, views, config.lpips)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "evaluation.json", [asdict(view) for view in evaluation.views])
+    write_json(folder / "evaluation.json", evaluation.by_view())
     write_comparison(folder / "comparison.png", render, [views[index] for index in drawn], config.splats.name)
     x, y, z = frame.centre
     cameras = turntable_cameras([view.camera for view in views], config.turntable, (x, y, z))

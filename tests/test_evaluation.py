@@ -15,13 +15,28 @@ import torch
 
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array, View
-from pointrad.evaluation import device_name, evaluate, lpips_is_available, measure_fps, peak_memory_mb, psnr_db, ssim
+from pointrad.errors import UserError
+from pointrad.evaluation import (
+    Evaluation,
+    Scores,
+    check_scored_views,
+    device_name,
+    evaluate,
+    lpips_is_available,
+    measure_fps,
+    peak_memory_mb,
+    psnr_db,
+    ssim,
+)
 from pointrad.run.provenance import provenance
 from tests.scenes import sphere_views
 
 
-def off_by(views: tuple[View, ...], errors: list[float]) -> dict[int, Float32Array]:
-    return {id(view.camera): view.image + np.float32(error) for view, error in zip(views, errors, strict=True)}
+def scores_of(images: Sequence[Float32Array], views: Sequence[View], shares: Sequence[Float32Array] | None = None,
+              lpips: bool = False) -> Evaluation:  # fmt: skip
+    """The evaluation of these renders; shares: their opacities, by default those of the views' masks."""
+    seen = [view.mask for view in views] if shares is None else shares
+    return evaluate(lambda _: images, lambda _: seen, views, lpips)
 
 
 def test_psnr_of_a_constant_error_is_known() -> None:
@@ -32,11 +47,83 @@ def test_psnr_of_a_constant_error_is_known() -> None:
 
 def test_the_mean_psnr_is_the_mean_over_views() -> None:
     views = sphere_views(2)
-    images = off_by(views, [0.1, 0.01])
-    evaluation = evaluate(lambda cameras: [images[id(camera)] for camera in cameras], views, lpips=False)
-    assert [view.psnr_db for view in evaluation.views] == pytest.approx([20, 40], abs=1e-4)
-    assert evaluation.psnr_db == pytest.approx(30, abs=1e-4)
-    assert [view.name for view in evaluation.views] == ["train/r_0", "train/r_1"]
+    images = [view.image + np.float32(error) for view, error in zip(views, (0.1, 0.01), strict=True)]
+    evaluation = scores_of(images, views)
+    assert [view.scores.psnr_db for view in evaluation.views] == pytest.approx([20, 40], abs=1e-4)
+    assert evaluation.means.psnr_db == pytest.approx(30, abs=1e-4)
+    assert [row["name"] for row in evaluation.by_view()] == ["train/r_0", "train/r_1"]
+
+
+def test_psnr_of_the_object_leaves_out_what_is_painted_beside_it() -> None:
+    view = sphere_views(1)[0]
+    outside = (view.mask == 0)[..., None]
+    painted = np.where(outside, view.image + np.float32(0.1), view.image + np.float32(0.01))
+    means = scores_of([painted], [view]).means
+    assert means.psnr_object_db == pytest.approx(40, abs=1e-3)
+    assert means.psnr_db < 25
+
+
+def test_views_without_the_object_have_no_psnr_of_it_and_the_mean_is_that_of_the_others() -> None:
+    full = sphere_views(1)[0]
+    empty = replace(full, mask=np.zeros_like(full.mask))
+    images = [full.image + np.float32(0.1)] * 2
+    evaluation = scores_of(images, [full, empty])
+    assert [row["psnr_object_db"] for row in evaluation.by_view()] == [pytest.approx(20, abs=1e-4), None]
+    assert evaluation.means.psnr_object_db == pytest.approx(20, abs=1e-4)
+    assert scores_of(images[:1], [empty]).means.psnr_object_db is None
+
+
+def test_silhouette_iou_is_of_what_is_opaque_by_half_and_the_mask() -> None:
+    view = sphere_views(1)[0]
+    mask, share = np.zeros_like(view.mask), np.zeros_like(view.mask)
+    mask[:, :16] = 1
+    share[:, :8], share[:, 8:12], share[:, 12:16], share[:, 16:20] = 1, 0.5, 0.49, 0.6
+    means = scores_of([view.image], [replace(view, mask=mask)], [share]).means
+    assert means.silhouette_iou == pytest.approx(12 / 20)
+
+
+def test_where_the_mask_covers_the_picture_there_is_no_silhouette_to_compare() -> None:
+    view = sphere_views(1)[0]
+    full = replace(view, mask=np.ones_like(view.mask))
+    assert scores_of([view.image], [full], [view.mask]).means.silhouette_iou is None
+
+
+def test_masks_of_reference_are_those_that_count() -> None:
+    view = sphere_views(1)[0]
+    wrong = np.zeros_like(view.mask)
+    wrong[:3] = 1
+    means = scores_of(
+        [view.image + np.float32(0.1)], [replace(view, mask=wrong, reference=view.mask)], [view.mask]
+    ).means
+    assert means.silhouette_iou == 1
+    assert means.psnr_object_db == pytest.approx(20, abs=1e-4)
+
+
+class TestPixelsOfWeightZero:
+    left = np.zeros((24, 32), bool)
+    left[:, :16] = True
+
+    def scores(self, view: View) -> Scores:
+        """Of a render that is off by 0.1, and farther off and all opaque on the left, where nothing counts."""
+        worse = np.where(self.left[..., None], np.float32(0.5), np.float32(0.1))
+        share = np.where(self.left, np.float32(1), view.mask)
+        return scores_of([view.image + worse], [view], [share]).means
+
+    def test_are_left_out_of_psnr_and_silhouettes(self) -> None:
+        scores = self.scores(sphere_views(1)[0].weighing(self.left, 0))
+        assert scores.psnr_db == pytest.approx(20, abs=1e-4)
+        assert scores.psnr_object_db == pytest.approx(20, abs=1e-4)
+        assert scores.silhouette_iou == 1
+
+    def test_are_part_of_ssim_which_compares_whole_images(self) -> None:
+        view = sphere_views(1)[0]
+        assert self.scores(view.weighing(self.left, 0)).ssim == self.scores(view).ssim
+
+    def test_cannot_be_all_that_a_scored_view_has(self) -> None:
+        view = sphere_views(1)[0]
+        check_scored_views([view, view.weighing(self.left, 0)])
+        with pytest.raises(UserError, match=r"train/r_0: found a weight of 0 at every pixel"):
+            check_scored_views([view, view.weighing(np.ones_like(self.left), 0)])
 
 
 def test_ssim_of_two_constant_images_is_the_formula() -> None:
@@ -49,8 +136,8 @@ def test_ssim_of_two_constant_images_is_the_formula() -> None:
 def test_ssim_is_absent_for_images_smaller_than_its_window() -> None:
     small = np.zeros((10, 40, 3), np.float32)
     assert ssim(small, small) is None
-    view = replace(sphere_views(1)[0], image=small)
-    assert evaluate(lambda _: [small], [view], lpips=False).ssim is None
+    view = replace(sphere_views(1)[0], image=small, mask=small[..., 0])
+    assert scores_of([small], [view], [np.zeros((10, 40), np.float32)]).means.ssim is None
 
 
 def test_lpips_without_weights_is_absent_and_nothing_is_downloaded(
@@ -63,7 +150,7 @@ def test_lpips_without_weights_is_absent_and_nothing_is_downloaded(
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
     assert not lpips_is_available()
     views = sphere_views(1)
-    assert evaluate(lambda _: [views[0].image], views, lpips=True).lpips is None
+    assert scores_of([views[0].image], views, lpips=True).means.lpips is None
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
@@ -73,8 +160,8 @@ def test_lpips_is_reported_where_its_weights_are(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("pointrad.evaluation.lpips_is_available", lambda: True)
     monkeypatch.setattr(lpips, "LPIPS", lambda **_: network)
     views = sphere_views(1, 64, 64)
-    assert evaluate(lambda _: [views[0].image], views, lpips=True).lpips == pytest.approx(0, abs=1e-6)
-    worse = evaluate(lambda _: [1 - views[0].image], views, lpips=True).lpips
+    assert scores_of([views[0].image], views, lpips=True).means.lpips == pytest.approx(0, abs=1e-6)
+    worse = scores_of([1 - views[0].image], views, lpips=True).means.lpips
     assert worse is not None
     assert worse > 0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a finished run says in `summary.json`; units are in docs/configuration.md."""
+    """What a finished run says in `summary.json`, all of `evaluation.Scores` included; units: docs/configuration.md."""
 
     scene: str
     split: str
@@ -20,6 +20,8 @@ class RunResult:
     psnr_db: float
     ssim: float | None
     lpips: float | None
+    psnr_object_db: float | None
+    silhouette_iou: float | None
     train_seconds: float
     render_fps: float
     model_mb: float

@@ -20,7 +20,16 @@ from pointrad.corruption import corrupt_views, cut_targets
 from pointrad.data.frame import SceneFrame
 from pointrad.data.scene import Float32Array, Scene, SceneContent, View
 from pointrad.errors import OtherRunError, UserError
-from pointrad.evaluation import Evaluation, Render, device_name, evaluate, measure_fps, peak_memory_mb
+from pointrad.evaluation import (
+    Evaluation,
+    Opacity,
+    Render,
+    check_scored_views,
+    device_name,
+    evaluate,
+    measure_fps,
+    peak_memory_mb,
+)
 from pointrad.files import replacing, write_json
 from pointrad.init.config import HullConfig, RandomConfig, StartConfig
 from pointrad.init.hull import hull_votes
@@ -35,6 +44,7 @@ from pointrad.progress import TrainingBar, announce
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings, check_renderer
 from pointrad.render.cpu.points import set_threads
+from pointrad.render.opacity import opacities
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
 from pointrad.run.provenance import PROVENANCE_FILE, provenance, recorded_content
@@ -83,6 +93,7 @@ def _run(
     _check_results_are_of(config, content, run_dir)
     scene = config.capture.prepare(cache.scene(config.capture, config.eval.split, content))
     _check_picture_views(config, scene)
+    check_scored_views(scene.evaluation)
     views, given = _with_wrong_masks(config, scene), config
     config = _placed(config, views.corrupted)
     settings = build_settings(config.model, scene.background, [view.camera for view in scene.train])
@@ -196,8 +207,9 @@ def _train_and_evaluate(
             model = build_model(config.model)
             reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(renderer.device)), 0)
         cloud = train(state, scene.train, config, renderer, run_dir, reporter)
-    evaluation = evaluate(_render_function(renderer, cloud), scene.evaluation, config.eval.lpips)
-    write_json(run_dir / "evaluation.json", [asdict(view) for view in evaluation.views])
+    render, opacity = _render_function(renderer, cloud), _opacity_function(renderer, cloud)
+    evaluation = evaluate(render, opacity, scene.evaluation, config.eval.lpips)
+    write_json(run_dir / "evaluation.json", evaluation.by_view())
     _write_artifacts(config, scene, frame, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
     result = _summarise(config, identity, scene, renderer, cloud, evaluation, state)
     write_json(run_dir / SUMMARY_FILE, asdict(result))
@@ -241,6 +253,13 @@ def _render_function(renderer: Renderer, cloud: Cloud, harmonics: bool = True) -
         return (image.cpu().numpy() for image in renderer.render_views(cloud.parameters, cameras, harmonics))
 
     return render
+
+
+def _opacity_function(renderer: Renderer, cloud: Cloud) -> Opacity:
+    def opacity(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        return (share.cpu().numpy() for share in opacities(renderer, cloud, cameras))
+
+    return opacity
 
 
 def _write_artifacts(
@@ -291,9 +310,7 @@ def _summarise(
         targets=config.corruption.targets,
         consistency=_consistency(config, scene, state),
         mask_iou=state.facts["mask_iou"],
-        psnr_db=evaluation.psnr_db,
-        ssim=evaluation.ssim,
-        lpips=evaluation.lpips,
+        **asdict(evaluation.means),
         train_seconds=state.progress.seconds,
         render_fps=measure_fps(
             partial(renderer.render_views, cloud.parameters),

@@ -37,6 +37,8 @@ _BETTER = {  # which way each metric improves, so that W&B's tables and summarie
     "psnr_db": "max",
     "ssim": "max",
     "lpips": "min",
+    "psnr_object_db": "max",
+    "silhouette_iou": "max",
     "train_seconds": "min",
     "render_fps": "max",
     "model_mb": "min",

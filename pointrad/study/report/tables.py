@@ -15,7 +15,9 @@ from pointrad.study.report.labels import Quantity, quantity
 from pointrad.study.results import StudyResults
 from pointrad.terminal import printable
 
-_USUAL = ("psnr_db", "ssim", "lpips", "model_mb", "train_seconds", "mask_iou", "points")
+_USUAL = (
+    "psnr_db", "ssim", "lpips", "psnr_object_db", "silhouette_iou", "model_mb", "train_seconds", "mask_iou", "points",
+)  # fmt: skip
 _NONE = "—"
 # What begins a formula in a spreadsheet, in half and in full width.
 _FORMULA, _BLANK = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"), ("\t", "\r", "\n")
