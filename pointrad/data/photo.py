@@ -5,11 +5,22 @@ A layout (`Layout`) lists photographs; what happens to their pixels is the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pointrad.camera import Float64Array
+from pointrad.errors import UserError
+from pointrad.schema import Bounds
+
+COEFFICIENTS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+FISHEYE_COEFFICIENTS = ("k1", "k2", "k3", "k4")
+
+
+def distortion(named: Mapping[str, float], fisheye: bool) -> tuple[float, ...]:
+    """The coefficients of a lens in OpenCV's order, of which those that are not named are 0; () where all are."""
+    values = tuple(named.get(name, 0.0) for name in (FISHEYE_COEFFICIENTS if fisheye else COEFFICIENTS))
+    return values if any(values) else ()
 
 
 @dataclass(frozen=True)
@@ -17,8 +28,8 @@ class Lens:
     """A camera's optics for a photograph of width x height pixels.
 
     fx, fy, cx, cy: focal lengths and principal point, pixels, pixel centres at + 0.5. distortion: OpenCV's coefficients
-    k1 k2 p1 p2 k3 k4 k5 k6 as far as they are known, or k1 k2 k3 k4 of an equidistant fisheye. They act on slopes with
-    y down.
+    (`COEFFICIENTS`), or those of an equidistant fisheye (`FISHEYE_COEFFICIENTS`); () where all are 0. They act on
+    slopes with y down.
     """
 
     width: int
@@ -39,6 +50,23 @@ class Lens:
         across, down = width / self.width, height / self.height
         return replace(self, width=width, height=height, fx=self.fx * across, cx=self.cx * across,
                        fy=self.fy * down, cy=self.cy * down)  # fmt: skip
+
+    def of_picture(self, width: int, height: int, where: str) -> Lens:
+        """`resized`, for a picture that should be the photograph, or a smaller or larger copy of it.
+
+        where: the file and key that say the lens's size. Raises UserError for a picture of another shape.
+        """
+        if self._has_shape_of(width, height):
+            return self.resized(width, height)
+        turned = "; one of them is turned, as EXIF data may say" if self._has_shape_of(height, width) else ""
+        raise UserError(
+            f"{where}: found {self.width}x{self.height} pixels; expected the picture's {width}x{height}, or others of "
+            f"this shape{turned}"
+        )
+
+    def _has_shape_of(self, width: int, height: int) -> bool:
+        """Whether whole pixels are all that keeps a picture of this size from having the same aspect ratio."""
+        return abs(self.width * height - self.height * width) <= max(self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -70,8 +98,10 @@ class Listing:
     """The photographs of one split, in order.
 
     index: the files that say which there are and where their cameras stand. remarks: what is worth saying of them.
+    bounds: where the object lies, world units, in a layout that says so.
     """
 
     index: tuple[Path, ...]
     photos: tuple[Photo, ...]
     remarks: tuple[str, ...] = ()
+    bounds: Bounds | None = None

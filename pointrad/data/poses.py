@@ -1,4 +1,4 @@
-"""Whether poses are what they should be: camera-to-world, in OpenGL axes, of cameras that look at an object.
+"""Whether poses are what they should be: rigid, camera-to-world, in OpenGL axes, of cameras that look at an object.
 
 Cameras around an object look at a common point. Poses of other conventions do not, in ways that tell which these are.
 """
@@ -15,7 +15,26 @@ from pointrad.errors import UserError
 _FEWEST = 4  # cameras: of fewer, axes may meet by chance
 _PARALLEL = 1e6  # condition of the equations from which on axes are parallel
 _MOST = 0.9  # of the cameras: so many make a rule
+_RIGID_TOLERANCE = 1e-3
 _MEET, _MISS = 0.1, 0.3  # sine of the angle by which axes miss a point, if they meet there; if they do not
+
+
+def check_rigid(pose: Float64Array, where: str) -> Float64Array:
+    """`pose`, [4, 4], if it is a rotation and a position. where: the file and key that it is from, for the error.
+
+    Raises UserError for anything else.
+    """
+    rotation = pose[:3, :3]
+    if not np.allclose(pose[3], [0, 0, 0, 1], rtol=0, atol=_RIGID_TOLERANCE):
+        raise UserError(f"{where}: found the bottom row {pose[3].tolist()}; expected [0, 0, 0, 1]")
+    if not np.isfinite(pose).all():
+        raise UserError(f"{where}: found a value that is not finite; expected a rotation and a position")
+    # A huge entry would overflow in the product; none is orthonormal anyway.
+    error = np.abs(rotation.T @ rotation - np.eye(3)).max() if np.abs(rotation).max() < 2 else np.inf
+    if error > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
+        kind = "a mirrored axis" if error <= _RIGID_TOLERANCE else "columns that are not orthonormal"
+        raise UserError(f"{where}: found {kind} in its 3x3 part; expected a rotation (within {_RIGID_TOLERANCE:g})")
+    return pose
 
 
 def nearest_to_axes(poses: Float64Array) -> Float64Array | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from pointrad.camera import Camera, Float64Array
-from pointrad.data.poses import look_away, refuse_world_to_camera
+from pointrad.data.poses import check_rigid, look_away, refuse_world_to_camera
 from pointrad.errors import UserError
 from tests.scenes import camera, look_at, ring
 
@@ -25,6 +26,37 @@ def around(centre: tuple[float, float, float], count: int = 12) -> list[Float64A
     rng = np.random.default_rng(0)
     positions = [np.asarray(centre) + pose[:3, 3] for pose in ring(count)]
     return [look_at(position, np.asarray(centre) + rng.normal(0, 0.05, 3)) for position in positions]
+
+
+def changed(row: int, column: int, value: float) -> Float64Array:
+    pose = ring(1)[0].copy()
+    pose[row, column] = value
+    return pose
+
+
+def test_a_rotation_and_a_position_are_a_pose() -> None:
+    for pose in around((40.0, -7.0, 3.0)):
+        assert check_rigid(pose, "there") is pose
+
+
+@pytest.mark.parametrize(
+    ("pose", "message"),
+    [
+        (changed(3, 3, 2), r"the bottom row \[0\.0, 0\.0, 0\.0, 2\.0\]; expected \[0, 0, 0, 1\]"),
+        (
+            changed(0, 0, 1.5),
+            r"columns that are not orthonormal in its 3x3 part; expected a rotation \(within 0\.001\)",
+        ),
+        (changed(0, 0, 1e308), "columns that are not orthonormal"),
+        (changed(0, 0, math.nan), "a value that is not finite; expected a rotation and a position"),
+        (changed(0, 3, math.inf), "a value that is not finite"),
+        (ring(1)[0] @ np.diag([-1.0, 1, 1, 1]), "a mirrored axis in its 3x3 part"),
+        (ring(1)[0] @ np.diag([2.0, 2, 2, 1]), "columns that are not orthonormal"),
+    ],
+)
+def test_anything_else_is_none(pose: Float64Array, message: str) -> None:
+    with pytest.raises(UserError, match=rf"^there: found {message}"):
+        check_rigid(pose, "there")
 
 
 @pytest.mark.parametrize("centre", CENTRES)
