@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,8 @@ from pointrad.data.photo import Listing, Photo
 from pointrad.data.scene import Background, Split
 from pointrad.errors import UserError
 from pointrad.schema import Config, Count, GivenPath
+
+_SHOWN = 12  # names of files that an error quotes
 
 
 class Layout(Config, ABC):
@@ -54,15 +56,38 @@ class FolderLayout(Layout, ABC):
             )
         return root
 
-    @classmethod
+    @property
     @abstractmethod
-    def is_in(cls, folder: Path) -> bool:
+    def signs(self) -> str:
+        """The files that tell a scene in this layout, in words."""
+        ...
+
+    @abstractmethod
+    def is_in(self, folder: Path) -> bool:
         """Whether the folder looks like a scene in this layout."""
         ...
 
     def folder(self, scene_name: str) -> Path:
         inside = self.root / scene_name
         return self.root if self.is_in(self.root) and not self.is_in(inside) else inside
+
+    def found(self, scene_name: str) -> Path:
+        """`folder`, which is in this layout. Raises UserError where it is not."""
+        folder = self.folder(scene_name)
+        if self.is_in(folder):
+            return folder
+        raise UserError(
+            f"dataset.root: found {self.root}, {_holding(self.root)}; expected {self.signs} there or in {folder}"
+        )
+
+
+def _holding(folder: Path) -> str:
+    """What is in a folder, as the end of a sentence about it."""
+    if not folder.is_dir():
+        return "which is no folder"
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"which holds {', '.join(names[:_SHOWN]) or 'nothing'}{more}"
 
 
 class CaptureLayout(FolderLayout, ABC):
@@ -82,3 +107,23 @@ class CaptureLayout(FolderLayout, ABC):
                 "expected a smaller number, or more photographs"
             )
         return tuple(wanted)
+
+
+class ImagesLayout(CaptureLayout, ABC):
+    """A layout whose photographs lie in one folder.
+
+    images: that folder, below the capture's; None for the one that the layout says.
+    """
+
+    images: str | None
+    usual_images: ClassVar[str]
+
+    def images_in(self, folder: Path) -> Path:
+        """The folder of the photographs of the capture in `folder`. Raises UserError if it is not there."""
+        images = folder / (self.images or self.usual_images)
+        if not images.is_dir():
+            raise UserError(
+                f"dataset.images: found no folder {images}; expected that of the photographs of {folder}, "
+                f"{_holding(folder)}"
+            )
+        return images

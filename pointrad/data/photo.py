@@ -18,9 +18,9 @@ FISHEYE_COEFFICIENTS = ("k1", "k2", "k3", "k4")
 
 
 def distortion(named: Mapping[str, float], fisheye: bool) -> tuple[float, ...]:
-    """The coefficients of a lens in OpenCV's order, of which those that are not named are 0; () where all are."""
+    """The coefficients of a lens in OpenCV's order; those that are not named are 0. () of a lens without distortion."""
     values = tuple(named.get(name, 0.0) for name in (FISHEYE_COEFFICIENTS if fisheye else COEFFICIENTS))
-    return values if any(values) else ()
+    return values if fisheye or any(values) else ()
 
 
 @dataclass(frozen=True)

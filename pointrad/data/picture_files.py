@@ -29,15 +29,36 @@ def without_suffix(file_path: str) -> str:
     return name.removesuffix(next((suffix for suffix in SUFFIXES if name.endswith(suffix)), ""))
 
 
+def view_name(folder: Path, picture: Path) -> str:
+    """What the view of a picture is called: its path below the capture's folder, without its suffix."""
+    return without_suffix((picture.relative_to(folder) if picture.is_relative_to(folder) else picture).as_posix())
+
+
 def find_picture(folder: Path, file_path: str) -> Path:
     """The file that a frame means, given with or without its suffix. Raises UserError if there is none."""
-    path = folder / file_path.replace("\\", "/")
-    candidates = [path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES)]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    found = picture_or_none(folder, file_path)
     if found is None:
-        shown = path if path.suffix in SUFFIXES else candidates[1]
+        path = _meant(folder, file_path)
+        shown = path if path.suffix in SUFFIXES else path.with_name(path.name + SUFFIXES[0])
         raise UserError(f"{shown}: no such file; expected the RGBA image of frame {file_path!r}")
     return found
+
+
+def picture_or_none(folder: Path, file_path: str) -> Path | None:
+    """`find_picture`, None if there is none."""
+    path = _meant(folder, file_path)
+    candidates = (path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _meant(folder: Path, file_path: str) -> Path:
+    return folder / file_path.replace("\\", "/")
+
+
+def pictures_in(folder: Path) -> tuple[Path, ...]:
+    """The pictures that lie in a folder, sorted by name; hidden files are none."""
+    there = (path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
+    return tuple(sorted(path for path in there if path.is_file()))
 
 
 def check_headers(paths: Sequence[Path]) -> None:

@@ -148,7 +148,7 @@ def test_a_frames_own_values_go_before_the_files() -> None:
         ({"distortion_params": [1, 2, 3, 0, 5, 6]}, (1, 2, 5, 6, 3, 0, 0, 0), False),
         ({"camera_model": "OPENCV_FISHEYE", "k1": 1, "k2": 2, "k3": 3, "k4": 4}, (1, 2, 3, 4), True),
         ({"is_fisheye": True, "k1": 0.1}, (0.1, 0, 0, 0), True),
-        ({"is_fisheye": True}, (), True),
+        ({"is_fisheye": True}, (0, 0, 0, 0), True),
     ],
 )
 def test_a_lens_may_distort(said: dict[str, Any], coefficients: tuple[float, ...], fisheye: bool) -> None:

@@ -1,0 +1,99 @@
+"""Captures in the layout of nerfstudio and instant-ngp: a folder with a transforms.json.
+
+Its poses are camera to world in OpenGL axes. `applied_transform` is in them already, so nothing is left to apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pointrad.data.layout import CaptureLayout
+from pointrad.data.photo import Listing, Photo
+from pointrad.data.picture_files import picture_or_none, without_suffix
+from pointrad.data.scene import Split
+from pointrad.data.transforms import Transforms, photo, read_transforms
+from pointrad.errors import UserError
+
+_FILE = "transforms.json"
+
+
+class NerfstudioDatasetConfig(CaptureLayout):
+    """Captures of nerfstudio and instant-ngp. Views are held out as the file says, else every `holdout`-th."""
+
+    name: Literal["nerfstudio"]
+
+    @property
+    def signs(self) -> str:
+        return _FILE
+
+    def is_in(self, folder: Path) -> bool:
+        return (folder / _FILE).is_file()
+
+    def listing(self, scene_name: str, split: Split) -> Listing:
+        file = self.found(scene_name) / _FILE
+        transforms = read_transforms(file)
+        photos = _photos(file, transforms)
+        splits = _splits(file, transforms)
+        remarks = [*_left_out(transforms, photos), *_oddities(splits)]
+        if not splits:
+            return Listing((file,), self.held_out(tuple(photos.values()), split), tuple(remarks))
+        if split == Split.TEST and split not in splits and Split.VAL in splits:
+            split = Split.VAL
+        if split not in splits:
+            raise UserError(
+                f"{file}: {split}_filenames: missing; expected a list of frames, or eval.split of the splits that the "
+                f"file has: {', '.join(splits)}"
+            )
+        chosen = sorted((photos[name] for name in splits[split] if name in photos), key=lambda photo: photo.name)
+        if not chosen:
+            raise UserError(f"{file}: {split}_filenames: found no frame that has a picture; expected at least one")
+        return Listing((file,), tuple(chosen), tuple(remarks))
+
+
+def _photos(file: Path, transforms: Transforms) -> dict[str, Photo]:
+    """The photographs of the frames that have a picture, by the frames' file_path without suffix."""
+    pictures = [(frame, picture_or_none(file.parent, frame.file_path)) for frame in transforms.frames]
+    photos = {
+        without_suffix(frame.file_path): photo(file, transforms, frame, picture)
+        for frame, picture in pictures
+        if picture is not None
+    }
+    if not photos:
+        raise UserError(
+            f"{file}: frames: found no picture of any of its {len(pictures)} frames, the first of them "
+            f"{file.parent / transforms.frames[0].file_path}; expected the paths of pictures"
+        )
+    return photos
+
+
+def _splits(file: Path, transforms: Transforms) -> dict[Split, set[str]]:
+    """The frames of each split that the file has, by their file_path without suffix."""
+    listed = {Split.TRAIN: transforms.train_filenames, Split.VAL: transforms.val_filenames,
+              Split.TEST: transforms.test_filenames}  # fmt: skip
+    known = {without_suffix(frame.file_path) for frame in transforms.frames}
+    for split, names in listed.items():
+        unknown = [name for name in names or () if without_suffix(name) not in known]
+        if unknown:
+            raise UserError(f"{file}: {split}_filenames: found {unknown[0]!r}; expected the file_path of a frame")
+    return {split: {without_suffix(name) for name in names} for split, names in listed.items() if names}
+
+
+def _left_out(transforms: Transforms, photos: Mapping[str, Photo]) -> list[str]:
+    names = [frame.file_path for frame in transforms.frames]
+    missing = [name for name in names if without_suffix(name) not in photos]
+    said = f"{len(missing)} of {len(names)} frames have no picture and are left out"
+    return [f"{said}, the first {missing[0]}"] if missing else []
+
+
+def _oddities(splits: Mapping[Split, set[str]]) -> list[str]:
+    """What is worth saying of the file's splits."""
+    said = []
+    if Split.VAL in splits and Split.TEST not in splits:
+        said.append("test_filenames is missing; val_filenames are held out in its place")
+    for split in (Split.VAL, Split.TEST):
+        shared = splits.get(Split.TRAIN, set()) & splits.get(split, set())
+        if shared:
+            said.append(f"{len(shared)} frames are in train_filenames and in {split}_filenames")
+    return said

@@ -1,0 +1,109 @@
+"""One scene has the same cameras in every layout, and its views are held out alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pointrad.data.scene import Split
+from pointrad.errors import UserError
+from tests.data import captures
+from tests.data.captures import COUNT, HEIGHT, HOLDOUT, WIDTH, of
+
+WRITERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
+    "nerfstudio": ("nerfstudio", captures.write_nerfstudio),
+    "colmap, binary": ("colmap", captures.write_colmap),
+    "colmap, text": ("colmap", partial(captures.write_colmap, binary=False)),
+    "colmap, in nerfstudio's folder": ("colmap", partial(captures.write_colmap, place="colmap/sparse/0")),
+    "idr": ("idr", captures.write_idr),
+    "idr, of old": ("idr", partial(captures.write_idr, name="cameras.npz")),
+    "llff": ("llff", captures.write_llff),
+}
+each_layout = pytest.mark.parametrize(("layout", "write"), WRITERS.values(), ids=WRITERS)
+
+
+@each_layout
+def test_cameras_are_the_same(layout: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
+    dataset = of(layout, write(tmp_path))
+    photos = [photo for split in (Split.TRAIN, Split.TEST) for photo in dataset.listing("tiny", split).photos]
+    assert len(photos) == COUNT
+    for photo, view in zip(sorted(photos, key=lambda photo: photo.name), captures.views(), strict=True):
+        expected, lens = view.camera, photo.lens(WIDTH, HEIGHT)
+        assert photo.path.name == f"{photo.name.split('/')[1]}.png"
+        assert (lens.width, lens.height, lens.is_pinhole) == (WIDTH, HEIGHT, True)
+        np.testing.assert_allclose(photo.camera_to_world, expected.camera_to_world, rtol=0, atol=1e-9)
+        np.testing.assert_allclose((lens.fx, lens.fy, lens.cx, lens.cy), expected.intrinsics, rtol=1e-9)
+
+
+@each_layout
+def test_every_fourth_photograph_by_name_is_held_out(
+    layout: str, write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    dataset = of(layout, write(tmp_path))
+    listed = {split: dataset.listing("tiny", split) for split in (Split.TRAIN, Split.TEST)}
+    numbers = {split: [int(photo.name[-2:]) for photo in listed[split].photos] for split in listed}
+    assert numbers[Split.TEST] == list(range(0, COUNT, HOLDOUT))
+    assert sorted(numbers[Split.TRAIN] + numbers[Split.TEST]) == list(range(COUNT))
+    with pytest.raises(UserError, match=r"^eval\.split: found val; a capture has no such split"):
+        dataset.listing("tiny", Split.VAL)
+
+
+@each_layout
+def test_the_files_that_say_so_are_named(layout: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
+    listed = of(layout, write(tmp_path)).listing("tiny", Split.TRAIN)
+    assert listed.index
+    assert all(path.is_file() for path in listed.index)
+    assert not listed.remarks
+
+
+@each_layout
+def test_a_folder_of_captures_holds_them_by_name(layout: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
+    write(tmp_path / "tiny")
+    dataset = of(layout, tmp_path)
+    assert dataset.folder("tiny") == tmp_path / "tiny"
+    assert dataset.listing("tiny", Split.TEST).photos[0].name == (
+        of(layout, tmp_path / "tiny").listing("tiny", Split.TEST).photos[0].name
+    )
+
+
+@each_layout
+def test_a_folder_in_another_layout_is_refused_with_what_it_holds(
+    layout: str, write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "notes.txt").touch()
+    for root, holds in ((tmp_path, "which holds notes.txt, photos/"), (tmp_path / "nowhere", "which is no folder")):
+        with pytest.raises(
+            UserError, match=rf"^dataset\.root: found {root}, {holds}; expected .* there or in .*/tiny$"
+        ):
+            of(layout, root).listing("tiny", Split.TRAIN)
+
+
+@pytest.mark.parametrize(("layout", "usual"), [("colmap", "images"), ("llff", "images"), ("idr", "image")])
+def test_photographs_may_lie_in_another_folder_which_must_be_there(layout: str, usual: str, tmp_path: Path) -> None:
+    WRITERS["colmap, binary" if layout == "colmap" else layout][1](tmp_path)
+    (tmp_path / usual).rename(tmp_path / "jpegs")
+    listed = of(layout, tmp_path, images="jpegs").listing("tiny", Split.TEST)
+    assert listed.photos[0].name == "jpegs/r_00"
+    with pytest.raises(UserError, match=rf"^dataset\.images: found no folder .*/{usual}; expected that of .*jpegs/"):
+        of(layout, tmp_path).listing("tiny", Split.TEST)
+
+
+@pytest.mark.parametrize("layout", ["colmap", "llff", "nerfstudio"])
+def test_a_smaller_copy_of_a_photograph_has_the_same_camera(layout: str, tmp_path: Path) -> None:
+    WRITERS["colmap, binary" if layout == "colmap" else layout][1](tmp_path)
+    photo = of(layout, tmp_path).listing("tiny", Split.TRAIN).photos[0]
+    whole, half = photo.lens(WIDTH, HEIGHT), photo.lens(WIDTH // 2, HEIGHT // 2)
+    assert (half.fx, half.fy, half.cx, half.cy) == (whole.fx / 2, whole.fy / 2, whole.cx / 2, whole.cy / 2)
+    with pytest.raises(
+        UserError, match=r": found 32x24 pixels; expected the picture's 24x32, .* as EXIF data may say$"
+    ):
+        photo.lens(HEIGHT, WIDTH)
+    with pytest.raises(
+        UserError, match=r": found 32x24 pixels; expected the picture's 32x32, or others of this shape$"
+    ):
+        photo.lens(WIDTH, WIDTH)
