@@ -135,11 +135,13 @@ def _registered(file: Path, image: _Image, lenses: Mapping[int, Lens]) -> Regist
     if image.camera not in lenses:
         raise UserError(
             f"{where}: found the camera {image.camera}; expected one of the file of cameras: "
-            f"{', '.join(map(str, lenses)) or 'which has none'}"
+            f"{', '.join(map(str, lenses)) or 'it has none'}"
         )
     norm = float(np.linalg.norm(image.quaternion))
     if not abs(norm - 1) <= _UNIT:
         raise UserError(f"{where}: found a quaternion of norm {norm:g}; expected 1")
+    if not np.isfinite(image.translation).all():
+        raise UserError(f"{where}: found a value that is not finite; expected a rotation and a translation")
     w, x, y, z = np.array(image.quaternion) / norm
     rotation = np.array([
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
