@@ -28,7 +28,8 @@ GROUPS = groups()
 
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
 def test_every_option_of_every_group_composes_and_validates(group: str, option: str) -> None:
-    needed = {"dataset=blender": "dataset.root=x", "renderer=gsplat": "model=gaussians", "masks=none": "init=random"}
+    needed = {"renderer=gsplat": "model=gaussians", "masks=none": "init=random"}
+    needed |= {f"dataset={layout}": "dataset.root=x" for layout in options("dataset") if layout != "demo"}
     chosen = f"{group}={option}"
     assert config(chosen, *([needed[chosen]] if chosen in needed else [])).identity(CONTENT)
 
@@ -168,7 +169,7 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("dataset.background", "grey", "'black', 'white' or 'published'"),
         ("masks.threshold", 1, "less than 1"),
         ("masks.threshold", -0.1, "greater than or equal to 0"),
-        ("dataset.name", "colmap", "'demo', 'blender'"),
+        ("dataset.name", "metashape", "'demo', 'auto', 'blender', 'nerfstudio', 'colmap', 'idr', 'llff'"),
         ("schedule.adam.beta1", 1, "less than 1"),
         ("schedule.stages.base.epochs", -1, "greater than or equal to 0"),
         ("schedule.stages.base.epochs", "many", "valid integer"),
@@ -415,10 +416,11 @@ def test_a_schedule_without_an_enabled_stage_is_refused() -> None:
         config(*overrides)
 
 
-def test_a_blender_scene_without_a_root_says_how_to_give_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout != "demo"])
+def test_a_capture_without_a_root_says_how_to_give_it(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POINTRAD_DATA", raising=False)
     with pytest.raises(UserError, match=r"dataset\.root: not set; give dataset\.root=FOLDER"):
-        config("dataset=blender")
+        config(f"dataset={layout}")
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -51,8 +51,8 @@ class FolderLayout(Layout, ABC):
     def _root_is_set(cls, root: object) -> object:
         if root is None:
             raise ValueError(
-                "not set; give dataset.root=FOLDER (the capture, or the folder that holds the scenes) or set "
-                "POINTRAD_DATA"
+                "not set; give dataset.root=FOLDER (the capture, or the folder that holds the scenes; for "
+                "dataset=blender, the variable POINTRAD_DATA may name it)"
             )
         return root
 

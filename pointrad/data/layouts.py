@@ -6,7 +6,21 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pointrad.data.auto import AutoDatasetConfig
 from pointrad.data.blender import BlenderDatasetConfig
+from pointrad.data.colmap import ColmapDatasetConfig
 from pointrad.data.demo import DemoDatasetConfig
+from pointrad.data.idr import IdrDatasetConfig
+from pointrad.data.llff import LlffDatasetConfig
+from pointrad.data.nerfstudio import NerfstudioDatasetConfig
 
-AnyDatasetConfig = Annotated[DemoDatasetConfig | BlenderDatasetConfig, Field(discriminator="name")]
+AnyDatasetConfig = Annotated[
+    DemoDatasetConfig
+    | AutoDatasetConfig
+    | BlenderDatasetConfig
+    | NerfstudioDatasetConfig
+    | ColmapDatasetConfig
+    | IdrDatasetConfig
+    | LlffDatasetConfig,
+    Field(discriminator="name"),
+]

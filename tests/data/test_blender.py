@@ -182,7 +182,7 @@ def first_pose(values: dict[str, Any]) -> Any:
         ),
         (
             lambda v: v["frames"][1].update(mask_path="masks/1.png"),
-            r"frames\.1\.mask_path: found 'masks/1\.png'; expected: no mask_path, since masks are the alpha",
+            r"mask_path of '\./train/r_1': found 'masks/1\.png'; expected a file, but there is no .*tiny/masks/1\.png",
         ),
         (lambda v: v["frames"][0].update(file_path="a\0b"), r"frames\.0\.file_path: found 'a.*b'; expected: the path"),
         (lambda v: v["frames"][0].update(file_path="train/gone"), r"train/gone\.png: no such file; expected the RGBA"),
