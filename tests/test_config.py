@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from pointrad.config import RunConfig
@@ -32,6 +33,14 @@ def test_every_option_of_every_group_composes_and_validates(group: str, option: 
     needed |= {f"dataset={layout}": "dataset.root=x" for layout in options("dataset") if layout != "demo"}
     chosen = f"{group}={option}"
     assert config(chosen, *([needed[chosen]] if chosen in needed else [])).identity(CONTENT)
+
+
+@pytest.mark.parametrize("program", ["train", "corruptions", "splats"])
+@pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout != "demo"])
+def test_every_program_takes_captures_in_every_layout_and_finds_their_object(program: str, layout: str) -> None:
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        found = compose(program, [f"dataset={layout}", "dataset.root=captures/cup"])
+    assert (found.scene.name, found.scene.bounds) == ("cup", "auto")
 
 
 PHOTOMETRIC = {"name": "photometric", "gradient_weight": 0.03, "shifts": (1, 2, 3)}

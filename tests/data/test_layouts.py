@@ -8,9 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pointrad.data.scene import Split
+from pointrad.data.capture import Capture
+from pointrad.data.layout import Layout
+from pointrad.data.photo import Lens
+from pointrad.data.scene import Scene, Split
+from pointrad.data.undistort import Undistortion
 from pointrad.errors import UserError
+from pointrad.masks.auto import AutoMasksConfig
 from tests.data import captures
 from tests.data.captures import COUNT, HEIGHT, HOLDOUT, WIDTH, of
 
@@ -23,6 +29,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "idr, of old": ("idr", partial(captures.write_idr, name="cameras.npz")),
     "llff": ("llff", captures.write_llff),
 }
+MASKS = AutoMasksConfig(name="auto", invert=False, threshold=None, reference=None)
 each_layout = pytest.mark.parametrize(("layout", "write"), WRITERS.values(), ids=WRITERS)
 
 
@@ -37,6 +44,49 @@ def test_cameras_are_the_same(layout: str, write: Callable[[Path], Path], tmp_pa
         assert (lens.width, lens.height, lens.is_pinhole) == (WIDTH, HEIGHT, True)
         np.testing.assert_allclose(photo.camera_to_world, expected.camera_to_world, rtol=0, atol=1e-9)
         np.testing.assert_allclose((lens.fx, lens.fy, lens.cx, lens.cy), expected.intrinsics, rtol=1e-9)
+
+
+def load(dataset: Layout) -> Scene:
+    return Capture(dataset, MASKS, "tiny").load(Split.TEST)
+
+
+@each_layout
+def test_views_are_the_same(layout: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
+    scene = load(of(layout, write(tmp_path)))
+    assert len(scene.train + scene.evaluation) == COUNT
+    for view in scene.train + scene.evaluation:
+        expected = captures.views()[int(view.name[-2:])]
+        np.testing.assert_array_equal(view.mask, expected.mask)
+        np.testing.assert_allclose(view.image, expected.image, rtol=0, atol=0.5 / 255 + 1e-6)
+        np.testing.assert_allclose(view.camera.world_to_image, expected.camera.world_to_image, rtol=0, atol=1e-9)
+
+
+DISTORTED = Lens(WIDTH, HEIGHT, 40, 41, 16.5, 12, (-0.1, 0.02, 0.003, -0.002, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("layout", ["colmap", "nerfstudio"])
+def test_photographs_are_undistorted(layout: str, tmp_path: Path) -> None:
+    lens, (k1, k2, p1, p2, *_) = DISTORTED, DISTORTED.distortion
+    if layout == "colmap":
+        captures.write_colmap(tmp_path, model="OPENCV", parameters=(40, 41, 16.5, 12, k1, k2, p1, p2))
+    else:
+        captures.write_nerfstudio(tmp_path, fl_x=40, fl_y=41, cx=16.5, cy=12, k1=k1, k2=k2, p1=p1, p2=p2)
+    straight = Undistortion.of(lens).lens
+    for view in load(of(layout, tmp_path)).train:
+        assert view.camera.intrinsics == (straight.fx, straight.fy, straight.cx, straight.cy)
+
+
+@pytest.mark.parametrize(("ignoring", "black"), [("mask_path", True), ("dynamic_mask", False)])
+def test_pixels_to_leave_out_have_no_weight(ignoring: str, black: bool, tmp_path: Path) -> None:
+    left_out = np.zeros((HEIGHT, WIDTH), bool)
+    left_out[:5] = True
+    name = "ignore.png" if black else "images/dynamic_mask_r_01.png"
+    captures.write_nerfstudio(tmp_path, {1: {"mask_path": name}} if black else None)
+    Image.fromarray(np.where(left_out != black, np.uint8(255), np.uint8(0))).save(tmp_path / name)
+    first, second, *_ = load(of("nerfstudio", tmp_path)).train
+    assert first.weight is not None
+    np.testing.assert_array_equal(first.weight, np.where(left_out, 0, 1))
+    assert second.weight is None
 
 
 @each_layout
