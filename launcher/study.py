@@ -22,9 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from launcher.composition import Composer, plain_values
 from launcher.mistakes import explained
 from pointrad.config import RunConfig
-from pointrad.data.blender import find_scenes
 from pointrad.data.capture import Capture
 from pointrad.data.content import FileDigests, scene_content
+from pointrad.data.layout import FolderLayout
+from pointrad.data.layouts import DatasetConfig
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.progress import announce
@@ -124,9 +125,7 @@ class Sweep:
     def _scenes(self) -> tuple[Sequence[str], Sequence[str]]:
         """The study's scenes, and those of them that have no file in conf/scene."""
         dataset, root = self._composed.dataset.name, self._composed.dataset.get("root")
-        if self._study.scenes == "all" and root is None:
-            raise UserError(f"study.scenes: found all, but dataset={dataset} has no dataset.root to look in")
-        names = find_scenes(Path(root).expanduser()) if self._study.scenes == "all" else self._study.scenes
+        names = self._all_scenes() if self._study.scenes == "all" else self._study.scenes
         files = self._context.config_loader.get_group_options("scene")
         own = [name for name in names if name not in files]
         for name in own:
@@ -140,6 +139,12 @@ class Sweep:
             values = self._composed.hydra.runtime.choices.scene
             print(f"Not in conf/scene: {', '.join(own)}; what scene.* does not set is as of scene={values}")
         return names, own
+
+    def _all_scenes(self) -> Sequence[str]:
+        layout = DatasetConfig.parse({"dataset": plain_values(self._composed)["dataset"]}).dataset
+        if not isinstance(layout, FolderLayout):
+            raise UserError(f"study.scenes: found all, but dataset={layout.name} has no dataset.root to look in")
+        return layout.scenes()
 
     def _compose(self, settings: Mapping[str, object], chosen: _Chosen) -> DictConfig:
         loader, overrides = self._context.config_loader, chosen.overrides(settings)

@@ -36,17 +36,6 @@ class BlenderDatasetConfig(FolderLayout):
         return listing(self.folder(scene_name), split)
 
 
-def find_scenes(root: Path) -> tuple[str, ...]:
-    """The names of the scenes in `root`, sorted: its folders that hold training transforms.
-
-    Raises UserError if there is none.
-    """
-    found = tuple(sorted(path.parent.name for path in root.glob(f"*/{_TRAIN_FILE}")))
-    if not found:
-        raise UserError(f"dataset.root: found no scene in {root}; expected folders with a {_TRAIN_FILE}")
-    return found
-
-
 def listing(folder: Path, split: Split) -> Listing:
     """The photographs of this split of the scene in `folder`.
 

@@ -71,6 +71,22 @@ class FolderLayout(Layout, ABC):
         inside = self.root / scene_name
         return self.root if self.is_in(self.root) and not self.is_in(inside) else inside
 
+    def scenes(self) -> tuple[str, ...]:
+        """The names of the scenes in `root`, sorted: its own where it is one, else of its folders that are.
+
+        Raises UserError if there is none.
+        """
+        if self.is_in(self.root):
+            return (self.root.resolve().name,)
+        folders = sorted(self.root.iterdir()) if self.root.is_dir() else ()
+        names = tuple(folder.name for folder in folders if folder.is_dir() and self.is_in(folder))
+        if not names:
+            raise UserError(
+                f"dataset.root: found no scene in {self.root}, {_holding(self.root)}; expected folders that hold "
+                f"{self.signs}"
+            )
+        return names
+
     def found(self, scene_name: str) -> Path:
         """`folder`, which is in this layout. Raises UserError where it is not."""
         folder = self.folder(scene_name)

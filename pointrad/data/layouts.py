@@ -13,6 +13,7 @@ from pointrad.data.demo import DemoDatasetConfig
 from pointrad.data.idr import IdrDatasetConfig
 from pointrad.data.llff import LlffDatasetConfig
 from pointrad.data.nerfstudio import NerfstudioDatasetConfig
+from pointrad.schema import Config
 
 AnyDatasetConfig = Annotated[
     DemoDatasetConfig
@@ -24,3 +25,9 @@ AnyDatasetConfig = Annotated[
     | LlffDatasetConfig,
     Field(discriminator="name"),
 ]
+
+
+class DatasetConfig(Config):
+    """The keys of where scenes are, alone."""
+
+    dataset: AnyDatasetConfig

@@ -15,6 +15,10 @@ from pointrad.schema import Bounds
 
 COEFFICIENTS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 FISHEYE_COEFFICIENTS = ("k1", "k2", "k3", "k4")
+_TURNED = (
+    "one of them is turned: if cameras were found in the pixels as they are stored, remove the EXIF orientation from "
+    "the photographs"
+)
 
 
 def distortion(named: Mapping[str, float], fisheye: bool) -> tuple[float, ...]:
@@ -58,7 +62,7 @@ class Lens:
         """
         if self._has_shape_of(width, height):
             return self.resized(width, height)
-        turned = "; one of them is turned, as EXIF data may say" if self._has_shape_of(height, width) else ""
+        turned = f"; {_TURNED}" if self._has_shape_of(height, width) else ""
         raise UserError(
             f"{where}: found {self.width}x{self.height} pixels; expected the picture's {width}x{height}, or others of "
             f"this shape{turned}"

@@ -61,6 +61,20 @@ def test_views_are_the_same(layout: str, write: Callable[[Path], Path], tmp_path
         np.testing.assert_allclose(view.camera.world_to_image, expected.camera.world_to_image, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("layout", ["colmap", "llff", "nerfstudio"])
+def test_a_photograph_that_exif_turns_against_its_camera_is_refused(layout: str, tmp_path: Path) -> None:
+    WRITERS["colmap, binary" if layout == "colmap" else layout][1](tmp_path)
+    path = tmp_path / "images" / captures.name_of(3)
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        exif[0x0112] = 6  # orientation: a quarter turn
+        picture.save(path, exif=exif)
+    with pytest.raises(
+        UserError, match=r": found 32x24 pixels; expected the picture's 24x32, .* remove the EXIF orient"
+    ):
+        load(of(layout, tmp_path))
+
+
 DISTORTED = Lens(WIDTH, HEIGHT, 40, 41, 16.5, 12, (-0.1, 0.02, 0.003, -0.002, 0, 0, 0, 0))
 
 
@@ -121,6 +135,19 @@ def test_a_folder_of_captures_holds_them_by_name(layout: str, write: Callable[[P
 
 
 @each_layout
+def test_all_scenes_are_the_folders_in_this_layout_or_the_capture_itself(
+    layout: str, write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    for name in ("cup", "bowl"):
+        write(tmp_path / "captures" / name)
+    (tmp_path / "captures" / "notes").mkdir()
+    assert of(layout, tmp_path / "captures").scenes() == ("bowl", "cup")
+    assert of(layout, tmp_path / "captures" / "cup").scenes() == ("cup",)
+    with pytest.raises(UserError, match=r"^dataset\.root: found no scene in .*/notes, which holds nothing; expected "):
+        of(layout, tmp_path / "captures" / "notes").scenes()
+
+
+@each_layout
 def test_a_folder_in_another_layout_is_refused_with_what_it_holds(
     layout: str, write: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -150,7 +177,8 @@ def test_a_smaller_copy_of_a_photograph_has_the_same_camera(layout: str, tmp_pat
     whole, half = photo.lens(WIDTH, HEIGHT), photo.lens(WIDTH // 2, HEIGHT // 2)
     assert (half.fx, half.fy, half.cx, half.cy) == (whole.fx / 2, whole.fy / 2, whole.cx / 2, whole.cy / 2)
     with pytest.raises(
-        UserError, match=r": found 32x24 pixels; expected the picture's 24x32, .* as EXIF data may say$"
+        UserError,
+        match=r": found 32x24 pixels; expected the picture's 24x32, .*; one of them is turned: if ",
     ):
         photo.lens(HEIGHT, WIDTH)
     with pytest.raises(

@@ -26,6 +26,7 @@ from pointrad.files import write_json
 from pointrad.run.status import RunState, read_status, recording
 from pointrad.study.plan import Plan
 from pointrad.tracking.config import WandbTrackerConfig
+from tests.data.captures import write_colmap
 from tests.runs import REPOSITORY
 from tests.scenes import write_tiny_scene
 from tests.study.studies import plan
@@ -220,6 +221,16 @@ class TestScenes:
         assert told.count("runs/chairs_level-") == told.count("runs/tables_level-") == 4
         assert "8 runs, 8 of them distinct" in told
         assert "Not in conf/scene: chairs, tables; what scene.* does not set is as of scene=auto" in told
+
+    def test_all_are_those_of_the_datasets_layout(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_colmap(tmp_path / "cup")
+        (tmp_path / "notes").mkdir()
+        told = self.planned(capsys, "dataset=colmap", f"dataset.root={tmp_path}", "study.scenes=all")
+        assert told.count("runs/cup_level-") == 4
+        with pytest.raises(UserError, match=r"dataset\.root: found no scene in .*/notes"):
+            self.planned(capsys, "dataset=colmap", f"dataset.root={tmp_path}/notes", "study.scenes=all")
+        with pytest.raises(UserError, match=r"study\.scenes: found all, but dataset=demo has no dataset"):
+            self.planned(capsys, "study.scenes=all")
 
     def test_one_may_be_named_for_all_runs(self, own: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
         told = self.planned(capsys, *own, "scene.name=tables")  # study.scenes is [demo]
