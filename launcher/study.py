@@ -33,6 +33,7 @@ from pointrad.run.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date, report, report_is_current, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, Variant, expand, make_plan
+from pointrad.study.real_masks import MaskMeasure
 from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
 from pointrad.terminal import printable
@@ -120,7 +121,9 @@ class Sweep:
         def compose(variant: Variant) -> RunConfig:
             return checked_run(composer.values(variant.settings))
 
-        return make_plan(self._study, variants, compose, content, command)
+        masks = MaskMeasure()
+        measured = (masks.resolved(variant, compose) for variant in variants)
+        return make_plan(self._study, measured, compose, content, command)
 
     def _scenes(self) -> tuple[Sequence[str], Sequence[str]]:
         """The study's scenes, and those of them that have no file in conf/scene."""

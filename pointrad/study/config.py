@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +17,8 @@ Value = Any
 Together = dict[str, list[Value]]
 
 LABEL = "label"
+ABSENT = "absent"  # of an axis: this step leaves the key alone
+LEVEL, IOU_OF = "corruption.level", "iou_of"  # a level {iou_of: FOLDER} is found when the study is planned
 
 
 class PlotConfig(Config):
@@ -57,11 +60,35 @@ class PublishedConfig(Config):
         return self
 
 
+def masks_axis(masks: Mapping[str, str], matched: Sequence[str], no_masks: bool) -> Together:
+    """The axis that compares masks (`StudyConfig.masks`)."""
+    (right, reference), *others = masks.items()
+    steps: list[dict[str, Value]] = [_given(name, folder, reference) for name, folder in masks.items()]
+    steps += [
+        _given(f"{right}, {model} as wrong as {name}", reference, reference)
+        | {"corruption": model, LEVEL: {IOU_OF: folder}}
+        for name, folder in others
+        for model in matched
+    ]
+    if no_masks:
+        without = {"masks": "none", "masks.folder": ABSENT, "init": "random"}
+        steps.append(_given("no masks", reference, reference) | without)
+    return {key: [step[key] for step in steps] for key in steps[0]}
+
+
+def _given(name: str, folder: str, reference: str) -> dict[str, Value]:
+    """Keys of a group follow the group."""
+    masks = {"masks": "folder", "masks.folder": folder, "masks.reference": reference}
+    return {LABEL: name} | masks | {"corruption": "none", LEVEL: ABSENT, "init": ABSENT}
+
+
 class StudyConfig(Config):
     """One study.
 
     What all its runs share is set beside it, in the same file. axes: lists of values by config key or group, crossed
     with each other; the keys of one axis go together, and `label` names its values (else the first key's values do).
+    masks: folders of masks by name, as one more axis `masks`; the first are the reference. matched: models of
+    corruption that spoil the reference as much as each other folder's masks are wrong. no_masks: train without, too.
     seeds: the repeats that are averaged over, written like an axis. scenes: names, or "all" for every scene in
     `dataset.root`. dir: where all of it is kept.
     """
@@ -71,9 +98,27 @@ class StudyConfig(Config):
     dir: GivenPath
     scenes: Literal["all"] | tuple[str, ...]
     axes: dict[str, Together]
+    masks: Annotated[dict[str, str], Field(min_length=1)] | None
+    matched: tuple[str, ...]
+    no_masks: bool
     seeds: Together
     plot: PlotConfig
     published: tuple[PublishedConfig, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _masks_are_an_axis(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        masks, matched, no_masks = (values.get(key) for key in ("masks", "matched", "no_masks"))
+        if masks and isinstance(masks, dict):
+            return values | {"axes": {"masks": masks_axis(masks, matched or (), bool(no_masks)), **values["axes"]}}
+        if matched or no_masks:
+            raise ValueError(
+                "masks: not given; expected folders by name, the reference first, such as "
+                "study.masks={supplied: masks, segmenter: masks_segmenter}"
+            )
+        return values
 
     @field_validator("axes")
     @classmethod
