@@ -48,6 +48,7 @@ class MaskMeasure:
 
     def _measured(self, capture: Capture, folder: str, corruption: AnyCorruptionConfig) -> float:
         assert isinstance(capture.masks, FolderMasksConfig)
+        announce(f"{capture.name}: measuring how wrong the masks in {folder} are")
         given = capture.masks.model_copy(update={"folder": folder, "reference": capture.masks.folder})
         wrong = self._training_views(replace(capture, masks=given))
         iou = mask_iou(wrong, with_true_masks(wrong))
