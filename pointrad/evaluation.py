@@ -8,11 +8,9 @@ import resource
 import statistics
 import sys
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +21,13 @@ from numpy.typing import NDArray
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
+from pointrad.lpips import INSTALL, Lpips, installed
 from pointrad.masks.iou import mask_iou, with_true_masks
+from pointrad.progress import announce
 
 Render = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W, 3] in [0, 1]
 Opacity = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W] in [0, 1]
 Pixels = NDArray[np.bool_]  # [H, W]
-PerceptualDistance = Callable[[Float32Array, Float32Array], float]
 
 _SSIM_WINDOW = 11  # pixels: a Gaussian of sigma 1.5, cut off at 3.5 sigma
 _OPAQUE = 0.5  # from which on a pixel is the object's
@@ -88,10 +87,13 @@ def evaluate(render: Render, opacity: Opacity, views: Sequence[View], lpips: boo
     PSNR: with data range 1, over the picture, and over the pixels of the mask alone (None where the mask is empty).
     Silhouette IoU: of the pixels that are opaque by half or more, and the mask (None where it covers the picture, as
     all do without masks). Both leave out pixels of weight 0.
-    SSIM: as Wang et al. define it (None for images smaller than its 11-pixel window). LPIPS: with VGG, as the radiance
-    field papers report it, if `lpips` and `lpips_is_available`, else None. Both compare whole images, as composited.
+    SSIM: as Wang et al. define it (None for images smaller than its 11-pixel window). LPIPS: with VGG16, as the
+    radiance field papers report it, if `lpips` and it is installed, else None (also for images smaller than its
+    network takes). Both compare whole images, as composited.
+
+    Raises UserError if the weights of LPIPS are damaged.
     """
-    distance = _lpips_distance() if lpips and lpips_is_available() else None
+    distance = _lpips(len(views)) if lpips else None
     cameras = [view.camera for view in views]
     seen = zip(render(cameras), opacity(cameras), with_true_masks(views), strict=True)
     return Evaluation(tuple(ViewScores(view.name, _score(image, share, view, distance)) for image, share, view in seen))
@@ -115,18 +117,6 @@ def ssim(image: Float32Array, truth: Float32Array) -> float | None:
         image, truth, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=-1, data_range=1.0
     )
     return float(similarity)
-
-
-def lpips_is_available() -> bool:
-    """Whether LPIPS can be had without a download: its package is installed and its VGG weights are in torch's cache.
-
-    `python -c "import torchvision; torchvision.models.vgg16(weights='IMAGENET1K_V1')"` puts them there.
-    """
-    if find_spec("lpips") is None:
-        return False
-    from torchvision.models import VGG16_Weights
-
-    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(VGG16_Weights.IMAGENET1K_V1.url).name).is_file()
 
 
 def measure_fps(
@@ -158,7 +148,7 @@ def device_name(device: torch.device) -> str:
     return f"{_cpu_model()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _score(image: Float32Array, opacity: Float32Array, view: View, distance: PerceptualDistance | None) -> Scores:
+def _score(image: Float32Array, opacity: Float32Array, view: View, distance: Lpips | None) -> Scores:
     counted = None if view.weight is None else view.weight > 0
     mask = _among(counted, view.mask > 0)
     return Scores(
@@ -184,22 +174,14 @@ def _mean(scores: Sequence[Any]) -> Any:
     return statistics.fmean(known) if known else None
 
 
-def _lpips_distance() -> PerceptualDistance:
-    import lpips
-
-    with warnings.catch_warnings():  # it calls torchvision by a deprecated name
-        warnings.simplefilter("ignore")
-        network = lpips.LPIPS(net="vgg", verbose=False)
-
-    def distance(image: Float32Array, truth: Float32Array) -> float:
-        with torch.inference_mode():
-            return float(network(_as_batch(image), _as_batch(truth), normalize=True))
-
+def _lpips(views: int) -> Lpips | None:
+    """Ready to measure so many views; None where it is not installed. Either is said: the one takes long."""
+    distance = installed()
+    if distance is None:
+        announce(f"LPIPS is left out, since its weights are not installed: {INSTALL}")
+    else:
+        announce(f"Measuring LPIPS of {views} views on the CPU")
     return distance
-
-
-def _as_batch(image: Float32Array) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
 
 
 def _seconds_per_pass(

@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from pointrad.evaluation import (
     check_scored_views,
     device_name,
     evaluate,
-    lpips_is_available,
     measure_fps,
     peak_memory_mb,
     psnr_db,
@@ -32,11 +30,12 @@ from pointrad.run.provenance import provenance
 from tests.scenes import sphere_views
 
 
-def scores_of(images: Sequence[Float32Array], views: Sequence[View], shares: Sequence[Float32Array] | None = None,
-              lpips: bool = False) -> Evaluation:  # fmt: skip
+def scores_of(
+    images: Sequence[Float32Array], views: Sequence[View], shares: Sequence[Float32Array] | None = None
+) -> Evaluation:
     """The evaluation of these renders; shares: their opacities, by default those of the views' masks."""
     seen = [view.mask for view in views] if shares is None else shares
-    return evaluate(lambda _: images, lambda _: seen, views, lpips)
+    return evaluate(lambda _: images, lambda _: seen, views, lpips=False)
 
 
 def test_psnr_of_a_constant_error_is_known() -> None:
@@ -138,32 +137,6 @@ def test_ssim_is_absent_for_images_smaller_than_its_window() -> None:
     assert ssim(small, small) is None
     view = replace(sphere_views(1)[0], image=small, mask=small[..., 0])
     assert scores_of([small], [view], [np.zeros((10, 40), np.float32)]).means.ssim is None
-
-
-def test_lpips_without_weights_is_absent_and_nothing_is_downloaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("download")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
-    assert not lpips_is_available()
-    views = sphere_views(1)
-    assert scores_of([views[0].image], views, lpips=True).means.lpips is None
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
-def test_lpips_is_reported_where_its_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    lpips = pytest.importorskip("lpips")
-    network = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)  # real plumbing, a small random backbone
-    monkeypatch.setattr("pointrad.evaluation.lpips_is_available", lambda: True)
-    monkeypatch.setattr(lpips, "LPIPS", lambda **_: network)
-    views = sphere_views(1, 64, 64)
-    assert scores_of([views[0].image], views, lpips=True).means.lpips == pytest.approx(0, abs=1e-6)
-    worse = scores_of([1 - views[0].image], views, lpips=True).means.lpips
-    assert worse is not None
-    assert worse > 0
 
 
 def test_fps_counts_frames_per_second_after_a_warm_up() -> None:
