@@ -39,6 +39,7 @@ class SceneConfig(Config):
 class EvalConfig(Config):
     split: Split
     lpips: bool
+    fps_seconds: NonNegative
 
 
 class CacheConfig(Config):
@@ -149,7 +150,8 @@ class RunConfig(CaptureConfig):
     def identity(self, content: SceneContent) -> str:
         """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
         same, and the data of both. Studies compute each identity once."""
-        evaluation = {"eval": self.eval.model_dump(mode="json"), "evaluated": content.evaluation}
+        scores = self.eval.model_dump(mode="json", exclude={"fps_seconds"})
+        evaluation = {"eval": scores, "evaluated": content.evaluation}
         return digest(self._trained(content) | evaluation)
 
     def training_identity(self, content: SceneContent) -> str:

@@ -12,18 +12,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
-from pointrad.lpips import INSTALL, Lpips, installed
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.progress import announce
+
+if TYPE_CHECKING:  # imported where it is needed: reports score nothing, and would wait for it
+    import torch
+
+    from pointrad.lpips import Lpips
 
 Render = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W, 3] in [0, 1]
 Opacity = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from each camera [H, W] in [0, 1]
@@ -123,18 +126,22 @@ def measure_fps(
     render: Callable[[Sequence[Camera]], Iterable[object]],
     cameras: Sequence[Camera],
     device_synchronise: Callable[[], None],
+    seconds: float,
 ) -> float:
-    """Frames per second over `cameras`, warm and synchronised: the median pass, of passes that take a second in all."""
+    """Frames per second over `cameras`, warm and synchronised: of the median pass, of as many as take `seconds` in all,
+    and of three at least."""
     _seconds_per_pass(render, cameras, device_synchronise)  # compiles, allocates and fills caches
-    seconds: list[float] = []
-    while sum(seconds) < 1 or len(seconds) < 3:
-        seconds.append(_seconds_per_pass(render, cameras, device_synchronise))
-    return len(cameras) / statistics.median(seconds)
+    passes: list[float] = []
+    while sum(passes) < seconds or len(passes) < 3:
+        passes.append(_seconds_per_pass(render, cameras, device_synchronise))
+    return len(cameras) / statistics.median(passes)
 
 
 def peak_memory_mb(device: torch.device | None = None) -> float:
     """Peak memory in MB (2^20 bytes) so far: tensors on a CUDA device, else the process's resident memory."""
     if device is not None and device.type == "cuda":
+        import torch
+
         return torch.cuda.max_memory_allocated(device) / _MEGABYTE
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _MEGABYTE
@@ -142,6 +149,8 @@ def peak_memory_mb(device: torch.device | None = None) -> float:
 
 def device_name(device: torch.device) -> str:
     """What the numbers were measured on, e.g. "NVIDIA A100-SXM4-80GB" or "AMD EPYC 7763, 2 threads"."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
@@ -176,6 +185,8 @@ def _mean(scores: Sequence[Any]) -> Any:
 
 def _lpips(views: int) -> Lpips | None:
     """Ready to measure so many views; None where it is not installed. Either is said: the one takes long."""
+    from pointrad.lpips import INSTALL, installed
+
     distance = installed()
     if distance is None:
         announce(f"LPIPS is left out, since its weights are not installed: {INSTALL}")

@@ -40,6 +40,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _no_process_beside_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process compile what they need; a process for each kind of run would load libraries anew."""
+    monkeypatch.setattr("pointrad.run.compilation.mark_of", lambda config: None)
+
+
 @pytest.fixture
 def tiny_scene_root(tmp_path: Path) -> Path:
     """A folder that holds the scene "tiny": a sphere, 6 train, 3 val and 3 test views of 32x24 pixels."""

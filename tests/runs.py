@@ -49,11 +49,16 @@ QUICK = (
     "dataset.downscale=1",
     "init.lattice=40",
     "eval.lpips=false",
+    "eval.fps_seconds=0",
     "artifacts.views=[0]",
-    "artifacts.turntable.frames=4",
+    "artifacts.curves=false",
+    "artifacts.turntable.frames=0",
     "tracker=none",
     "threads=1",  # others test at the same time
 )
+
+# After QUICK, for all that a run can leave.
+ALL_ARTIFACTS = ("artifacts.curves=true", "artifacts.turntable.frames=4")
 
 
 def quick(*overrides: str) -> tuple[str, ...]:

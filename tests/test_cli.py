@@ -19,7 +19,7 @@ import pytest
 from pointrad.artifacts.pictures import read_comparison
 from pointrad.run.run import run
 from pointrad.run.status import RunState, read_status
-from tests.runs import QUICK, REPOSITORY, config, one_epoch_each, same_cloud
+from tests.runs import ALL_ARTIFACTS, QUICK, REPOSITORY, config, one_epoch_each, same_cloud
 from tests.scenes import turned_and_sized, write_tiny_scene
 
 pytestmark = pytest.mark.integration
@@ -75,7 +75,7 @@ def train(folder: Path, *arguments: str, prepare: Callable[[], None] = lambda: N
 @pytest.fixture(scope="module")
 def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder = tmp_path_factory.mktemp("finished") / "run"
-    return train(folder, *QUICK_DEMO, f"dataset.root={root}", "tracker=wandb")
+    return train(folder, *QUICK_DEMO, *ALL_ARTIFACTS, f"dataset.root={root}", "tracker=wandb")
 
 
 class TestAFinishedRun:
@@ -112,20 +112,20 @@ class TestAFinishedRun:
 def test_pictures_of_several_sizes_train_and_go_on_where_they_were_stopped(model: str, tmp_path: Path) -> None:
     root = write_tiny_scene(tmp_path / "scenes", camera_of=turned_and_sized)
     schedule, first = ("robust_fast", "spread") if model == "points" else ("gaussians_fast", "grow")
-    arguments = (*QUICK, f"dataset.root={root}", f"model={model}", f"cache.dir={tmp_path / 'cache'}",
+    arguments = (*QUICK, *ALL_ARTIFACTS, f"dataset.root={root}", f"model={model}", f"cache.dir={tmp_path / 'cache'}",
                  *one_epoch_each(schedule), f"schedule.stages.{first}.epochs=100", "checkpoint.every_seconds=0",
                  "artifacts.views=[0,1,2]", "corruption.level=0.12", "corruption.targets=masked")  # fmt: skip
-    whole = train(tmp_path / "whole", *arguments)
-    assert whole.code == 0, whole.err
-    assert [score["psnr_db"] > 5 for score in json.loads((whole.folder / "evaluation.json").read_text())] == [True] * 3
-    last = sorted((whole.folder / "pictures").glob("[0-9]*.png"))[-1]
+    whole = tmp_path / "whole"
+    run(config(*arguments), whole)
+    assert [score["psnr_db"] > 5 for score in json.loads((whole / "evaluation.json").read_text())] == [True] * 3
+    last = sorted((whole / "pictures").glob("[0-9]*.png"))[-1]
     assert [truth.size for _, truth in read_comparison(last, 3)] == [(192, 144), (192, 256), (192, 144)]
-    assert (whole.folder / "turntable.mp4").stat().st_size > 0
+    assert (whole / "turntable.mp4").stat().st_size > 0
     arguments = (*arguments, f"hydra.run.dir={tmp_path / 'again'}")
     assert signalled(arguments, tmp_path / "again", 2, signal.SIGINT).code == 130
     again = ended(started(*arguments), tmp_path / "again")
     assert "Resuming after epoch" in again.err
-    assert same_cloud(again.folder, whole.folder)
+    assert same_cloud(again.folder, whole)
 
 
 # Long enough to be interrupted by a test that a busy machine keeps waiting.

@@ -459,8 +459,8 @@ class TestIdentity:
         "override",
         [
             "threads=3", "renderer.device=cpu", "renderer.graphs=true", "tracker=none", "dataset.root=elsewhere",
-            "artifacts.views=[]", "checkpoint.every_seconds=1", "checkpoint.max_attempts=2", "cache.dir=here",
-            "schedule.name=mine",
+            "artifacts.views=[]", "eval.fps_seconds=0", "checkpoint.every_seconds=1", "checkpoint.max_attempts=2",
+            "cache.dir=here", "schedule.name=mine",
             "scene.kept_share=0.5 init.kept_share=0.035",
             "corruption.seed=1", "corruption=none", "masks.threshold=0.5",
         ],

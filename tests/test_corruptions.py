@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from launcher.corruptions import main
+from tests.commands import Ended, called
 from tests.runs import REPOSITORY
 from tests.scenes import write_tiny_scene
 
@@ -23,9 +25,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_scene(tmp_path_factory.mktemp("scenes"))
 
 
-def corruptions(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "corruptions.py", f"hydra.run.dir={folder}", f"picture={folder}/sheet.png", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+def command(folder: Path, *arguments: str) -> list[str]:
+    return ["corruptions.py", f"hydra.run.dir={folder}", f"picture={folder}/sheet.png", *arguments]
+
+
+def corruptions(folder: Path, *arguments: str) -> Ended:
+    return called(main, *command(folder, *arguments))
 
 
 def tiny(root: Path) -> tuple[str, ...]:
@@ -46,7 +51,8 @@ def nearly(picture: Path, colour: tuple[int, int, int]) -> int:
 
 def test_the_demo_scenes_sheet_shows_what_is_missed_and_what_is_false(tmp_path: Path) -> None:
     models = [f"~models.{name}" for name in ("affine", "morphology", "boundary", "dropout", "mixed")]
-    done = corruptions(tmp_path, "levels=[0.3]", *models)
+    words = command(tmp_path, "levels=[0.3]", *models)
+    done = subprocess.run([sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(f"Picture: {tmp_path}/sheet.png\n")
     assert [(name, level) for name, level, _ in table(done.stdout)] == [("holes", 0.3), ("spurious", 0.3)]
@@ -56,18 +62,18 @@ def test_the_demo_scenes_sheet_shows_what_is_missed_and_what_is_false(tmp_path: 
 
 def test_every_model_has_a_line_for_each_level(root: Path, tmp_path: Path) -> None:
     done = corruptions(tmp_path, *tiny(root), "levels=[0,0.5]", "view=5")
-    found = table(done.stdout)
+    found = table(done.out)
     assert len(found) == 2 * 7
     assert all((iou == 1) == (level == 0) for _, level, iou in found)
 
 
 def test_matched_levels_have_the_iou_asked_for(root: Path, tmp_path: Path) -> None:
     done = corruptions(tmp_path, *tiny(root), "matched_iou=0.7", "models.spurious.coverage=0.1")
-    found = {name: iou for name, _, iou in table(done.stdout)}
+    found = {name: iou for name, _, iou in table(done.out)}
     assert found.pop("dropout") == pytest.approx(0.7, abs=0.15)  # in steps, of one in six views
     assert found == {name: pytest.approx(0.7, abs=0.02) for name in found}  # to a pixel of small views
     assert len(found) == 5
-    assert "spurious: no level has a mean IoU of 0.7; level 1 has 0.9" in done.stderr
+    assert "spurious: no level has a mean IoU of 0.7; level 1 has 0.9" in done.err
     assert not (tmp_path / "sheet.png").exists()
 
 
@@ -82,5 +88,5 @@ def test_matched_levels_have_the_iou_asked_for(root: Path, tmp_path: Path) -> No
 )
 def test_a_bad_value_is_named_with_what_is_valid(root: Path, tmp_path: Path, override: str, message: str) -> None:
     done = corruptions(tmp_path, *tiny(root), override)
-    assert done.returncode == 1
-    assert done.stderr.strip() == message
+    assert done.code == 1
+    assert done.err.strip() == message

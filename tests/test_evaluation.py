@@ -151,9 +151,22 @@ def test_fps_counts_frames_per_second_after_a_warm_up() -> None:
 
     cameras = [view.camera for view in sphere_views(10)]
     synchronised: list[int] = []
-    fps = measure_fps(render, cameras, lambda: synchronised.append(calls))
+    fps = measure_fps(render, cameras, lambda: synchronised.append(calls), seconds=0)
     assert 25 < fps <= 50
-    assert set(synchronised) == set(range(0, calls + 1, 10))
+    assert synchronised == [0, 10, 10, 20, 20, 30, 30, 40]
+
+
+def test_fps_are_measured_for_as_long_as_asked_for() -> None:
+    passes = 0
+
+    def render(cameras: Sequence[Camera]) -> Iterator[Camera]:
+        nonlocal passes
+        passes += 1
+        time.sleep(0.01)
+        yield from cameras
+
+    measure_fps(render, [], lambda: None, seconds=0.2)
+    assert 4 < passes <= 21  # the first is not measured
 
 
 def test_memory_is_measured_in_megabytes_of_this_process() -> None:

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -65,10 +64,9 @@ METHOD = (
 
 def computed(name: str, folder: Path) -> dict[str, Any]:
     """What the run of this name gives."""
-    overrides = quick("artifacts.views=[]", "artifacts.turntable.frames=0", "renderer=cpu", *RUNS[name])
+    overrides = quick("artifacts.views=[]", "renderer=cpu", *RUNS[name])
     root = write_tiny_scene(folder / "scenes", {"train": 12, "test": 2}, width=48, height=40)
-    with mock.patch("pointrad.run.run.measure_fps", return_value=1.0):
-        result = run(config(*overrides, f"dataset.root={root}"), folder / "run")
+    result = run(config(*overrides, f"dataset.root={root}"), folder / "run")
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     return {
         "mask_iou": result.mask_iou,

@@ -16,7 +16,9 @@ class TurntableConfig(Config):
 
 
 class ArtifactsConfig(Config):
-    """Which evaluation views are drawn after initialisation and after each stage (None: a few), and the turntable."""
+    """Which evaluation views are drawn after initialisation and after each stage (None: a few), whether the training
+    curves are, and the turntable."""
 
     views: tuple[Annotated[int, Field(ge=0)], ...] | None
+    curves: bool
     turntable: TurntableConfig

@@ -274,11 +274,13 @@ def _write_artifacts(
     epoch: int,
 ) -> None:
     # Not above: these libraries are slow to import, and the first step would wait for them.
-    from pointrad.artifacts.curves import write_curves
     from pointrad.artifacts.ply import write_points, write_splats
     from pointrad.artifacts.video import turntable_cameras, write_turntable
 
-    write_curves(run_dir / "pictures" / "curves.png", metrics.read())
+    if config.artifacts.curves:
+        from pointrad.artifacts.curves import write_curves
+
+        write_curves(run_dir / "pictures" / "curves.png", metrics.read())
     in_world = cloud.model.to_world(cloud, frame)
     write_points(run_dir / "cloud.ply", in_world, mean_colours(cloud, scene.train, renderer))
     splats = renderer.settings.as_gaussians(cloud, [view.camera for view in scene.train])
@@ -316,6 +318,7 @@ def _summarise(
             partial(renderer.render_views, cloud.parameters),
             [view.camera for view in scene.evaluation],
             renderer.synchronise,
+            config.eval.fps_seconds,
         ),
         model_mb=cloud.megabytes,
         points=len(cloud),

@@ -16,15 +16,17 @@ from pathlib import Path
 from launcher.queue import Job, read_jobs
 from pointrad.run.status import RunState, read_status
 from tests.cluster.conftest import SCRIPT, LocalSlurm
+from tests.commands import Ended
 from tests.runs import REPOSITORY
 from tests.scenes import write_tiny_scene
 
 EPOCHS = 100
 STUDY = (
     "study=smoke", "dataset=blender", "dataset.downscale=1", "scene.kept_share=0.5", "scene.splat_radius=0.2",
-    "init.lattice=40", "init.kept_share=0.5", "model.splat_radius=0.2", "eval.lpips=false", "artifacts.views=[0]",
-    "artifacts.turntable.frames=0", f"schedule.stages.base.epochs={EPOCHS}", "threads=1",
-    "checkpoint.every_seconds=0.2", "study.axes.consistency={init.consistency:[1.0]}",
+    "init.lattice=40", "init.kept_share=0.5", "model.splat_radius=0.2", "eval.lpips=false", "eval.fps_seconds=0",
+    "artifacts.views=[0]", "artifacts.curves=false", "artifacts.turntable.frames=0", "threads=1",
+    f"schedule.stages.base.epochs={EPOCHS}", "checkpoint.every_seconds=0.2",
+    "study.axes.consistency={init.consistency:[1.0]}",
 )  # fmt: skip
 RUNS_24 = (
     "study.scenes=[demo,lego]", "study.axes.level={corruption.level:[0,0.05,0.1,0.2]}",
@@ -34,15 +36,6 @@ RUNS_4 = (
     "study.scenes=[demo]", "study.axes.level={corruption.level:[0,0.1]}",
     "study.seeds={seed:[0,1],corruption.seed:[42,43]}", "schedule.stages.base.epochs=2",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a command left."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from tests.cluster.studies import (
     EPOCHS,
     RUNS_4,
     RUNS_24,
-    Ended,
     Study,
     ended,
     hold_one,
@@ -28,6 +27,7 @@ from tests.cluster.studies import (
     wait_for,
     write_scenes,
 )
+from tests.commands import Ended
 
 pytestmark = pytest.mark.cluster
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from launcher import entry
-from launcher.many import FAILURES_FILE, Failure, Sweep, failures, note
+from launcher.many import FAILURES_FILE, Failure, failures, note
 from pointrad.errors import UserError
+from tests.commands import call
 
 Start = Callable[..., int]
 
@@ -29,23 +29,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Calls a command in this process: its work on each job, and the words of its command line; its exit code."""
-    monkeypatch.setattr(entry, "end_with_reader", lambda: None)
-    monkeypatch.setattr(Sweep, "folder", None)
-    for name in ("PYTHONPATH", "HYDRA_FULL_ERROR"):
-        monkeypatch.setenv(name, "")
 
-    def call(work: Callable[[Any, Path], Any], *words: str) -> int:
-        GlobalHydra.instance().clear()
-        monkeypatch.setattr(sys, "argv", ["train.py", *words])
-        monkeypatch.setattr(sys, "orig_argv", ["python", "train.py", *words])
-        try:
-            entry.start("train", lambda composed: entry.job(lambda folder: work(composed, folder)))
-        except SystemExit as ended:
-            print(ended.code, file=sys.stderr)
-            return ended.code if isinstance(ended.code, int) else 1
-        return 0
+    def start(work: Callable[[Any, Path], Any], *words: str) -> int:
+        main = partial(entry.start, "train", lambda composed: entry.job(lambda folder: work(composed, folder)))
+        return call(main, monkeypatch, "train.py", *words)
 
-    return call
+    return start
 
 
 def fails_for_odd_seeds(composed: Any, folder: Path) -> float:

@@ -169,8 +169,8 @@ def trained_losses(root: Path, folder: Path, renderer: str) -> list[float]:
     """Of `python train.py`, a step on each view in each of two stages."""
     overrides = [
         *QUICK, f"dataset.root={root}", f"renderer={renderer}", "scene.kept_share=0.02", "artifacts.views=[]",
-        "artifacts.turntable.frames=0", "schedule=demo", "schedule.stages.base.epochs=1",
-        "schedule.stages.full.epochs=1", "schedule.stages.refine.enabled=false", f"hydra.run.dir={folder}",
+        "schedule=demo", "schedule.stages.base.epochs=1", "schedule.stages.full.epochs=1",
+        "schedule.stages.refine.enabled=false", f"hydra.run.dir={folder}",
     ]  # fmt: skip
     subprocess.run([sys.executable, "train.py", *overrides], cwd=REPOSITORY, check=True, capture_output=True)
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -13,19 +13,20 @@ import wandb
 import yaml
 
 from pointrad.run.run import run
+from pointrad.tracking import wandb_server
 from pointrad.tracking.__main__ import main
 from pointrad.tracking.base import NullTracker
 from pointrad.tracking.history import log_history
 from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.record import EpochRecord
-from tests.runs import QUICK, config, one_epoch_each
+from tests.runs import ALL_ARTIFACTS, QUICK, config, one_epoch_each
 from tests.scenes import write_tiny_scene
 from tests.tracking.stub_server import StubServer
 from tests.tracking.wandb_runs import finish, records, rows, started
 
 pytestmark = pytest.mark.integration
 
-RUN = [*(override for override in QUICK if override != "tracker=none"), *one_epoch_each("demo")]
+RUN = [*(word for word in QUICK if word != "tracker=none"), *ALL_ARTIFACTS, *one_epoch_each("demo")]
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,7 @@ def test_where_the_server_does_not_tell_what_it_has_nothing_is_logged_twice(
 ) -> None:
     assert replayed(run_dir, "tracker.mode=online") == 0
     monkeypatch.delattr(StubServer, "_logged")
+    monkeypatch.setattr(wandb_server, "_PATIENCE", 1)
     assert replayed(run_dir, "tracker.mode=online") == 0
     (logged,) = server.runs.values()
     assert [row["_step"] for row in logged.history] == [0, 1, 2, 3]
