@@ -42,7 +42,7 @@ RUNS = {
         *one_epoch_each("fast"), "schedule.stages.spread_more.downscale=2",
     ),
     "Gaussians": (
-        "init=hull", "init.consistency=0.6", "corruption=dropout", "corruption.level=0.1",
+        "init=hull", "init.consistency=0.6", "init.kept_share.of=surface", "corruption=dropout", "corruption.level=0.1",
         *one_epoch_each("gaussians_fast"), "schedule.stages.grow.epochs=3", "schedule.stages.grow.every.steps=10",
     ),
     "Gaussians from anywhere": (
