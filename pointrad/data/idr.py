@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.linalg import rq
 
 from pointrad.camera import Float64Array, Intrinsics
 from pointrad.data.layout import ImagesLayout
@@ -106,6 +105,8 @@ def _decomposed(projection: Float64Array, where: str) -> tuple[Intrinsics, Float
     if not abs(np.linalg.det(projection[:, :3])):
         raise UserError(f"{where}: found a matrix whose 3x3 part has no inverse; expected a camera's projection")
     projection = projection * np.sign(np.linalg.det(projection[:, :3]))  # of scale, also the sign is arbitrary
+    from scipy.linalg import rq  # not above: slow to import, and no other layout needs it
+
     matrix, rotation = rq(projection[:, :3])
     signs = np.sign(np.diag(matrix))
     matrix, rotation = matrix * signs / abs(matrix[2, 2]), signs[:, None] * rotation

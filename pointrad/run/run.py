@@ -82,9 +82,8 @@ def _run(
 ) -> RunResult:
     """beside: does what training waits for in the end, but nothing else before it."""
     set_threads(config.threads)
-    tracker_checked = beside.submit(check_tracker, config)
     if must_be_online(config):
-        tracker_checked.result()
+        check_tracker(config)
     check_renderer(config.renderer, config.model)
     cache = Cache(config.cache.dir)
     content = cache.content(config.capture, config.eval.split)
@@ -99,6 +98,7 @@ def _run(
     settings = build_settings(config.model, scene.background, [view.camera for view in scene.train])
     renderer = build_renderer(config.renderer, settings)
     begin()
+    tracker_checked = beside.submit(check_tracker, config)  # while kernels look for a start, which leave a thread free
     picture: Future[None] | None = None
     if state is not None:
         announce(f"Resuming after epoch {state.progress.epoch}: {run_dir}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import os
 import shlex
@@ -268,6 +269,8 @@ def check_settings(config: WandbTrackerConfig) -> None:
     """Raises UserError, before there is any work to lose, where the run is to be online and W&B cannot be."""
     with suppress(_SettingsError):
         _mode(config.mode)
+    with suppress(ImportError):  # which `wandb.init` would do, for half a second in which training waits
+        importlib.import_module("wandb.sdk.launch.inputs.internal")
 
 
 class _SettingsError(Exception):
