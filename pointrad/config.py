@@ -5,7 +5,7 @@ Hydra composes the YAML; `RunConfig.parse` takes the plain result and checks it 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -27,11 +27,12 @@ from pointrad.training.config import ScheduleConfig, SilhouetteLossConfig, Stage
 
 
 class SceneConfig(Config):
-    """What is set per scene, for `init` and `model` to take: where the object is, and what the published code sets, the
-    share of hull points kept and the splat radius (NDC)."""
+    """What is set per scene, for `init` and `model` to take: where the object is, whether it leaves pictures, and what
+    the published code sets, the share of hull points kept and the splat radius (NDC)."""
 
     name: str
     bounds: ObjectBounds
+    outside: Literal["published", "abstain"]
     kept_share: KeptShare
     splat_radius: SplatRadius
 

@@ -110,7 +110,7 @@ class TestPublishedConstants:
 
     def test_the_hull_is_the_published_one(self) -> None:
         init = config("init=hull").init
-        assert (init.lattice, init.bounds, init.consistency, init.outside_margin) == (400, cube(-2, 2), 1, 0.05)
+        assert (init.lattice, init.bounds, init.consistency, init.margin) == (400, cube(-2, 2), 1, 0.05)
 
     def test_the_corruption_is_the_published_one_at_level_0(self) -> None:
         assert config().corruption.model_dump() == {
@@ -269,8 +269,8 @@ class TestGaussians:
 
     def test_they_start_from_the_hulls_surface(self) -> None:
         for scene in ("demo", "auto"):  # whatever points would start from there
-            kept = config(*GAUSSIANS, f"scene={scene}", "init.kept_share.points=5").init.kept_share
-            assert kept == PointCountConfig(points=5, of="surface")
+            kept = config(*GAUSSIANS, f"scene={scene}", "init.kept_share.of=surface").init.kept_share
+            assert kept == PointCountConfig(points=20000, of="surface")
 
     def test_a_random_start_takes_no_part_of_a_hull(self) -> None:
         assert config(*GAUSSIANS, "init=random", "init.points=5").init.points == 5

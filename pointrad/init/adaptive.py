@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pointrad.camera import Float64Array
 from pointrad.data.poses import look_away
 from pointrad.errors import UserError
-from pointrad.init.agreement import Counts, chosen_views, coarse_lattice, highest_votes, widened
+from pointrad.init.agreement import chosen_views, coarse_lattice, highest_votes, widened
 from pointrad.init.config import AdaptiveConfig
+from pointrad.init.counts import Counts
 from pointrad.init.evidence import Evidence, by_view, in_a_row
 from pointrad.init.votes import Lattice, Votes, described, in_pixels
 from pointrad.kernel_cache import kernel
@@ -36,10 +37,10 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     lattice = Lattice(config.lattice, config.box)
     if evidence.cut:
         enough = _enough_votes(evidence, config)
-        thin_parts = _ThinParts.of(evidence, lattice, config.outside_margin)
+        thin_parts = _ThinParts.of(evidence, lattice, config)
         votes = replace(thin_parts.votes, counts=thin_parts.hull(enough), floor=enough)
     else:
-        votes = Counts.of(evidence, lattice, config.outside_margin).meeting(evidence.needs)
+        votes = Counts.of_evidence(evidence, lattice, config).meeting(evidence.needs)
     if not votes.counts.any():
         expected = f"expected init.bounds {described(config.box)} to hold it, and masks or pictures that show it"
         cause = look_away([view.camera for view in evidence.views]) or expected
@@ -58,7 +59,7 @@ def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
     needed, most = evidence.needs.votes, len(evidence.views)
     if needed < _NEARLY_RIGHT * most:
         return needed
-    thin_parts = _ThinParts.of(evidence, coarse_lattice(config), config.outside_margin)
+    thin_parts = _ThinParts.of(evidence, coarse_lattice(config), config)
     chosen = chosen_views(most)
     cameras = [evidence.views[index].camera for index in chosen]
     seen_object, unknown = by_view(evidence.seen_object, evidence.views), by_view(evidence.unknown, evidence.views)
@@ -95,9 +96,9 @@ class _ThinParts:
     highest: NDArray[np.uint16]
 
     @classmethod
-    def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> _ThinParts:
+    def of(cls, evidence: Evidence, lattice: Lattice, config: AdaptiveConfig) -> _ThinParts:
         fewest = replace(evidence.needs, votes=math.ceil(_LEAST_VOTES * evidence.needs.votes))
-        votes = Counts.of(replace(evidence, needs=fewest), lattice, margin).meeting(fewest)
+        votes = Counts.of_evidence(replace(evidence, needs=fewest), lattice, config).meeting(fewest)
         positions = lattice.positions(np.stack(np.nonzero(votes.counts), axis=1))
         highest = in_a_row(highest_votes(lattice, votes.counts, [view.camera for view in evidence.views]))
         return cls(evidence, votes, positions, highest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -15,8 +14,8 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 from pointrad.camera import Camera, Float64Array
 from pointrad.data.scene import View
 from pointrad.init.config import AdaptiveConfig
-from pointrad.init.evidence import Evidence, Needs, Pixels, by_view
-from pointrad.init.votes import Lattice, Votes, count_votes, in_pixels
+from pointrad.init.evidence import Pixels, by_view
+from pointrad.init.votes import Lattice, in_pixels
 from pointrad.kernel_cache import kernel
 
 _COARSENING = 3  # the number is chosen on a lattice this much coarser,
@@ -26,43 +25,6 @@ _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
 
 def coarse_lattice(config: AdaptiveConfig) -> Lattice:
     return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), config.box)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """For each lattice point, how many views vote for it, and in how many it is not seen to be background."""
-
-    votes: Votes
-    possible: Votes
-
-    @classmethod
-    def of(cls, evidence: Evidence, lattice: Lattice, margin: float) -> Counts:
-        """Exact for points that meet the evidence's needs."""
-        views, needs = evidence.views, evidence.needs
-        fewest = math.ceil((1 - needs.empty_share) * len(views))
-        if np.array_equal(evidence.votes, ~evidence.seen_background):
-            # What is no vote is background, so that both numbers are one, and points with fewer never meet needs.
-            votes = count_votes(with_masks(views, evidence.votes), lattice, margin, max(needs.votes, fewest))
-            return cls(replace(votes, floor=needs.votes), votes)
-        possible = count_votes(with_masks(views, ~evidence.seen_background), lattice, margin, fewest)
-        among = possible.counts if fewest else None
-        return cls(count_votes(with_masks(views, evidence.votes), lattice, margin, needs.votes, among), possible)
-
-    def meeting(self, needs: Needs) -> Votes:
-        """The votes, 0 where they are too few, or too many of the views that tell something see background."""
-        points = np.flatnonzero(self.votes.counts > 0)  # a small part of the lattice; others meet no demand
-        votes = self.votes.counts.ravel()[points]
-        background = self.possible.views - self.possible.counts.ravel()[points].astype(np.int32)
-        met = (background <= needs.empty_share * (votes + background)) & (votes >= needs.votes)
-        counts = np.zeros(self.votes.counts.shape, np.uint16)  # zeros_like would touch all of it
-        counts.ravel()[points[met]] = votes[met]
-        return replace(self.votes, counts=counts)
-
-
-def with_masks(views: Sequence[View], masks: Pixels) -> list[View]:
-    """The views, with masks that are these pixels, those of all views in a row."""
-    pairs = zip(views, by_view(masks, views), strict=True)
-    return [replace(view, mask=mask.astype(np.float32)) for view, mask in pairs]
 
 
 def silhouette_iou(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pointrad.schema import Bounds, Config, Count, NonNegative, PositiveShare, Share
 
@@ -58,13 +69,56 @@ class StartConfig(Config):
         return self.model_copy(update={"bounds": bounds})
 
 
+_PUBLISHED_MARGIN = 0.05  # half-widths
+_LEAST_SEEN = 0.5
+
+
 class InitConfig(StartConfig):
-    """What starts from a hull have: a lattice whose points views vote on, and which of the hull they take."""
+    """What starts from a hull have: a lattice whose points views vote on, and which of the hull they take.
+
+    outside: what a view says of points outside its picture or behind its camera: by the published rule that they are
+    background, or, up to `outside_margin` half-widths outside, foreground; or nothing, if the object leaves the picture
+    (docs/method.md). least_seen: of points that views may abstain from, the share of the views that must tell something
+    of one. Null is what suits `outside`.
+    """
 
     lattice: Annotated[int, Field(ge=2, le=1024)]
     kept_share: KeptShare
     jitter: NonNegative
-    outside_margin: NonNegative
+    outside: Literal["published", "abstain"]
+    outside_margin: NonNegative | None
+    least_seen: Share | None
+
+    @field_validator("outside_margin")
+    @classmethod
+    def _abstaining_leaves_no_margin(cls, margin: float | None, info: ValidationInfo) -> float | None:
+        if margin and info.data.get("outside") == "abstain":
+            raise ValueError(f"found {margin:g}; expected null, since with init.outside=abstain nothing outside votes")
+        return margin
+
+    @field_validator("least_seen")
+    @classmethod
+    def _else_all_see_every_point(cls, share: float | None, info: ValidationInfo) -> float | None:
+        if share is not None and info.data.get("outside") == "published":
+            raise ValueError(
+                f"found {share:g}; expected null, or init.outside=abstain, since with init.outside=published all views "
+                "say something of every point"
+            )
+        return share
+
+    @property
+    def margin(self) -> float:
+        """How far outside its picture a view still votes, by the published rule, half-widths."""
+        return _PUBLISHED_MARGIN if self.outside_margin is None else self.outside_margin
+
+    @property
+    def seen_share(self) -> float:
+        """The share of the views that must see a point, where they may abstain."""
+        return _LEAST_SEEN if self.least_seen is None else self.least_seen
+
+    def least_views(self, views: int) -> int:
+        """How many of so many views that is, the share being taken as the decimal it is written as."""
+        return math.ceil(views * Fraction(str(self.seen_share)))
 
 
 class HullConfig(InitConfig):

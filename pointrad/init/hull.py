@@ -10,7 +10,8 @@ from pointrad.data.poses import look_away
 from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig
-from pointrad.init.votes import Lattice, Votes, count_votes, described
+from pointrad.init.counts import votes_of_masks
+from pointrad.init.votes import Lattice, Votes, described
 
 
 def votes_needed(views: int, consistency: float) -> int:
@@ -27,14 +28,14 @@ def hull_votes(views: Sequence[View], config: HullConfig) -> Votes:
     Raises UserError if no point has as many.
     """
     floor = votes_needed(len(views), config.consistency)
-    votes = count_votes(views, Lattice(config.lattice, config.box), config.outside_margin, floor)
+    votes = votes_of_masks(views, Lattice(config.lattice, config.box), config, floor)
     if not votes.counts.any():
         raise _empty_hull(views, config, floor)
     return votes
 
 
 def _empty_hull(views: Sequence[View], config: HullConfig, needed: int) -> UserError:
-    votes = count_votes(views, Lattice(config.lattice, config.box), config.outside_margin)
+    votes = votes_of_masks(views, Lattice(config.lattice, config.box), config, 0)
     most = int(votes.counts.max())
     message = (
         f"init.consistency: the hull is empty: no lattice point got the {needed} votes of {len(views)} that "
@@ -43,7 +44,9 @@ def _empty_hull(views: Sequence[View], config: HullConfig, needed: int) -> UserE
     if away := look_away([view.camera for view in views]):
         return UserError(f"{message}; {away}")
     if most == 0:
-        return UserError(f"{message}; expected init.bounds {described(config.box)} to hold the object the masks show")
+        seen = ", or a lower init.least_seen" if config.outside == "abstain" else ""
+        bounds = described(config.box)
+        return UserError(f"{message}; expected init.bounds {bounds} to hold the object the masks show{seen}")
     below = Fraction(most, len(views) - 1)
     return UserError(
         f"{message}, so expected init.consistency below {math.floor(below * 1000) / 1000:g} "

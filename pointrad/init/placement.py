@@ -15,6 +15,7 @@ from pointrad.camera import Float64Array
 from pointrad.data.poses import nearest_to_axes
 from pointrad.data.scene import View
 from pointrad.errors import UserError
+from pointrad.init.counts import leaving
 from pointrad.init.votes import Lattice, Votes, count_votes, described
 from pointrad.progress import warn
 from pointrad.schema import Bounds
@@ -23,7 +24,8 @@ _FULL = 0.95  # of the lattice's points: a hull that fills it shows where the bo
 _FEW = 100  # points: so small a hull has no shape
 _TOUCHING = 0.001  # of the hull's points lie on the lattice's faces
 _COARSE = 64  # points along the lattice on which the object is looked for
-_AGREEING = 0.9  # of the views must call a point foreground there, since some masks may be wrong
+_AGREEING = 0.9  # of the views must not see background there, since some masks may be wrong,
+_SEEING = 0.5  # and of so many must have the point in their pictures
 _MARGIN = 0.35  # of the object's size, on each side of the suggested bounds: rates and voxels suit such
 
 
@@ -59,9 +61,12 @@ def suggested_bounds(views: Sequence[View]) -> Bounds | None:
         return None
     distance = float(np.median([np.linalg.norm(view.camera.position - focus) for view in views]))
     lattice = Lattice(_COARSE, _cube(focus, distance))
-    counts = count_votes(views, lattice, 0.0, max(1, math.ceil(_AGREEING * len(views)))).counts
-    agreed = np.stack(np.nonzero(counts), axis=1)
-    if len(agreed) == 0 or _on_faces(counts > 0):
+    agreeing = math.ceil(_AGREEING * len(views))
+    abstain = leaving([view.mask > 0 for view in views])
+    possible = count_votes(views, lattice, 0.0, agreeing, beyond=abstain).counts
+    found = count_votes(views, lattice, 0.0, math.ceil(_SEEING * agreeing), possible).counts > 0
+    agreed = np.stack(np.nonzero(found & (possible > 0)), axis=1)
+    if len(agreed) == 0 or _on_faces(found):
         return _rounded(_cube(focus, distance / 2))
     low, high = lattice.positions(agreed.min(axis=0) - 1), lattice.positions(agreed.max(axis=0) + 1)
     margin = _MARGIN * float((high - low).max())

@@ -15,10 +15,11 @@ from scipy.ndimage import maximum_filter
 
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array, View
-from pointrad.init.agreement import Counts, coarse_lattice, silhouette_iou, with_masks
+from pointrad.init.agreement import coarse_lattice, silhouette_iou
 from pointrad.init.config import AdaptiveConfig
+from pointrad.init.counts import Counts, votes_of_masks, with_masks
 from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour, Evidence, Needs, Pixels, by_view, in_a_row
-from pointrad.init.votes import Lattice, count_votes
+from pointrad.init.votes import Lattice
 from pointrad.masks.hard import border
 
 _MOST_NOISE = 32 / 255  # of a channel: a backdrop that strays further from the background is surroundings
@@ -65,7 +66,8 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
 def _greatest(channels: Float32Array) -> Float32Array:
     """[H, W] of [H, W, 3]; several times as fast as `max` along its last axis."""
     red, green, blue = np.moveaxis(channels, -1, 0)
-    return np.maximum(np.maximum(red, green), blue)
+    greatest: Float32Array = np.maximum(np.maximum(red, green), blue)
+    return greatest
 
 
 def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: AdaptiveConfig) -> Evidence:
@@ -135,7 +137,7 @@ def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) ->
         for view, pixels in zip(views, by_view(shown, views), strict=True)
     )
     floor = len(views) // 2  # fewer votes would take longer, no more
-    votes = count_votes(with_masks(views, wide), lattice, config.outside_margin, floor)
+    votes = votes_of_masks(with_masks(views, wide), lattice, config, floor)
     agreement = silhouette_iou(views, wide, lattice, votes.counts)
     left_out = (agreement.max() - agreement[-1]) * wide.sum()
     return bool(left_out > _CONTRADICTION * agreement.max() * _outline(by_view(wide, views)))
@@ -162,7 +164,7 @@ def _best_agreeing(readings: Sequence[Evidence], empty_shares: Sequence[float], 
     found: list[tuple[float, Evidence]] = []
     for reading in readings:
         most = replace(reading, needs=Needs(1, max(empty_shares)))
-        counts = Counts.of(most, lattice, config.outside_margin)
+        counts = Counts.of_evidence(most, lattice, config)
         for empty_share in empty_shares:
             votes = counts.meeting(Needs(1, empty_share)).counts
             agreement = silhouette_iou(reading.views, reading.seen_object, lattice, votes)

@@ -74,15 +74,16 @@ class Votes:
 def count_votes(
     views: Sequence[View],
     lattice: Lattice,
-    outside_margin: float,
+    margin: float,
     floor: int = 0,
     among: NDArray[np.uint16] | None = None,
+    beyond: Sequence[bool] = (),
 ) -> Votes:
     """Count for every lattice point the views that call it foreground.
 
     A point votes in a view where any of the four pixels around its projection has mask > 0 (those that exist, next to
-    the image's edge), or where its projection lies outside the image by at most `outside_margin` half-widths (of the
-    width, on both axes). Farther outside and behind the camera it does not.
+    the image's edge), or where its projection lies outside the image by at most `margin` half-widths (of the width, on
+    both axes). Farther outside and behind the camera it does in the views that are `beyond`; () for none.
 
     Counts below `floor` are recorded as 0, which lets whole blocks be given up early; all others are exact: equal to
     those of a plain loop over points and views in float64, whatever the number of threads. among: [X, Y, Z], other
@@ -90,7 +91,7 @@ def count_votes(
     """
     padded = -(-max(lattice.shape) // _ROOT) * _ROOT  # blocks reach past the lattice's end; what is there is dropped
     axes = np.ascontiguousarray(lattice.positions(np.arange(padded)[:, None]).T)
-    projections = _Projections.of(views, lattice, outside_margin)
+    projections = _Projections.of(views, lattice, margin, beyond)
     counts = np.zeros(lattice.shape, np.uint16)
 
     def count(corner: tuple[int, int, int]) -> None:
@@ -135,11 +136,13 @@ class _Projections:
     sums: NDArray[np.int32]  # [V, H + 6, W + 6] sum of `foreground` above and left of each corner
 
     @classmethod
-    def of(cls, views: Sequence[View], lattice: Lattice, outside_margin: float) -> _Projections:
+    def of(cls, views: Sequence[View], lattice: Lattice, margin: float, beyond: Sequence[bool]) -> _Projections:
         cameras = np.stack([view.camera.world_to_image for view in views])
         farthest = np.array([*(max(abs(low), abs(high)) for low, high in lattice.bounds), 1.0])
         sizes = [(view.camera.width, view.camera.height) for view in views]
-        foreground = _padded([_foreground(view.mask) for view in views])
+        votes_beyond = beyond or [False] * len(views)
+        tables = zip(views, votes_beyond, strict=True)
+        foreground = _padded([_foreground(view.mask, margin > 0, farther) for view, farther in tables])
         _, rows, columns = foreground.shape
         sums = np.zeros((len(views), rows + 1, columns + 1), np.int32)
         np.cumsum(np.cumsum(foreground, axis=1, dtype=np.int32), axis=2, out=sums[:, 1:, 1:])
@@ -147,7 +150,7 @@ class _Projections:
             cameras=cameras,
             intrinsics=np.array([view.camera.intrinsics for view in views]),
             nears=1e-3 * (np.abs(cameras) @ farthest).max(axis=1),
-            frames=np.array([(width, height, outside_margin * (width / 2)) for width, height in sizes]),
+            frames=np.array([(width, height, margin * (width / 2)) for width, height in sizes]),
             foreground=foreground,
             sums=sums,
         )
@@ -157,12 +160,12 @@ class _Projections:
         return self.cameras, self.intrinsics, self.nears, self.frames, self.foreground, self.sums
 
 
-def _foreground(mask: Float32Array) -> NDArray[np.uint8]:
-    """[H + 5, W + 5] uint8, 1 where a projection votes; see `_Projections`."""
+def _foreground(mask: Float32Array, margin: bool, beyond: bool) -> NDArray[np.uint8]:
+    """[H + 5, W + 5] uint8, 1 where a projection votes, in the margin and beyond if these do; see `_Projections`."""
     height, width = mask.shape
     pixels = np.pad(mask > 0, 1)
-    table = np.zeros((height + 5, width + 5), np.uint8)
-    table[1:-1, 1:-1] = 1  # the margin
+    table = np.full((height + 5, width + 5), beyond, np.uint8)
+    table[1:-1, 1:-1] = margin or beyond
     table[2:-2, 2:-2] = pixels[:-1, :-1] | pixels[:-1, 1:] | pixels[1:, :-1] | pixels[1:, 1:]
     return table
 
@@ -204,7 +207,7 @@ def _classify(low, high, camera, intrinsics, near, frame, sums):  # type: ignore
         nearest, farthest = min(nearest, depth), max(farthest, depth)
         left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
     if farthest < -near:
-        return _BACKGROUND
+        return _FOREGROUND if sums[1, 1] else _BACKGROUND  # as far outside
     if nearest < near:
         return _MIXED
     # With all depths above `near`, a projection's rounding error is below 1e-8 focal lengths; the padding covers it.
@@ -236,7 +239,7 @@ def _add_votes(xs, ys, zs, camera, intrinsics, frame, foreground, cells, votes):
                 depth = row_z + camera[2, 2] * zs[k]
                 u, v = in_pixels(row_x + camera[0, 2] * zs[k], row_y + camera[1, 2] * zs[k], depth, lens)
                 cell = _cell(v, height, margin) * stride + _cell(u, width, margin)
-                cells[k] = cell if depth > 0.0 else np.int32(0)  # cell 0 is background
+                cells[k] = cell if depth > 0.0 else np.int32(0)  # cell 0 is far outside
             for k in range(_LEAF):
                 votes[i, j, k] += table[cells[k]]
 

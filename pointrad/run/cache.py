@@ -125,7 +125,8 @@ def _views_key(capture: Capture, content: str) -> str:
 
 
 def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
-    return digest([views, threshold, corruption.decisive(), init.lattice, init.box, init.outside_margin])
+    outside = init.outside, init.margin, init.seen_share
+    return digest([views, threshold, corruption.decisive(), init.lattice, init.box, outside])
 
 
 def _write_views(views: Sequence[View], entry: Path) -> None:

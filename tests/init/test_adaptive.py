@@ -28,7 +28,11 @@ VIEWS = sphere_views(24, 64, 48)
 
 def adaptive(**changes: object) -> AdaptiveConfig:
     values = {"name": "adaptive", "lattice": 64, "bounds": [-1, 1], "source": "masks", "cut_pixels": "unknown"}
-    return AdaptiveConfig.model_validate(values | {"kept_share": 0.5, "jitter": 0.0, "outside_margin": 0.0} | changes)
+    return AdaptiveConfig.model_validate(
+        values
+        | {"kept_share": 0.5, "jitter": 0.0, "outside": "published", "outside_margin": 0.0, "least_seen": None}
+        | changes
+    )
 
 
 def hull_of(views: tuple[View, ...], source: Literal["masks", "none"] = "masks") -> Votes:

@@ -10,10 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from pointrad.camera import Camera
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig, RandomConfig
@@ -21,64 +18,17 @@ from pointrad.init.hull import hull_votes, votes_needed
 from pointrad.init.points import InitialPoints, initialise, scatter
 from pointrad.init.votes import Lattice, Votes, count_votes
 from tests.captures import blender
-from tests.scenes import camera, cube, off_centre, ring, sphere_view, sphere_views, turned_and_sized, turned_away
+from tests.init.plain import NO_MARGIN, views_and_lattice, votes_of_one_view
+from tests.scenes import camera, cube, ring, sphere_view, sphere_views, turned_and_sized, turned_away
 
 
 def hull_config(**changes: object) -> HullConfig:
     values = {"name": "hull", "lattice": 24, "bounds": [-1, 1], "consistency": 1.0, "kept_share": 0.5}
-    return HullConfig.model_validate({**values, "jitter": 0.0, "outside_margin": 0.0, **changes})
+    return HullConfig.model_validate({**values, "jitter": 0.0, **NO_MARGIN, **changes})
 
 
 def start(views: list[View], config: HullConfig, seed: int) -> InitialPoints:
     return initialise(views, hull_votes(views, config), config, seed)
-
-
-def votes_of_one_view(view: View, lattice: Lattice, outside_margin: float) -> NDArray[np.bool_]:
-    """The definition, point by point in float64 (docs/method.md)."""
-    at, mask = view.camera, view.mask > 0
-    longest = max(high - low for low, high in lattice.bounds)
-    sides = zip(lattice.bounds, lattice.shape, strict=True)
-    lines = [low + longest * np.arange(count) / lattice.size for (low, _), count in sides]
-    x, y, z = np.meshgrid(*lines, indexing="ij")
-    m = at.world_to_image
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        across, down, depth = (m[r, 0] * x + m[r, 1] * y + m[r, 3] + m[r, 2] * z for r in range(3))
-        u, v = at.fx * across / depth + at.cx, at.fy * down / depth + at.cy
-    margin = outside_margin * (at.width / 2)
-    in_front = depth > 0
-    inside = in_front & (u >= 0) & (u <= at.width) & (v >= 0) & (v <= at.height)
-    near = in_front & (u >= -margin) & (u <= at.width + margin) & (v >= -margin) & (v <= at.height + margin)
-    votes: NDArray[np.bool_] = near & ~inside
-    column, row = (np.floor(at_centre[inside] - 0.5).astype(int) + 1 for at_centre in (u, v))  # of the mask with a rim
-    rimmed = np.pad(mask, 1)
-    votes[inside] = (
-        rimmed[row, column] | rimmed[row, column + 1] | rimmed[row + 1, column] | rimmed[row + 1, column + 1]
-    )
-    return votes
-
-
-@st.composite
-def views_and_lattice(draw: st.DrawFn) -> tuple[list[View], Lattice, float]:
-    """Cameras of any size anywhere, also amid the lattice and looking away, at masks of blobs and single pixels."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    highest = st.sampled_from([-0.9, 0.5, 1.0, 1.7])
-    bounds = ((-1.0, draw(highest)), (-1.0, draw(highest)), (-1.0, draw(highest)))
-    lattice = Lattice(draw(st.sampled_from([2, 7, 8, 9, 17])), bounds)
-    views = []
-    for n in range(draw(st.integers(1, 4))):
-        width, height = draw(st.integers(1, 24)), draw(st.integers(1, 24))
-        pose = np.eye(4)
-        pose[:3, :3] = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
-        if draw(st.booleans()):
-            pose[:3, :3] = Rotation.from_euler("z", 90 * n, degrees=True).as_matrix()  # grids fall on pixel edges
-        pose[:3, 3] = pose[:3, 2] * draw(st.sampled_from([0.0, 0.25, 2.0, 4.0])) + rng.normal(0, 0.2, 3)
-        mask = rng.random((height, width)) < draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
-        if draw(st.booleans()):
-            mask[height // 4 : height // 2 + 1, width // 4 : width // 2 + 1] = True
-        at = Camera.centred(pose, width * draw(st.sampled_from([0.5, 1.0, 3.0])), width, height)
-        at = off_centre(at) if draw(st.booleans()) else at
-        views.append(View(f"v{n}", Split.TRAIN, at, np.zeros((height, width, 3), np.float32), mask.astype(np.float32)))
-    return views, lattice, draw(st.sampled_from([0.0, 0.05, 0.5]))
 
 
 @settings(max_examples=25, deadline=None)

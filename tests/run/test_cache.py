@@ -261,12 +261,20 @@ class TestVotes:
 
     @pytest.mark.parametrize(
         "changed",
-        ["corruption.level=0.06", "corruption.seed=1", "corruption=holes", "init.lattice=41", "masks.threshold=0.9"],
-    )
+        ["corruption.level=0.06", "corruption.seed=1", "corruption=holes", "init.lattice=41", "masks.threshold=0.9",
+         "init.outside=abstain", "init.outside_margin=0.1"],
+    )  # fmt: skip
     def test_whatever_changes_them_counts_anew(self, changed: str, tiny_scene_root: Path, tmp_path: Path) -> None:
         base = ("corruption.level=0.05", "init.consistency=0.5")
         self.counted(tiny_scene_root, tmp_path / "cache", *base)
         assert self.counted(tiny_scene_root, tmp_path / "cache", *base, changed)[1] == 1
+
+    def test_those_of_views_that_abstain_are_counted_anew_for_another_share_that_sees_a_point(
+        self, tiny_scene_root: Path, tmp_path: Path
+    ) -> None:
+        shares = ("null", "0.9", "0.5")
+        chosen = (("init.outside=abstain", f"init.least_seen={share}") for share in shares)
+        assert [self.counted(tiny_scene_root, tmp_path / "cache", *keys)[1] for keys in chosen] == [1, 1, 0]
 
     @pytest.mark.parametrize("name", ["counts.npy", "points.npy"])
     def test_a_damaged_entry_is_counted_anew(self, name: str, tiny_scene_root: Path, tmp_path: Path) -> None:
