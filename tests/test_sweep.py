@@ -255,7 +255,7 @@ class TestBadInput:
 
 def test_a_report_of_no_finished_run_says_so(root: Path, tmp_path: Path) -> None:
     for overrides in (["dry_run=true"], []):
-        process = started(*study(root, tmp_path, *overrides))
+        process = started(*study(root, tmp_path, "reuse=[]", *overrides))
         while not overrides and process.poll() is None and not (tmp_path / "plan.json").exists():
             time.sleep(0.01)
         if not overrides:

@@ -60,6 +60,15 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
     return replace(scene, train=train, evaluation=_hard_evaluation(scene.evaluation, threshold))
 
 
+def with_hard_reference(scene: Scene, threshold: float) -> Scene:
+    """The scene with hard masks; no view is left out, and nothing is said of the masks."""
+
+    def hard(views: Sequence[View]) -> tuple[View, ...]:
+        return tuple(_with_mask(view, view.mask > threshold, threshold) for view in views)
+
+    return replace(scene, train=hard(scene.train), evaluation=hard(scene.evaluation))
+
+
 def _hard_evaluation(views: Sequence[View], threshold: float) -> tuple[View, ...]:
     masks = [view.mask > threshold for view in views]
     hard = tuple(_with_mask(view, mask, threshold) for view, mask in zip(views, masks, strict=True))

@@ -13,6 +13,7 @@ from pointrad.data.picture_files import Picture
 from pointrad.data.scene import Background, Scene
 from pointrad.masks.base import Masks, SoftMask
 from pointrad.masks.config import MasksConfig
+from pointrad.masks.hard import with_hard_reference
 
 
 class WholePictures(Masks):
@@ -31,4 +32,5 @@ class NoMasksConfig(MasksConfig):
         return WholePictures()
 
     def harden(self, scene: Scene, background: Background) -> Scene:
-        return scene
+        """All views stay, and their masks are whole; those of views for evaluation may be a reference."""
+        return with_hard_reference(scene, self.threshold_on(background))

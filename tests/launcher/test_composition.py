@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,19 +42,29 @@ def hydra() -> Iterator[None]:
         yield
 
 
+# What a study asks of its user.
+NEEDED = {"smoke": [], "real_masks": ["dataset.root=DATA", "study.masks={drawn: masks, found: segmenter}"]}
+
+
 @pytest.mark.parametrize("name", [name if name == "smoke" else pytest.param(name, marks=LONG) for name in STUDIES])
 def test_every_run_of_a_shipped_study_is_valid_and_as_hydra_composes_it(name: str) -> None:
-    hydra = Counting(f"study={name}", *([] if name == "smoke" else ["dataset.root=DATA"]))
+    hydra = Counting(f"study={name}", *NEEDED.get(name, ["dataset.root=DATA"]))
     study = StudyConfig.parse(plain_values(hydra({}))["study"])
     assert study.name == name
-    variants = expand(study, ["demo"] if name == "smoke" else ["hotdog"])
+    planned = expand(study, ["demo"] if name == "smoke" else ["hotdog"])
+    # In place of levels that are measured when the study is planned.
+    numbers = [{key: 0.1 if isinstance(value, dict) else value for key, value in of.settings.items()} for of in planned]
+    variants = [
+        replace(of, settings=settings) for of, settings in zip(planned, numbers, strict=True)
+    ]  # levels, measured
     composer = hydra.composer(**{"dataset.root": "DATA"})
     composed = [composer.values(variant.settings) for variant in variants]
     for values in composed:
         checked_run(values)
     assert composed[-1] == plain_values(hydra(variants[-1].settings))
     choices = {
-        tuple(v for k, v in variant.settings.items() if k in ("init", "schedule", "corruption")) for variant in variants
+        tuple(v for k, v in variant.settings.items() if k in ("init", "schedule", "corruption", "masks"))
+        for variant in variants
     }
     assert hydra.calls == 2 + len(choices)
 

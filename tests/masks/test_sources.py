@@ -139,6 +139,17 @@ def test_without_masks_whole_photographs_are_views(tiny_scene_root: Path) -> Non
     assert (scene.train[0].mask == 1).all()
 
 
+def test_without_masks_views_are_evaluated_with_the_reference_which_is_hard_in_the_end(tiny_scene_root: Path) -> None:
+    split_masks_off(tiny_scene_root, lambda path: path.name)
+    for path in (tiny_scene_root / "tiny" / "masks").rglob("*.png"):
+        Image.fromarray(np.maximum(np.asarray(Image.open(path)), 40)).save(path)  # soft all over
+    capture = blender(tiny_scene_root, masks=NoMasksConfig(name="none", threshold=None, reference="masks"))
+    scene = capture.prepare(capture.load(Split.TEST))
+    assert all((view.mask == 1).all() for view in scene.train)
+    assert 0 < scene.evaluation[0].mask.mean() < 0.9
+    assert set(np.unique(scene.evaluation[0].mask)) == {0, 1}
+
+
 def test_black_may_be_the_object(tiny_scene_root: Path) -> None:
     before = load(tiny_scene_root, AUTO)
     split_masks_off(tiny_scene_root, lambda path: path.name)
