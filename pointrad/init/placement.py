@@ -25,7 +25,7 @@ _FEW = 100  # points: so small a hull has no shape
 _TOUCHING = 0.001  # of the hull's points lie on the lattice's faces
 _COARSE = 64  # points along the lattice on which the object is looked for
 _AGREEING = 0.9  # of the views must not see background there, since some masks may be wrong,
-_SEEING = 0.5  # and of so many must have the point in their pictures
+_SEEING = 0.75  # and of so many must have the point in their pictures
 _MARGIN = 0.35  # of the object's size, on each side of the suggested bounds: rates and voxels suit such
 
 
