@@ -7,7 +7,7 @@ to it, in which order.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pointrad.data.layout import FolderLayout
 from pointrad.data.photo import Listing
@@ -16,7 +16,6 @@ from pointrad.data.scene import Split
 from pointrad.data.transforms import Transforms, photo, read_transforms
 from pointrad.errors import UserError
 
-_TRAIN_FILE = "transforms_train.json"
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
 
 
@@ -24,13 +23,7 @@ class BlenderDatasetConfig(FolderLayout):
     """Scenes in NeRF-synthetic layout: `root` holds one folder per scene, or is one."""
 
     name: Literal["blender"]
-
-    @property
-    def signs(self) -> str:
-        return _TRAIN_FILE
-
-    def is_in(self, folder: Path) -> bool:
-        return (folder / _TRAIN_FILE).is_file()
+    sign_files: ClassVar = ("transforms_train.json",)
 
     def listing(self, scene_name: str, split: Split) -> Listing:
         return listing(self.folder(scene_name), split)

@@ -18,7 +18,7 @@ import numpy as np
 
 from pointrad.camera import Float64Array
 from pointrad.data.photo import Lens, distortion
-from pointrad.data.poses import check_rigid
+from pointrad.data.poses import OPENCV_TO_OPENGL, check_rigid
 from pointrad.errors import UserError
 
 # What the parameters of each camera model are.
@@ -39,7 +39,6 @@ _PARAMETERS = {
 _NUMBERED = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE", "FULL_OPENCV", "FOV",
              "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "THIN_PRISM_FISHEYE", "RAD_TAN_THIN_PRISM_FISHEYE",
              "SIMPLE_DIVISION", "DIVISION", "SIMPLE_FISHEYE", "FISHEYE", "EUCM", "EQUIRECTANGULAR")  # fmt: skip
-_TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # from OpenCV's axes
 _LONGEST_SHOWN = 80  # characters of a line that errors quote
 _UNIT = 0.01  # how far a quaternion's norm may be from 1
 
@@ -150,7 +149,7 @@ def _registered(file: Path, image: _Image, lenses: Mapping[int, Lens]) -> Regist
     ])  # fmt: skip
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation.T, -rotation.T @ np.array(image.translation)
-    return Registered(image.name, lenses[image.camera], check_rigid(pose @ _TO_OPENGL, where))
+    return Registered(image.name, lenses[image.camera], check_rigid(pose @ OPENCV_TO_OPENGL, where))
 
 
 class _Bytes:

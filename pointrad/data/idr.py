@@ -17,18 +17,16 @@ import numpy as np
 from pointrad.camera import Float64Array, Intrinsics
 from pointrad.data.layout import ImagesLayout
 from pointrad.data.photo import Lens, Listing, Photo
-from pointrad.data.picture_files import pictures_in, view_name
-from pointrad.data.poses import check_rigid
+from pointrad.data.picture_files import view_name
+from pointrad.data.poses import OPENCV_TO_OPENGL, check_rigid
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from pointrad.schema import Bounds
 
-_FILES = ("cameras_sphere.npz", "cameras.npz")
 _SPHERE: Bounds = ((-1.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))
 _SAME = 1e-3  # of the scale: how far scale_mat may differ from one photograph to another
 _SKEWED = 0.5  # pixels: how far from rectangular the grid of pixels may be at the corners
 _CENTRE = 0.5  # there, pixel centres are at whole numbers
-_TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # from OpenCV's axes
 
 
 class IdrDatasetConfig(ImagesLayout):
@@ -36,24 +34,14 @@ class IdrDatasetConfig(ImagesLayout):
 
     name: Literal["idr"]
     usual_images: ClassVar[str] = "image"
-
-    @property
-    def signs(self) -> str:
-        return " or ".join(_FILES)
-
-    def is_in(self, folder: Path) -> bool:
-        return any((folder / name).is_file() for name in _FILES)
+    sign_files: ClassVar = ("cameras_sphere.npz", "cameras.npz")  # of both, the first is read
 
     def listing(self, scene_name: str, split: Split) -> Listing:
         folder = self.found(scene_name)
-        file = next(folder / name for name in _FILES if (folder / name).is_file())
-        images = self.images_in(folder)
-        projections, pictures = _projections(file), pictures_in(images)
-        if len(projections) != len(pictures):
-            raise UserError(
-                f"{file}: found world_mat_* of {len(projections)} photographs; expected one for each of the "
-                f"{len(pictures)} in {images}, in the order of their names"
-            )
+        file = next(folder / name for name in self.sign_files if (folder / name).is_file())
+        projections = _projections(file)
+        found = f"world_mat_* of {len(projections)} photographs"
+        pictures = self.pictures_for(file, len(projections), found)
         photos = tuple(
             _photo(folder, picture, projection, f"{file}: world_mat_{n}")
             for n, (picture, projection) in enumerate(zip(pictures, projections, strict=True))
@@ -115,7 +103,7 @@ def _decomposed(projection: Float64Array, where: str) -> tuple[Intrinsics, Float
         raise UserError(f"{where}: found a skew of {skew:g} (of focal lengths {fx:g}, {fy:g}); expected 0")
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation.T, -np.linalg.solve(projection[:, :3], projection[:, 3])
-    return (fx, fy, cx + _CENTRE, cy + _CENTRE), check_rigid(pose @ _TO_OPENGL, where)
+    return (fx, fy, cx + _CENTRE, cy + _CENTRE), check_rigid(pose @ OPENCV_TO_OPENGL, where)
 
 
 def _lens(intrinsics: Intrinsics, picture: Path, where: str, width: int, height: int) -> Lens:

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 
 from pointrad.data.photo import Listing, Photo
+from pointrad.data.picture_files import pictures_in
 from pointrad.data.scene import Background, Split
 from pointrad.errors import UserError
 from pointrad.schema import Config, Count, GivenPath
@@ -42,9 +43,13 @@ class Layout(Config, ABC):
 
 
 class FolderLayout(Layout, ABC):
-    """A layout of a user's own folders: `root` holds one per scene, or is the scene's itself."""
+    """A layout of a user's own folders: `root` holds one per scene, or is the scene's itself.
+
+    sign_files: one of them tells that a folder is in this layout.
+    """
 
     root: GivenPath
+    sign_files: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("root", mode="before")
     @classmethod
@@ -57,15 +62,13 @@ class FolderLayout(Layout, ABC):
         return root
 
     @property
-    @abstractmethod
     def signs(self) -> str:
         """The files that tell a scene in this layout, in words."""
-        ...
+        return " or ".join(self.sign_files)
 
-    @abstractmethod
     def is_in(self, folder: Path) -> bool:
         """Whether the folder looks like a scene in this layout."""
-        ...
+        return any((folder / name).is_file() for name in self.sign_files)
 
     def folder(self, scene_name: str) -> Path:
         inside = self.root / scene_name
@@ -143,3 +146,17 @@ class ImagesLayout(CaptureLayout, ABC):
                 f"{_holding(folder)}"
             )
         return images
+
+    def pictures_for(self, file: Path, cameras: int, found: str) -> tuple[Path, ...]:
+        """The photographs beside `file`, sorted by name, which has so many cameras in their order.
+
+        found: those cameras, in the words of the error. Raises UserError unless there are as many photographs.
+        """
+        images = self.images_in(file.parent)
+        pictures = pictures_in(images)
+        if len(pictures) != cameras:
+            raise UserError(
+                f"{file}: found {found}; expected one for each of the {len(pictures)} photographs in {images}, in the "
+                "order of their names"
+            )
+        return pictures

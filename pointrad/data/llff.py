@@ -11,7 +11,7 @@ import numpy as np
 from pointrad.camera import Float64Array
 from pointrad.data.layout import ImagesLayout
 from pointrad.data.photo import Lens, Listing, Photo
-from pointrad.data.picture_files import pictures_in, view_name
+from pointrad.data.picture_files import view_name
 from pointrad.data.poses import check_rigid
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
@@ -25,23 +25,13 @@ class LlffDatasetConfig(ImagesLayout):
 
     name: Literal["llff"]
     usual_images: ClassVar[str] = "images"
-
-    @property
-    def signs(self) -> str:
-        return _FILE
-
-    def is_in(self, folder: Path) -> bool:
-        return (folder / _FILE).is_file()
+    sign_files: ClassVar = (_FILE,)
 
     def listing(self, scene_name: str, split: Split) -> Listing:
         folder = self.found(scene_name)
-        file, images = folder / _FILE, self.images_in(folder)
-        rows, pictures = _read(file), pictures_in(images)
-        if len(rows) != len(pictures):
-            raise UserError(
-                f"{file}: found {len(rows)} poses; expected one for each of the {len(pictures)} photographs in "
-                f"{images}, in the order of their names"
-            )
+        file = folder / _FILE
+        rows = _read(file)
+        pictures = self.pictures_for(file, len(rows), f"{len(rows)} poses")
         photos = tuple(
             Photo(
                 name=view_name(folder, picture),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pointrad.data.layout import CaptureLayout
 from pointrad.data.photo import Listing, Photo
@@ -23,13 +23,7 @@ class NerfstudioDatasetConfig(CaptureLayout):
     """Captures of nerfstudio and instant-ngp. Views are held out as the file says, else every `holdout`-th."""
 
     name: Literal["nerfstudio"]
-
-    @property
-    def signs(self) -> str:
-        return _FILE
-
-    def is_in(self, folder: Path) -> bool:
-        return (folder / _FILE).is_file()
+    sign_files: ClassVar = (_FILE,)
 
     def listing(self, scene_name: str, split: Split) -> Listing:
         file = self.found(scene_name) / _FILE

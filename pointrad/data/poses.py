@@ -12,6 +12,7 @@ import numpy as np
 from pointrad.camera import Camera, Float64Array
 from pointrad.errors import UserError
 
+OPENCV_TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # of a camera's axes: x right, y down, looking along z, in OpenCV
 _FEWEST = 4  # cameras: of fewer, axes may meet by chance
 _PARALLEL = 1e6  # condition of the equations from which on axes are parallel
 _MOST = 0.9  # of the cameras: so many make a rule

@@ -53,7 +53,7 @@ def test_there_must_be_as_many_matrices_as_photographs(tmp_path: Path) -> None:
     write_idr(tmp_path)
     (tmp_path / "image" / name_of(3)).unlink()
     with pytest.raises(
-        UserError, match=r"found world_mat_\* of 9 photographs; expected one for each of the 8 in .*/image"
+        UserError, match=r"found world_mat_\* of 9 photographs; expected one for each of the 8 photographs in .*/image"
     ):
         listing(tmp_path)
 
