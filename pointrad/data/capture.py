@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pointrad.data.layout import Layout
-from pointrad.data.photo import Listing
+from pointrad.data.photo import Listing, Photo
 from pointrad.data.photographs import Reader
 from pointrad.data.poses import refuse_world_to_camera
 from pointrad.data.remarks import remark
 from pointrad.data.scene import BACKGROUNDS, Scene, Split
 from pointrad.errors import UserError
+from pointrad.masks.base import Masks
 from pointrad.masks.config import MasksConfig
 from pointrad.progress import announce
 
 
 @dataclass(frozen=True)
 class Capture:
-    """The scene that `name` is in a layout, with masks of some source."""
+    """The scene that `name` is in a layout, with masks of some source.
+
+    What lies in its folder is looked for once, and then known: files that change later are told by their content.
+    """
 
     dataset: Layout
     masks: MasksConfig
     name: str
+    _found: dict[Split, _Found] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
         """Where it lies. Raises UserError if there is no such scene."""
         return self.dataset.folder(self.name)
 
-    def files(self, split: Split) -> tuple[Path, ...]:
-        """All files that loading this split reads, those that name the others first; a result is known by what they
-        contain. Raises UserError if one is missing."""
-        listed = self._listed(split)
-        given = self.masks.find(listed.photos, self.folder)
-        reference = self.masks.find_reference(listed.photos, self.folder)
-        photos = [photo.path for photo in listed.photos]
-        ignored = [photo.ignore.path for photo in listed.photos if photo.ignore is not None]
-        return *listed.index, *photos, *ignored, *given.files, *(reference.files if reference else ())
+    def files(self, split: Split) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """All files that loading this split reads: those of training views, and those of its own. The files that name
+        the others come first, then those of one photograph after another; a result is known by what they contain.
+
+        Raises UserError if one is missing.
+        """
+        found = self._find(split)
+        return found.files(Split.TRAIN), found.files(split)
 
     def load(self, split: Split) -> Scene:
         """The scene with its train views and, for evaluation, those of `split`; no other picture is read.
@@ -45,14 +49,11 @@ class Capture:
         Images are on the background, masks soft. Raises UserError naming the file or key that is wrong, what was found
         there and what is expected.
         """
-        listings = {part: self._listed(part) for part in dict.fromkeys((Split.TRAIN, split))}
-        photos = tuple(photo for listed in listings.values() for photo in listed.photos)
-        given, reference = self.masks.find(photos, self.folder), self.masks.find_reference(photos, self.folder)
-        remarks = [remark for listed in listings.values() for remark in listed.remarks]
-        for said in dict.fromkeys([*remarks, *([f"masks: {given.said}"] if given.said else [])]):
+        found = self._find(split)
+        for said in found.remarks:
             announce(f"{self.name}: {said}")
-        reader = Reader(self.dataset, given, reference)
-        views = {part: reader.views(listed.photos, part) for part, listed in listings.items()}
+        reader = Reader(self.dataset, found.given, found.reference)
+        views = {part: reader.views(listed.photos, part) for part, listed in found.listings.items()}
         return Scene(self.name, views[Split.TRAIN], views[split], BACKGROUNDS[self.dataset.background])
 
     def prepare(self, scene: Scene) -> Scene:
@@ -65,6 +66,14 @@ class Capture:
         remark(scene, self.dataset.background)
         return self.masks.harden(scene, self.dataset.background)
 
+    def _find(self, split: Split) -> _Found:
+        if split not in self._found:
+            listings = {part: self._listed(part) for part in dict.fromkeys((Split.TRAIN, split))}
+            photos = tuple(photo for listed in listings.values() for photo in listed.photos)
+            given, reference = self.masks.find(photos, self.folder), self.masks.find_reference(photos, self.folder)
+            self._found[split] = _Found(listings, given, reference)
+        return self._found[split]
+
     def _listed(self, split: Split) -> Listing:
         listed = self.dataset.listing(self.name, split)
         names = [photo.name for photo in listed.photos]
@@ -72,3 +81,26 @@ class Capture:
             twice = next(name for name in names if names.count(name) > 1)
             raise UserError(f"{listed.index[0]}: found {twice!r} more than once; expected each photograph once")
         return listed
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a folder holds of the training views and of another split: photographs and masks, yet to be read."""
+
+    listings: dict[Split, Listing]
+    given: Masks
+    reference: Masks | None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        said = [remark for listed in self.listings.values() for remark in listed.remarks]
+        return tuple(dict.fromkeys([*said, *([f"masks: {self.given.said}"] if self.given.said else [])]))
+
+    def files(self, part: Split) -> tuple[Path, ...]:
+        listed = self.listings[part]
+        return *listed.index, *(path for photo in listed.photos for path in self._files_of(photo))
+
+    def _files_of(self, photo: Photo) -> list[Path]:
+        ignored = None if photo.ignore is None else photo.ignore.path
+        masks = (self.given,) if self.reference is None else (self.given, self.reference)
+        return [path for path in (photo.path, ignored, *(of.file(photo) for of in masks)) if path is not None]

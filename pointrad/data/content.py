@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 def scene_content(capture: Capture, split: Split, digests: FileDigests) -> SceneContent:
     """Of the files that loading the scene reads. Raises UserError where one is missing."""
-    train, evaluation = (digest(digests.of(capture.folder, capture.files(part))) for part in (Split.TRAIN, split))
+    train, evaluation = (digest(digests.of(capture.folder, files)) for files in capture.files(split))
     return SceneContent(train, evaluation)
 
 

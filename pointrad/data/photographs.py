@@ -21,7 +21,7 @@ from pointrad.data.photo import IgnoreMask, Lens, Photo
 from pointrad.data.picture_files import Picture, check_headers, read_picture, resized
 from pointrad.data.scene import Background, Float32Array, Split, View
 from pointrad.masks.base import Masks
-from pointrad.masks.files import read_mask
+from pointrad.masks.files import mask_of
 
 T = TypeVar("T", np.uint8, np.uint32)
 
@@ -48,7 +48,7 @@ class Reader:
         lens = photo.lens(width, height)
         given = self.given.of(photo, picture)
         reference = None if self.reference is None else self.reference.of(photo, picture)
-        ignored = None if photo.ignore is None else _ignored(photo.ignore, picture)
+        ignored = None if photo.ignore is None else _ignored(photo.ignore, photo, picture)
         rgb = picture.rgb
         if not lens.is_pinhole:
             from pointrad.data.undistort import Undistortion  # not above: OpenCV takes a tenth of a second to import
@@ -83,10 +83,9 @@ def _camera(photo: Photo, lens: Lens) -> Camera:
     return Camera(photo.camera_to_world, lens.fx, lens.fy, lens.cx, lens.cy, lens.width, lens.height)
 
 
-def _ignored(ignore: IgnoreMask, picture: Picture) -> NDArray[np.uint8]:
+def _ignored(ignore: IgnoreMask, photo: Photo, picture: Picture) -> NDArray[np.uint8]:
     """[H, W] uint8, 255 on the pixels to leave out of the loss."""
-    height, width = picture.rgb.shape[:2]
-    mask = resized(read_mask(ignore.path), width, height)
+    mask = mask_of(ignore.path, photo, picture)
     return np.where((mask == 0) == ignore.ignores_black, np.uint8(255), np.uint8(0))
 
 

@@ -61,8 +61,9 @@ def pictures_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in there if path.is_file()))
 
 
-def check_headers(paths: Sequence[Path]) -> None:
-    """Check that pictures may be decoded: none is larger than its file can hold.
+def check_headers(paths: Sequence[Path]) -> list[bool]:
+    """Whether each picture has an alpha channel, once it is sure that it may be decoded: none is larger than its file
+    can hold.
 
     Only headers are read, so a picture that would take gigabytes costs nothing. Raises UserError naming it.
     """
@@ -70,13 +71,14 @@ def check_headers(paths: Sequence[Path]) -> None:
         warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        list(pool.map(_check_header, paths))
+        return list(pool.map(_has_alpha, paths))
 
 
-def _check_header(path: Path) -> None:
+def _has_alpha(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             width, height = image.size
+            has_alpha = image.has_transparency_data
             bits = 1 if image.mode in ("1", "L", "P") else 8 * len(image.getbands())  # fewest bits of a pixel
     except Exception as error:  # a decoder raises all kinds of errors on a broken file
         raise _unreadable(path, error) from None
@@ -86,6 +88,7 @@ def _check_header(path: Path) -> None:
             f"{path}: found a header that promises {width}x{height} pixels, more than the file's {held:,} bytes can "
             "hold; expected a whole RGBA picture"
         )
+    return has_alpha
 
 
 @dataclass(frozen=True)
@@ -113,19 +116,6 @@ def read_picture(path: Path) -> Picture:
         raise
     except Exception as error:  # as above
         raise _unreadable(path, error) from None
-
-
-def have_alpha(paths: Sequence[Path]) -> bool:
-    """Whether all of these pictures have an alpha channel. Raises UserError naming one that cannot be opened; only
-    headers are read."""
-    check_headers(paths)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return all(pool.map(_has_alpha, paths))
-
-
-def _has_alpha(path: Path) -> bool:
-    with Image.open(path) as image:
-        return image.has_transparency_data
 
 
 def resized(pixels: NDArray[T], width: int, height: int) -> NDArray[T]:

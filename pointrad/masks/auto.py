@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pointrad.data.photo import Photo
-from pointrad.data.picture_files import have_alpha
+from pointrad.data.picture_files import check_headers
 from pointrad.errors import UserError
 from pointrad.masks.alpha import AlphaMasks
 from pointrad.masks.base import Masks
@@ -27,7 +27,9 @@ class AutoMasksConfig(MasksConfig):
     invert: bool
 
     def find(self, photos: Sequence[Photo], folder: Path) -> Masks:
-        if have_alpha([photo.path for photo in photos]):
+        if all(check_headers([photo.path for photo in photos])):
+            if self.invert:
+                raise UserError("masks.invert: found true, but the masks are the alpha of the pictures; expected false")
             return AlphaMasks()
         for name in _FOLDERS:
             if (folder / name).is_dir():

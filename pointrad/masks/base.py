@@ -15,11 +15,13 @@ SoftMask = NDArray[np.uint8]
 
 
 class Masks(ABC):
-    """The masks of some photographs. files: what is read for them beside the photographs. said: which they are, in a
-    few words, where that is worth telling."""
+    """The masks of some photographs. said: which they are, in a few words, where that is worth telling."""
 
-    files: tuple[Path, ...] = ()
     said: str = ""
+
+    def file(self, photo: Photo) -> Path | None:
+        """What is read for a photograph's mask; None where that is the photograph, or nothing."""
+        return None
 
     @abstractmethod
     def of(self, photo: Photo, picture: Picture) -> SoftMask:

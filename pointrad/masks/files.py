@@ -38,26 +38,17 @@ _BY_NUMBER = "012.png for 000012.jpg"  # IDR, NeuS
 
 @dataclass(frozen=True)
 class FolderMasks(Masks):
-    """Masks in a folder, by the photographs' names. files: in the photographs' order. inverted: black on the object."""
+    """Masks in a folder, by the photographs' names. inverted: black on the object."""
 
     by_name: dict[str, Path]
     said: str
     inverted: bool = False
 
-    @property
-    def files(self) -> tuple[Path, ...]:  # type: ignore[override]
-        return tuple(self.by_name.values())
+    def file(self, photo: Photo) -> Path:
+        return self.by_name[photo.name]
 
     def of(self, photo: Photo, picture: Picture) -> SoftMask:
-        path = self.by_name[photo.name]
-        mask = read_mask(path)
-        height, width = picture.rgb.shape[:2]
-        if abs(mask.shape[1] * height - mask.shape[0] * width) > max(mask.shape) + max(height, width):
-            raise UserError(
-                f"{path}: found {mask.shape[1]}x{mask.shape[0]} pixels; expected the {width}x{height} of "
-                f"{photo.path.name}, or others of the same shape"
-            )
-        mask = resized(mask, width, height)
+        mask = mask_of(self.file(photo), photo, picture)
         return 255 - mask if self.inverted else mask
 
 
@@ -86,6 +77,18 @@ def find_masks(key: str, given: str, photos: Sequence[Photo], folder: Path, inve
         )
     by_name = {photo.name: where / path for photo, path in zip(photos, found, strict=True) if path is not None}
     return FolderMasks(by_name, f"{where.name}/{said}", inverted)
+
+
+def mask_of(path: Path, photo: Photo, picture: Picture) -> SoftMask:
+    """`read_mask`, resized to its photograph. Raises UserError for a mask of another shape, too."""
+    mask = read_mask(path)
+    height, width = picture.rgb.shape[:2]
+    if abs(mask.shape[1] * height - mask.shape[0] * width) > max(mask.shape) + max(height, width):
+        raise UserError(
+            f"{path}: found {mask.shape[1]}x{mask.shape[0]} pixels; expected the {width}x{height} of "
+            f"{photo.path.name}, or others of the same shape"
+        )
+    return resized(mask, width, height)
 
 
 def read_mask(path: Path) -> SoftMask:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pointrad.data.photo import Photo
-from pointrad.data.picture_files import have_alpha
+from pointrad.data.picture_files import check_headers
 from pointrad.masks.alpha import AlphaMasks
 from pointrad.masks.base import Masks
 from pointrad.masks.config import MasksConfig
@@ -30,4 +30,4 @@ class FolderMasksConfig(MasksConfig):
     def find_reference(self, photos: Sequence[Photo], folder: Path) -> Masks | None:
         """Where no folder is named: the alpha of pictures that have one."""
         named = super().find_reference(photos, folder)
-        return AlphaMasks() if named is None and have_alpha([photo.path for photo in photos]) else named
+        return AlphaMasks() if named is None and all(check_headers([photo.path for photo in photos])) else named

@@ -42,6 +42,11 @@ class SplatModelConfig(Config):
 
     darkening: PositiveShare
 
+    @property
+    def asks_views(self) -> bool:
+        """Whether something of it is left to what pictures show (`seeing`)."""
+        return False
+
     def seeing(self, object_pixels: float, width: float) -> Self:
         """The same model for pictures `width` pixels wide, in which the object covers so many pixels."""
         return self
@@ -59,6 +64,10 @@ class PointsConfig(SplatModelConfig):
     def groups(self) -> tuple[Group, ...]:
         """The parameters of a splat."""
         return groups.POINTS
+
+    @property
+    def asks_views(self) -> bool:
+        return isinstance(self.splat_radius, RelativeRadiusConfig)
 
     @property
     def radius(self) -> float:

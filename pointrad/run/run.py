@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -86,15 +87,16 @@ def _run(
         check_tracker(config)
     check_renderer(config.renderer, config.model)
     cache = Cache(config.cache.dir)
-    content = cache.content(config.capture, config.eval.split)
+    capture = config.capture
+    content = cache.content(capture, config.eval.split)
     identity, training_identity = config.identity(content), config.training_identity(content)
     state = Checkpoint.load(run_dir, training_identity)
     _check_results_are_of(config, content, run_dir)
-    scene = config.capture.prepare(cache.scene(config.capture, config.eval.split, content))
+    scene = capture.prepare(cache.scene(capture, config.eval.split, content))
     _check_picture_views(config, scene)
     check_scored_views(scene.evaluation)
-    views, given = _with_wrong_masks(config, scene), config
-    config = _placed(config, views.corrupted)
+    given, wrong = config, functools.cache(partial(_with_wrong_masks, config, scene))  # not every run that goes on asks
+    config = _placed(config, wrong)
     settings = build_settings(config.model, scene.background, [view.camera for view in scene.train])
     renderer = build_renderer(config.renderer, settings)
     begin()
@@ -105,6 +107,7 @@ def _run(
     frame = SceneFrame.of(config.init.box)
     decides_targets = config.corruption.targets == "masked" or config.init.decides_targets
     if state is None or decides_targets:  # else a resumed run has all that a start decides
+        views = wrong()
         begun = _start(config, views, content, cache)
         if state is None:
             clean = with_true_masks(scene.train)
@@ -134,9 +137,12 @@ def _run(
     return result
 
 
-def _placed(config: RunConfig, views: Sequence[View]) -> RunConfig:
+def _placed(config: RunConfig, wrong: Callable[[], TrainingViews]) -> RunConfig:
     """The configuration with what was left to the views: where the object is, and how large its splats are."""
     init = config.init
+    if init.bounds != "auto" and not config.model.asks_views:
+        return config
+    views = wrong().corrupted
     if init.bounds == "auto":
         init = init.at(object_bounds(views))
         announce(f"{config.scene.name}: init.bounds={described(init.box)}, as cameras and masks show the object")

@@ -53,7 +53,7 @@ def test_it_covers_every_file_that_loading_reads(split: Split, tiny_scene_root: 
     _listeners.remove(opened)
     read = {Path(path) for path in opened if str(tiny_scene_root) in path}
     capture = blender(tiny_scene_root)
-    assert read == {*capture.files(Split.TRAIN), *capture.files(split)}
+    assert read == {path for files in capture.files(split) for path in files}
 
 
 def test_a_moved_and_a_copied_scene_are_the_same(tiny_scene_root: Path, tmp_path: Path) -> None:
@@ -96,6 +96,15 @@ def test_what_is_read_changes_it_and_nothing_else_does(
     assert (after.train != before.train, after.evaluation != before.evaluation) == (
         changes_training, changes_evaluation,
     )  # fmt: skip
+
+
+def test_which_photograph_leaves_out_pixels_is_part_of_it(tiny_scene_root: Path, tmp_path: Path) -> None:
+    folder = tiny_scene_root / "tiny" / "train"
+    mask = folder / "dynamic_mask_r_0.png"
+    Image.new("L", (32, 24)).save(mask)
+    before = found(tiny_scene_root, tmp_path)
+    mask.rename(folder / "dynamic_mask_r_1.png")
+    assert found(tiny_scene_root, tmp_path).train != before.train
 
 
 def test_a_file_is_read_once_and_then_known_by_its_size_and_times(

@@ -78,8 +78,9 @@ def test_masks_may_go_by_the_photographs_numbers(tmp_path: Path) -> None:
     (tmp_path / "mask").mkdir()
     for number in range(12):
         (tmp_path / "mask" / f"{number:03}.png").touch()
-    found = find_masks("masks.folder", "mask", numbered(tmp_path, "000002", "000011"), tmp_path)
-    assert [path.name for path in found.files] == ["002.png", "011.png"]
+    photos = numbered(tmp_path, "000002", "000011")
+    found = find_masks("masks.folder", "mask", photos, tmp_path)
+    assert [found.file(photo).name for photo in photos] == ["002.png", "011.png"]
 
 
 def test_numbers_that_two_masks_have_tell_nothing(tmp_path: Path) -> None:
@@ -156,6 +157,12 @@ def test_black_may_be_the_object(tiny_scene_root: Path) -> None:
     for path in (tiny_scene_root / "tiny" / "masks").rglob("*.png"):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     assert same_masks(before, load(tiny_scene_root, folder(invert=True)))
+
+
+def test_alpha_is_not_inverted_in_silence(tiny_scene_root: Path) -> None:
+    inverted = AutoMasksConfig(name="auto", invert=True, threshold=None, reference=None)
+    with pytest.raises(UserError, match=r"masks\.invert: found true, but the masks are the alpha"):
+        load(tiny_scene_root, inverted)
 
 
 def test_masks_of_another_size_are_resized_with_their_photograph(tiny_scene_root: Path) -> None:
