@@ -85,5 +85,6 @@ class Camera:
         """The camera of the image whose pixels are blocks of factor x factor of this one's; pixels at the right and the
         bottom that fill no block are no part of it."""
         width, height = self.width // factor, self.height // factor
+        # Not value / factor, which may differ in the last bit from what clouds were trained with.
         fx, fy, cx, cy = (value * width / (width * factor) for value in self.intrinsics)
         return Camera(self.camera_to_world, fx, fy, cx, cy, width, height)

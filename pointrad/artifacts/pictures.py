@@ -80,7 +80,7 @@ def _equal_sizes(sheet: Image.Image, views: int) -> list[tuple[int, int]]:
 def write_mask_comparison(
     path: Path, clean: Sequence[View], corrupted: Sequence[View], title: str, columns: int = 8
 ) -> None:
-    """Draw clean masks, corrupted masks and their difference for views spread evenly over the given ones, as a PNG.
+    """Draw masks that are right, those that the run is given and their difference, for views spread evenly, as a PNG.
 
     `clean` and `corrupted` are the same views in the same order; each column is labelled with its intersection over
     union.
@@ -90,8 +90,8 @@ def write_mask_comparison(
     headings = [f"{good.name}   IoU {mask_iou([bad], [good]):.2f}" for good, bad in pairs]
     keys = (("in both", _BOTH), ("lost", _LOST), ("added", _ADDED))
     rows = [
-        _Row("clean", [_mask_colours(good) for good, _ in pairs]),
-        _Row("corrupted", [_mask_colours(bad) for _, bad in pairs]),
+        _Row("reference", [_mask_colours(good) for good, _ in pairs]),
+        _Row("given", [_mask_colours(bad) for _, bad in pairs]),
         _Row("difference", [_difference_colours(good, bad) for good, bad in pairs], keys),
     ]
     _write(path, _draw(title, headings, rows))

@@ -181,7 +181,8 @@ def _draw_masks(
     config: RunConfig, clean: tuple[View, ...], corrupted: tuple[View, ...], iou: float, run_dir: Path
 ) -> None:
     corruption = config.corruption
-    title = f"{config.scene.name}: {corruption.name} {corruption.level:g}, mean IoU {iou:.3f}"
+    spoilt = f"{corruption.name} {corruption.level:g}" if corruption.level else "no corruption"
+    title = f"{config.scene.name}: {spoilt}, mean IoU {iou:.3f}"
     write_mask_comparison(run_dir / "pictures" / "masks.png", clean, corrupted, title)
 
 
