@@ -19,8 +19,9 @@ def test_a_study_is_shown_where_its_data_is_not(tmp_path: Path, capsys: pytest.C
 
 
 def test_data_that_is_here_is_looked_at(tiny_scene_root: Path, tmp_path: Path) -> None:
-    arguments = blender(tiny_scene_root), Split.TEST, FileDigests(tmp_path)
-    assert content_if_here(*arguments) == scene_content(*arguments)
+    digests = FileDigests(tmp_path)
+    here = scene_content(blender(tiny_scene_root), Split.TEST, digests)
+    assert content_if_here(blender(tiny_scene_root), Split.TEST, digests) == here
     (tiny_scene_root / "tiny" / "transforms_train.json").write_text("{")
     with pytest.raises(UserError, match="malformed JSON"):
-        content_if_here(*arguments)
+        content_if_here(blender(tiny_scene_root), Split.TEST, digests)
