@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pointrad.corruption.base import Corruption, corrupt_views, cut_targets
+from pointrad.corruption.base import corrupt_views, cut_targets
 from pointrad.corruption.matching import corrupted_at, matching_level
 
 __all__ = [
-    "Corruption",
     "corrupt_views",
     "corrupted_at",
     "cut_targets",

@@ -14,26 +14,6 @@ from pointrad.corruption.base import CorruptionConfig, MaskErrorConfig
 from pointrad.data.scene import Float32Array, View
 from pointrad.schema import NonNegative, Share
 
-
-class AffineConfig(MaskErrorConfig):
-    """The jitter at level 1; `level` scales every part."""
-
-    name: Literal["affine"]
-    rotation_degrees: NonNegative
-    translation: NonNegative
-    shrink: Share
-    grow: NonNegative
-    shear_degrees: Annotated[float, Field(ge=0, le=90)]
-
-    def build(self) -> AffineCorruption:
-        """The model of these errors."""
-        return AffineCorruption(self)
-
-
-class AffineCorruptionConfig(CorruptionConfig, AffineConfig):
-    """Of a run."""
-
-
 # At 90 degrees of shear or scale 0 the warp has no inverse; there the object is gone well before these limits.
 _MOST_SHEAR = math.radians(89.9)
 _LEAST_SCALE = 0.01
@@ -77,19 +57,21 @@ class Warp:
         return rows, columns
 
 
-@dataclass(frozen=True)
-class AffineCorruption:
+class AffineConfig(MaskErrorConfig):
     """Warps mask and image of a view together; nearest neighbour, and empty (0) where nothing is mapped to.
 
     Same semantics as torchvision's RandomAffine. Each part is uniform within its jitter times the level. A seed draws
     the same six numbers whatever the jitters and the level: raising the level or silencing a part changes nothing else.
+
+    Keys are the jitter at level 1.
     """
 
-    config: AffineConfig
-
-    @property
-    def level(self) -> float:
-        return self.config.level
+    name: Literal["affine"]
+    rotation_degrees: NonNegative
+    translation: NonNegative
+    shrink: Share
+    grow: NonNegative
+    shear_degrees: Annotated[float, Field(ge=0, le=90)]
 
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """A new view whose mask and image are warped by the same random map; camera and name stay."""
@@ -103,22 +85,25 @@ class AffineCorruption:
 
     def draw(self, rng: np.random.Generator, width: int, height: int) -> Warp:
         """A random warp for an image of this size."""
-        config, level = self.config, self.config.level
         rotation, shift_x, shift_y, shear_x, shear_y, scale = rng.random(6).tolist()
-        smallest, largest = 1 - config.shrink * level, 1 + config.grow * level
+        smallest, largest = 1 - self.shrink * self.level, 1 + self.grow * self.level
 
         def symmetric(share: float, extent: float) -> float:
-            return (2 * share - 1) * extent * level
+            return (2 * share - 1) * extent * self.level
 
         def shear(share: float) -> float:
-            angle = math.radians(symmetric(share, config.shear_degrees))
+            angle = math.radians(symmetric(share, self.shear_degrees))
             return min(max(angle, -_MOST_SHEAR), _MOST_SHEAR)
 
         return Warp(
-            rotation=math.radians(symmetric(rotation, config.rotation_degrees)),
-            shift_x=round(symmetric(shift_x, config.translation * width)),
-            shift_y=round(symmetric(shift_y, config.translation * height)),
+            rotation=math.radians(symmetric(rotation, self.rotation_degrees)),
+            shift_x=round(symmetric(shift_x, self.translation * width)),
+            shift_y=round(symmetric(shift_y, self.translation * height)),
             scale=max(smallest + (largest - smallest) * scale, _LEAST_SCALE),
             shear_x=shear(shear_x),
             shear_y=shear(shear_y),
         )
+
+
+class AffineCorruptionConfig(CorruptionConfig, AffineConfig):
+    """Of a run."""

@@ -1,10 +1,10 @@
-"""The interface of every model of how masks go wrong."""
+"""What every model of how masks go wrong is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -14,14 +14,18 @@ from pointrad.schema import Config, Share
 
 
 class MaskErrorConfig(Config, ABC):
-    """One kind of mask error. Its other keys say how bad it is at level 1; at level 0 it changes nothing."""
+    """One kind of mask error. Its other keys say how bad it is at level 1, the worst; at level 0 it changes nothing."""
 
     level: Share
 
     @abstractmethod
-    def build(self) -> Corruption:
-        """The model of these errors."""
+    def corrupt(self, view: View, rng: np.random.Generator) -> View:
+        """The view with its mask (and image, where the model moves both) corrupted; never in place."""
         ...
+
+    def at(self, level: float) -> Self:
+        """The same kind of error at another level."""
+        return self.model_copy(update={"level": level})
 
 
 class CorruptionConfig(MaskErrorConfig):
@@ -39,25 +43,15 @@ class CorruptionConfig(MaskErrorConfig):
         return self.model_dump(mode="json", exclude={"targets"}) if self.level else {"level": 0}
 
 
-class Corruption(Protocol):
-    """One way in which object masks are wrong; `level` 0 changes nothing, 1 is the worst."""
-
-    @property
-    def level(self) -> float: ...
-
-    def corrupt(self, view: View, rng: np.random.Generator) -> View:
-        """The view with its mask (and image, where the model moves both) corrupted; never in place."""
-        ...
-
-
-def corrupt_views(corruption: Corruption, views: tuple[View, ...], seed: int) -> tuple[View, ...]:
-    """Corrupt each view with a random stream of its own, so that a view's corruption depends on `seed` and its index
+def corrupt_views(corruption: CorruptionConfig, views: tuple[View, ...]) -> tuple[View, ...]:
+    """Corrupt each view with a random stream of its own, so that a view's corruption depends on the seed and its index
     alone, not on how many views there are. At level 0 the views come back untouched."""
     if corruption.level == 0:
         return views
+    streams = (np.random.SeedSequence([corruption.seed, index]) for index in range(len(views)))
     return tuple(
-        corruption.corrupt(view, np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index]))))
-        for index, view in enumerate(views)
+        corruption.corrupt(view, np.random.Generator(np.random.PCG64(stream)))
+        for view, stream in zip(views, streams, strict=True)
     )
 
 

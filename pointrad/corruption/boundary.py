@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,39 +13,26 @@ from pointrad.schema import NonNegative, PositiveShare
 
 
 class BoundaryConfig(MaskErrorConfig):
-    """Noise along the contour: its deviation at level 1 and its correlation length, as shares of the object's size."""
+    """Moves the contour in and out by smooth noise, whose deviation and correlation length are shares of the object's
+    size; the level scales the deviation alone. Image and camera stay.
+
+    The noise is a field over the image that is added to the distance to the contour, so that contours stay closed.
+
+    amplitude, correlation: its deviation at level 1 and its correlation length.
+    """
 
     name: Literal["boundary"]
     amplitude: NonNegative
     correlation: PositiveShare
 
-    def build(self) -> BoundaryCorruption:
-        """The model of these errors."""
-        return BoundaryCorruption(self)
-
-
-class BoundaryCorruptionConfig(CorruptionConfig, BoundaryConfig):
-    """Of a run."""
-
-
-@dataclass(frozen=True)
-class BoundaryCorruption:
-    """Moves the contour in and out by smooth noise, whose deviation and correlation length are shares of the object's
-    size; the level scales the deviation alone. Image and camera stay.
-
-    The noise is a field over the image that is added to the distance to the contour, so that contours stay closed.
-    """
-
-    config: BoundaryConfig
-
-    @property
-    def level(self) -> float:
-        return self.config.level
-
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """A new view whose mask has another contour."""
         silhouette = view.mask > 0
         size = object_size(silhouette)
-        noise = smooth_noise(rng, silhouette.shape, self.config.correlation * size)
-        shift = self.level * self.config.amplitude * size * noise
+        noise = smooth_noise(rng, silhouette.shape, self.correlation * size)
+        shift = self.level * self.amplitude * size * noise
         return with_silhouette(view, signed_distance(silhouette) + shift > 0)
+
+
+class BoundaryCorruptionConfig(CorruptionConfig, BoundaryConfig):
+    """Of a run."""

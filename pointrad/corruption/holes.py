@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,35 +13,22 @@ from pointrad.schema import PositiveShare, Share
 
 
 class HolesConfig(MaskErrorConfig):
-    """`coverage`: missing at level 1, a share of the object's area. `size`: of a blob, a share of the object's size."""
+    """Removes a share of the object's area, `coverage` times the level: the peaks of smooth noise, so that with the
+    level blobs grow and become more. Each view's IoU is 1 - coverage * level. Image and camera stay.
+
+    coverage: missing at level 1, a share of the object's area. size: of a blob, a share of the object's size.
+    """
 
     name: Literal["holes"]
     coverage: Share
     size: PositiveShare
 
-    def build(self) -> HolesCorruption:
-        """The model of these errors."""
-        return HolesCorruption(self)
+    def corrupt(self, view: View, rng: np.random.Generator) -> View:
+        """A new view whose mask has holes."""
+        silhouette = view.mask > 0
+        missing = blobs(rng, silhouette, silhouette, self.size, self.level * self.coverage)
+        return with_silhouette(view, silhouette & ~missing)
 
 
 class HolesCorruptionConfig(CorruptionConfig, HolesConfig):
     """Of a run."""
-
-
-@dataclass(frozen=True)
-class HolesCorruption:
-    """Removes a share of the object's area, `coverage` times the level: the peaks of smooth noise, so that with the
-    level blobs grow and become more. Each view's IoU is 1 - coverage * level. Image and camera stay.
-    """
-
-    config: HolesConfig
-
-    @property
-    def level(self) -> float:
-        return self.config.level
-
-    def corrupt(self, view: View, rng: np.random.Generator) -> View:
-        """A new view whose mask has holes."""
-        silhouette = view.mask > 0
-        missing = blobs(rng, silhouette, silhouette, self.config.size, self.level * self.config.coverage)
-        return with_silhouette(view, silhouette & ~missing)

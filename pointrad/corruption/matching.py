@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pointrad.corruption.base import corrupt_views
-from pointrad.corruption.models import AnyCorruptionConfig
+from pointrad.corruption.base import CorruptionConfig, corrupt_views
 from pointrad.data.scene import View
 from pointrad.masks.iou import mask_iou
 
 LEVEL_TOLERANCE = 1e-4
 
 
-def corrupted_at(config: AnyCorruptionConfig, views: tuple[View, ...], level: float) -> tuple[View, ...]:
+def corrupted_at(config: CorruptionConfig, views: tuple[View, ...], level: float) -> tuple[View, ...]:
     """The views corrupted with the config's model and seed, but at this level in [0, 1]."""
-    return corrupt_views(config.model_copy(update={"level": level}).build(), views, config.seed)
+    return corrupt_views(config.at(level), views)
 
 
-def matching_level(config: AnyCorruptionConfig, views: tuple[View, ...], iou: float) -> float | None:
+def matching_level(config: CorruptionConfig, views: tuple[View, ...], iou: float) -> float | None:
     """The level, to within LEVEL_TOLERANCE, at which the model's mean IoU over the views is `iou`; None if even
     level 1 leaves it higher. Where the IoU falls in steps, as with `dropout`, a level next to the step past `iou`.
     """

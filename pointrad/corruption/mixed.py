@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from pointrad.corruption.base import Corruption
+from pointrad.corruption.affine import AffineConfig
+from pointrad.corruption.base import CorruptionConfig
+from pointrad.corruption.boundary import BoundaryConfig
+from pointrad.corruption.dropout import DropoutConfig
+from pointrad.corruption.holes import HolesConfig
+from pointrad.corruption.morphology import MorphologyConfig
+from pointrad.corruption.spurious import SpuriousConfig
 from pointrad.data.scene import View
 
+MaskError = Annotated[
+    AffineConfig | MorphologyConfig | BoundaryConfig | HolesConfig | SpuriousConfig | DropoutConfig,
+    Field(discriminator="name"),
+]
 
-@dataclass(frozen=True)
-class MixedCorruption:
+
+class MixedCorruptionConfig(CorruptionConfig):
     """Applies its parts in order, each to what the one before left, with a random stream of its own: raising the level
-    of one changes no other's draws. The levels of the parts are those they have, `level` included already.
+    of one changes no other's draws. `level` scales the level of each.
+
+    A mapping rather than a list, so that `corruption.parts.holes.level=0` works in Hydra.
     """
 
-    level: float
-    parts: tuple[Corruption, ...]
+    name: Literal["mixed"]
+    parts: Annotated[dict[str, MaskError], Field(min_length=1)]
+
+    def decisive(self) -> dict[str, Any]:
+        """As of any model; the parts by their order, not by their names."""
+        values = super().decisive()
+        if self.level:
+            values["parts"] = list(values["parts"].values())
+        return values
 
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """The view with the errors of every part."""
-        for part, stream in zip(self.parts, rng.spawn(len(self.parts)), strict=True):
-            view = part.corrupt(view, stream)
+        for part, stream in zip(self.parts.values(), rng.spawn(len(self.parts)), strict=True):
+            view = part.at(self.level * part.level).corrupt(view, stream)
         return view

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,34 +13,17 @@ from pointrad.schema import NonNegative, Share
 
 
 class MorphologyConfig(MaskErrorConfig):
-    """By how much the silhouette shrinks or grows at level 1, as shares of the object's size."""
+    """Erodes or dilates the silhouette with a disc whose radius is a share of the object's size, times the level.
+
+    With the direction "either" each view is eroded or dilated, with equal chances. Image and camera stay.
+
+    erode, dilate: the radii at level 1.
+    """
 
     name: Literal["morphology"]
     direction: Literal["erode", "dilate", "either"]
     erode: Share
     dilate: NonNegative
-
-    def build(self) -> MorphologyCorruption:
-        """The model of these errors."""
-        return MorphologyCorruption(self)
-
-
-class MorphologyCorruptionConfig(CorruptionConfig, MorphologyConfig):
-    """Of a run."""
-
-
-@dataclass(frozen=True)
-class MorphologyCorruption:
-    """Erodes or dilates the silhouette with a disc whose radius is a share of the object's size, times the level.
-
-    With the direction "either" each view is eroded or dilated, with equal chances. Image and camera stay.
-    """
-
-    config: MorphologyConfig
-
-    @property
-    def level(self) -> float:
-        return self.config.level
 
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """A new view whose mask is eroded or dilated."""
@@ -51,5 +33,9 @@ class MorphologyCorruption:
 
     def draw(self, rng: np.random.Generator) -> float:
         """By how much a view's contour moves outwards, as a share of the object's size; below 0 where it is eroded."""
-        erodes = {"erode": True, "dilate": False, "either": rng.random() < 0.5}[self.config.direction]
-        return self.level * (-self.config.erode if erodes else self.config.dilate)
+        erodes = {"erode": True, "dilate": False, "either": rng.random() < 0.5}[self.direction]
+        return self.level * (-self.erode if erodes else self.dilate)
+
+
+class MorphologyCorruptionConfig(CorruptionConfig, MorphologyConfig):
+    """Of a run."""

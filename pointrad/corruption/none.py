@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,17 +15,6 @@ class NoCorruptionConfig(CorruptionConfig):
 
     name: Literal["none"]
     level: Literal[0]
-
-    def build(self) -> NoCorruption:
-        """The model of no errors."""
-        return NoCorruption()
-
-
-@dataclass(frozen=True)
-class NoCorruption:
-    """Leaves every view as it is."""
-
-    level: float = 0
 
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """The view itself."""

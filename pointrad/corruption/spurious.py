@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,36 +13,23 @@ from pointrad.schema import NonNegative, PositiveShare
 
 
 class SpuriousConfig(MaskErrorConfig):
-    """`coverage`: false at level 1, as a multiple of the object's area. `size`: of a blob, a share of its size."""
+    """Adds area outside the object, `coverage` times the level times the object's own: the peaks of smooth noise, so
+    that with the level blobs grow and become more. Each view's IoU is 1 / (1 + coverage * level) as long as the image
+    has room for them. Image and camera stay.
+
+    coverage: false at level 1, as a multiple of the object's area. size: of a blob, a share of its size.
+    """
 
     name: Literal["spurious"]
     coverage: NonNegative
     size: PositiveShare
 
-    def build(self) -> SpuriousCorruption:
-        """The model of these errors."""
-        return SpuriousCorruption(self)
+    def corrupt(self, view: View, rng: np.random.Generator) -> View:
+        """A new view whose mask has false blobs."""
+        silhouette = view.mask > 0
+        false = blobs(rng, silhouette, ~silhouette, self.size, self.level * self.coverage)
+        return with_silhouette(view, silhouette | false)
 
 
 class SpuriousCorruptionConfig(CorruptionConfig, SpuriousConfig):
     """Of a run."""
-
-
-@dataclass(frozen=True)
-class SpuriousCorruption:
-    """Adds area outside the object, `coverage` times the level times the object's own: the peaks of smooth noise, so
-    that with the level blobs grow and become more. Each view's IoU is 1 / (1 + coverage * level) as long as the image
-    has room for them. Image and camera stay.
-    """
-
-    config: SpuriousConfig
-
-    @property
-    def level(self) -> float:
-        return self.config.level
-
-    def corrupt(self, view: View, rng: np.random.Generator) -> View:
-        """A new view whose mask has false blobs."""
-        silhouette = view.mask > 0
-        false = blobs(rng, silhouette, ~silhouette, self.config.size, self.level * self.config.coverage)
-        return with_silhouette(view, silhouette | false)

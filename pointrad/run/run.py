@@ -152,7 +152,7 @@ def _placed(config: RunConfig, wrong: Callable[[], TrainingViews]) -> RunConfig:
 
 
 def _with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:
-    corrupted = corrupt_views(config.corruption.build(), scene.train, config.corruption.seed)
+    corrupted = corrupt_views(config.corruption, scene.train)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
     return TrainingViews(corrupted, targets, scene.background)

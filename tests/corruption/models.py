@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from pointrad.corruption import Corruption
 from pointrad.corruption.models import AnyCorruptionConfig
 
 _FOLDER = Path(__file__).resolve().parents[2] / "conf" / "corruption"
@@ -17,12 +16,8 @@ MODELS = sorted(path.stem for path in _FOLDER.glob("*.yaml") if path.stem != "no
 MASK_ONLY = ("morphology", "boundary", "holes", "spurious", "dropout")
 
 
-def corruption_config(name: str, level: float, **changed: Any) -> AnyCorruptionConfig:
+def corruption(name: str, level: float, **changed: Any) -> AnyCorruptionConfig:
     """The model's own file with this level and these keys changed."""
     values = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text())
     adapter: TypeAdapter[AnyCorruptionConfig] = TypeAdapter(AnyCorruptionConfig)
     return adapter.validate_python(values | {"level": level} | changed)
-
-
-def corruption(name: str, level: float, **changed: Any) -> Corruption:
-    return corruption_config(name, level, **changed).build()

@@ -7,7 +7,7 @@ import pytest
 from pointrad.corruption import corrupted_at, matching_level
 from pointrad.corruption.matching import LEVEL_TOLERANCE
 from pointrad.masks.iou import mask_iou
-from tests.corruption.models import MODELS, corruption_config
+from tests.corruption.models import MODELS, corruption
 from tests.scenes import sphere_views
 
 VIEWS = sphere_views(12, 64, 48)
@@ -15,7 +15,7 @@ VIEWS = sphere_views(12, 64, 48)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_below_the_level_the_iou_is_higher_and_above_it_lower(name: str) -> None:
-    config = corruption_config(name, 0)
+    config = corruption(name, 0)
     level = matching_level(config, VIEWS, 0.8)
     assert level is not None
     step = 2 * LEVEL_TOLERANCE
@@ -24,18 +24,18 @@ def test_below_the_level_the_iou_is_higher_and_above_it_lower(name: str) -> None
 
 
 def test_where_the_iou_is_known_so_is_the_level() -> None:
-    level = matching_level(corruption_config("holes", 0), sphere_views(4, 128, 96), 0.7)
+    level = matching_level(corruption("holes", 0), sphere_views(4, 128, 96), 0.7)
     assert level == pytest.approx(0.3, abs=2e-3)  # to a pixel of a small object
 
 
 def test_the_models_own_level_does_not_matter() -> None:
-    low, high = (matching_level(corruption_config("boundary", level), VIEWS, 0.7) for level in (0, 0.9))
+    low, high = (matching_level(corruption("boundary", level), VIEWS, 0.7) for level in (0, 0.9))
     assert low == high
 
 
 def test_perfect_masks_are_those_of_level_0() -> None:
-    assert matching_level(corruption_config("spurious", 0), VIEWS, 1) == 0
+    assert matching_level(corruption("spurious", 0), VIEWS, 1) == 0
 
 
 def test_an_iou_that_no_level_reaches_has_none() -> None:
-    assert matching_level(corruption_config("holes", 0, coverage=0.1), VIEWS, 0.5) is None
+    assert matching_level(corruption("holes", 0, coverage=0.1), VIEWS, 0.5) is None

@@ -17,7 +17,7 @@ from pointrad.corruption.models import MixedCorruptionConfig
 from pointrad.corruption.silhouette import object_size, signed_distance, smooth_noise
 from pointrad.data.scene import View
 from pointrad.masks.iou import mask_iou
-from tests.corruption.models import MASK_ONLY, MODELS, corruption, corruption_config
+from tests.corruption.models import MASK_ONLY, MODELS, corruption
 from tests.scenes import camera, ring, sphere_view, sphere_views
 
 VIEW = sphere_view(camera(ring(1)[0], 96, 72))
@@ -46,7 +46,7 @@ AREA = np.count_nonzero(TRUTH)
 class TestEveryModel:
     def test_level_0_changes_nothing(self, name: str) -> None:
         views = sphere_views(2)
-        assert corrupt_views(corruption(name, 0), views, 42) is views
+        assert corrupt_views(corruption(name, 0), views) is views
         soft = replace(VIEW, mask=VIEW.mask * np.float32(0.3))
         unchanged = corruption(name, 0).corrupt(soft, rng())
         np.testing.assert_array_equal(unchanged.mask, soft.mask)
@@ -54,20 +54,20 @@ class TestEveryModel:
 
     def test_masks_agree_less_the_higher_the_level(self, name: str) -> None:
         views = sphere_views(12, 64, 48)
-        ious = [mask_iou(corrupt_views(corruption(name, level), views, 42), views) for level in LEVELS]
+        ious = [mask_iou(corrupt_views(corruption(name, level), views), views) for level in LEVELS]
         assert ious == sorted(ious, reverse=True)
         assert ious[0] == 1
         assert ious[-1] < 0.6
 
     def test_a_view_is_corrupted_alike_however_many_others_there_are(self, name: str) -> None:
         views = sphere_views(12)
-        many, few = (corrupt_views(corruption(name, 0.5), some, 42) for some in (views, views[:3]))
+        many, few = (corrupt_views(corruption(name, 0.5), some) for some in (views, views[:3]))
         for a, b in zip(many, few, strict=False):
             np.testing.assert_array_equal(a.mask, b.mask)
 
     def test_another_seed_is_another_corruption(self, name: str) -> None:
         views = sphere_views(12)
-        one, other = (corrupt_views(corruption(name, 0.5), views, seed) for seed in (42, 43))
+        one, other = (corrupt_views(corruption(name, 0.5, seed=seed), views) for seed in (42, 43))
         assert any(not np.array_equal(a.mask, b.mask) for a, b in zip(one, other, strict=True))
 
     @pytest.mark.parametrize(
@@ -193,24 +193,24 @@ class TestDropout:
     @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
     def test_the_level_is_the_share_of_views_that_lose_their_mask(self, level: float) -> None:
         small = sphere_views(1, 8, 6)[0]
-        after = corrupt_views(corruption("dropout", level, kind="empty"), (small,) * 2000, 42)
+        after = corrupt_views(corruption("dropout", level, kind="empty"), (small,) * 2000)
         assert np.mean([not view.mask.any() for view in after]) == pytest.approx(level, abs=0.03)
 
     def test_the_others_are_themselves(self) -> None:
-        for view in corrupt_views(corruption("dropout", 0.5), (VIEW,) * 50, 42):
+        for view in corrupt_views(corruption("dropout", 0.5), (VIEW,) * 50):
             assert view is VIEW or view.mask.all() or not view.mask.any()
 
     @pytest.mark.parametrize(("kind", "fills"), [("empty", {0}), ("full", {1}), ("either", {0, 1})])
     def test_the_kind_says_what_a_lost_mask_is(self, kind: str, fills: set[int]) -> None:
         views = (VIEW,) * 30
-        after = corrupt_views(corruption("dropout", 1, kind=kind), views, 42)
+        after = corrupt_views(corruption("dropout", 1, kind=kind), views)
         assert {int(value) for view in after for value in np.unique(view.mask > 0)} == fills
 
 
 class TestMixed:
-    HOLES = corruption_config("holes", 0.4).model_dump(exclude={"seed", "targets"})
-    TIGHT = corruption_config("morphology", 0.5, direction="erode").model_dump(exclude={"seed", "targets"})
-    FALSE = corruption_config("spurious", 0.6).model_dump(exclude={"seed", "targets"})
+    HOLES = corruption("holes", 0.4).model_dump(exclude={"seed", "targets"})
+    TIGHT = corruption("morphology", 0.5, direction="erode").model_dump(exclude={"seed", "targets"})
+    FALSE = corruption("spurious", 0.6).model_dump(exclude={"seed", "targets"})
 
     def test_the_level_scales_the_level_of_each_part(self) -> None:
         mixed = corruption("mixed", 0.5, parts={"a": self.HOLES})
@@ -232,12 +232,12 @@ class TestMixed:
         np.testing.assert_array_equal(found, corruption("spurious", 0.6).corrupt(VIEW, stream).mask > 0)
 
     def test_the_affine_part_alone_moves_the_photograph(self) -> None:
-        config = corruption_config("mixed", 1)
+        config = corruption("mixed", 1)
         assert isinstance(config, MixedCorruptionConfig)
         still = {name: part for name, part in config.parts.items() if part.name != "affine"}
         assert len(still) == len(config.parts) - 1
-        assert config.model_copy(update={"parts": still}).build().corrupt(VIEW, rng()).image is VIEW.image
-        assert not np.array_equal(config.build().corrupt(VIEW, rng()).image, VIEW.image)
+        assert config.model_copy(update={"parts": still}).corrupt(VIEW, rng()).image is VIEW.image
+        assert not np.array_equal(config.corrupt(VIEW, rng()).image, VIEW.image)
 
 
 @pytest.mark.parametrize("correlation", [0, 0.5, 1, 5, 15])

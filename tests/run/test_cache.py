@@ -235,7 +235,7 @@ class TestVotes:
     def corrupted(self, root: Path, *overrides: str) -> tuple[RunConfig, Sequence[View]]:
         chosen = quick(root, "init=hull", *overrides)
         scene = chosen.capture.prepare(chosen.capture.load(chosen.eval.split))
-        return chosen, corrupt_views(chosen.corruption.build(), scene.train, chosen.corruption.seed)
+        return chosen, corrupt_views(chosen.corruption, scene.train)
 
     def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
         """The votes, and how often they had to be counted."""
