@@ -19,7 +19,7 @@ from pointrad.masks.none import NoMasksConfig
 from pointrad.masks.sources import AnyMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model import groups
-from pointrad.model.config import GaussiansConfig, ModelConfig, SplatRadius
+from pointrad.model.config import ModelConfig, SplatRadius
 from pointrad.render.config import RendererConfig
 from pointrad.schema import Config, Count, GivenPath, NonNegative, Share, digest
 from pointrad.tracking.config import NoTrackerConfig, WandbTrackerConfig
@@ -86,9 +86,9 @@ class RunConfig(CaptureConfig):
 
     @model_validator(mode="after")
     def _renderer_draws_the_model(self) -> Self:
-        gaussians = isinstance(self.model, GaussiansConfig)
-        names = ("auto", "cpu", "gsplat") if gaussians else ("auto", "cpu", "triton", "pytorch3d")
-        for key, valid in {"name": names, "graphs": (False,) if gaussians else (False, True)}.items():
+        names = self.model.renderers
+        graphs = (False, True) if "triton" in names else (False,)
+        for key, valid in {"name": names, "graphs": graphs}.items():
             if (found := getattr(self.renderer, key)) not in valid:
                 raise ValueError(
                     f"renderer.{key}: found {found!r}, which model={self.model.name} does not have, expected "
@@ -128,9 +128,10 @@ class RunConfig(CaptureConfig):
 
     def _check_loss(self, name: str, stage: StageConfig) -> None:
         ridge = stage.loss.ridge if isinstance(stage.loss, SilhouetteLossConfig) else 0.0
-        if ridge and isinstance(self.model, GaussiansConfig):
+        if ridge and not self.model.trains_ridge:
             raise ValueError(
-                f"schedule.stages.{name}.loss.ridge: found {ridge:g}; model=gaussians trains without one, expected 0"
+                f"schedule.stages.{name}.loss.ridge: found {ridge:g}; model={self.model.name} trains without one, "
+                "expected 0"
             )
 
     def _check_operations(self, name: str, stage: StageConfig) -> None:

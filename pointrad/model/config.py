@@ -1,15 +1,19 @@
-"""The keys of `model=`."""
+"""The keys of `model=`. Free of torch, so that a configuration is checked in a moment."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pointrad.model import groups
 from pointrad.model.groups import Group
 from pointrad.schema import Config, Count, Positive, PositiveShare
+
+if TYPE_CHECKING:
+    from pointrad.model.base import Model
 
 
 class RelativeRadiusConfig(Config):
@@ -34,13 +38,28 @@ SplatRadius = Annotated[
 ]
 
 
-class SplatModelConfig(Config):
+class SplatModelConfig(Config, ABC):
     """What every model has.
 
     darkening: the share of a splat's colour that it may lose to views of which wrong masks have cut it.
+    renderers: by name, those that draw it. trains_ridge: whether its steps know the ridge of the silhouettes' loss.
     """
 
+    renderers: ClassVar[tuple[str, ...]]
+    trains_ridge: ClassVar[bool]
+
     darkening: PositiveShare
+
+    @property
+    @abstractmethod
+    def groups(self) -> tuple[Group, ...]:
+        """The parameters of a splat."""
+        ...
+
+    @abstractmethod
+    def build(self) -> Model:
+        """The model of these keys."""
+        ...
 
     @property
     def asks_views(self) -> bool:
@@ -55,6 +74,9 @@ class SplatModelConfig(Config):
 class PointsConfig(SplatModelConfig):
     """Points as discs of one radius, without opacity."""
 
+    renderers: ClassVar = ("auto", "cpu", "triton", "pytorch3d")
+    trains_ridge: ClassVar = True
+
     name: Literal["points"]
     splat_radius: SplatRadius
     points_per_pixel: Annotated[int, Field(ge=1, le=255)]
@@ -62,8 +84,12 @@ class PointsConfig(SplatModelConfig):
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The parameters of a splat."""
         return groups.POINTS
+
+    def build(self) -> Model:
+        from pointrad.model.points import POINTS
+
+        return POINTS
 
     @property
     def asks_views(self) -> bool:
@@ -88,6 +114,9 @@ class GaussiansConfig(SplatModelConfig):
     sh_degree: of the harmonics. opacity: of a fresh Gaussian. max_points, max_mb: what growth stops at, null for none.
     """
 
+    renderers: ClassVar = ("auto", "cpu", "gsplat")
+    trains_ridge: ClassVar = False
+
     name: Literal["gaussians"]
     sh_degree: Annotated[int, Field(ge=0, le=3)]
     opacity: Annotated[float, Field(gt=0, lt=1)]
@@ -96,8 +125,12 @@ class GaussiansConfig(SplatModelConfig):
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The parameters of a splat."""
         return groups.gaussians(self.sh_degree)
+
+    def build(self) -> Model:
+        from pointrad.model.gaussians import Gaussians
+
+        return Gaussians(self.sh_degree, self.opacity, self.most)
 
     @property
     def most(self) -> int | None:

@@ -198,14 +198,13 @@ def _train_and_draw(config: RunConfig, view: View, trained: Callable[[], None]) 
     import torch
 
     from pointrad.artifacts.colours import mean_colours
-    from pointrad.model.build import build_model
     from pointrad.render.build import build_renderer, build_settings
     from pointrad.training.trainer import warm_up
 
     renderer = build_renderer(config.renderer, build_settings(config.model, (0.0, 0.0, 0.0), [view.camera]))
     warm_up(config, (view,), renderer)
     trained()
-    cloud = build_model(config.model).start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
+    cloud = config.model.build().start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
     mean_colours(cloud, [view], renderer)
 
 

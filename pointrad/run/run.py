@@ -40,7 +40,6 @@ from pointrad.init.votes import Votes, described
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
-from pointrad.model.build import build_model
 from pointrad.progress import TrainingBar, announce
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings, check_renderer
@@ -169,7 +168,7 @@ def _first_state(config: RunConfig, training_identity: str, begun: Start, frame:
     """What training starts from: the initial cloud, and what is known of it."""
     points = begun.find_points()
     positions = torch.from_numpy(frame.from_world(points.positions))
-    cloud = build_model(config.model).start(positions, torch.from_numpy(points.colours), config.seed)
+    cloud = config.model.build().start(positions, torch.from_numpy(points.colours), config.seed)
     if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
         cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
     _check_cap(cloud, config.init)
@@ -211,7 +210,7 @@ def _train_and_evaluate(
     with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
         reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
         if state.progress.epoch == 0:
-            model = build_model(config.model)
+            model = config.model.build()
             reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(renderer.device)), 0)
         cloud = train(state, scene.train, config, renderer, run_dir, reporter)
     render, opacity = _render_function(renderer, cloud), _opacity_function(renderer, cloud)

@@ -17,7 +17,6 @@ from pointrad.config import RunConfig
 from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
-from pointrad.model.build import build_model
 from pointrad.progress import announce
 from pointrad.render.base import Renderer
 from pointrad.training import memory, operations
@@ -59,7 +58,7 @@ class _Training:
         self.saved_at = time.monotonic()
 
     def run(self) -> Cloud:
-        model = build_model(self.config.model)
+        model = self.config.model.build()
         cloud = Cloud(model, model.join(self.state.parameters).to(self.renderer.device))
         progress = self.state.progress
         for index, (name, stage) in enumerate(self.config.schedule.enabled_stages.items()):
@@ -209,7 +208,7 @@ class _Training:
 def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> None:
     """Compile or load what every stage will need, and pictures, so that training time is spent on training."""
     for name, stage in config.schedule.enabled_stages.items():
-        cloud = build_model(config.model).start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
+        cloud = config.model.build().start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
         cloud = cloud.with_parameters(cloud.parameters.to(renderer.device))
         step = build_step(cloud, renderer, stage, config.schedule.adam)
         camera, target = _training_views(views[:1], stage, name, renderer.device, torch.float32)[0]

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from pointrad.camera import Camera
 from pointrad.model.base import Cloud
-from pointrad.model.build import build_model
 from pointrad.render.base import SplatSettings
 from pointrad.render.build import build_renderer, build_settings
 from pointrad.training.steps.build import build_step
@@ -104,4 +103,4 @@ def _start(model: str) -> Cloud:
     points = random_cloud(400)
     if model == "points":
         return copy(points)
-    return build_model(config("model=gaussians").model).start(points["position"].T, points["base"].T, seed=0)
+    return config("model=gaussians").model.build().start(points["position"].T, points["base"].T, seed=0)

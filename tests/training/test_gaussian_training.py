@@ -10,7 +10,6 @@ import torch
 
 from pointrad.config import RunConfig
 from pointrad.model.base import Cloud
-from pointrad.model.build import build_model
 from pointrad.render.build import build_renderer, build_settings
 from pointrad.render.cpu.gaussians import GaussianCpuRenderer
 from pointrad.training.checkpoint import Checkpoint
@@ -48,7 +47,7 @@ CONFIG = training_config()
 def gaussians(count: int = 40) -> Cloud:
     generator = torch.Generator().manual_seed(0)
     positions = 0.3 * torch.randn(count, 3, generator=generator)
-    return build_model(CONFIG.model).start(positions, torch.rand(count, 3, generator=generator), seed=0)
+    return CONFIG.model.build().start(positions, torch.rand(count, 3, generator=generator), seed=0)
 
 
 def renderer() -> GaussianCpuRenderer:
