@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from launcher.mistakes import given_keys
 from pointrad.errors import UserError
+from pointrad.progress import warn
+from pointrad.schema import Config
+
+C = TypeVar("C", bound=Config)
 
 # Where a value is in a configuration: keys of mappings and places in lists, from the outside in.
 _Path = tuple[str | int, ...]
@@ -71,6 +77,23 @@ def plain_values(composed: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     return dict(values)
+
+
+def checked(kind: type[C], composed: DictConfig) -> C:
+    """What a command composed, checked; warns of values on its command line that have no effect.
+
+    Raises UserError for what is wrong.
+    """
+    config = kind.parse(plain_values(composed))
+    for line in without_effect(config.idle(), given_keys(HydraConfig.get().overrides.task)):
+        warn(line)
+    return config
+
+
+def without_effect(idle: Mapping[str, str], given: Iterable[str]) -> list[str]:
+    """A line for each key that is given and idle (`Config.idle`), or inside an idle one."""
+    owners = {key: next((owner for owner in idle if f"{key}.".startswith(f"{owner}.")), None) for key in given}
+    return [f"{key}: has no effect with {idle[owner]}" for key, owner in owners.items() if owner]
 
 
 class _Template:

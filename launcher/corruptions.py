@@ -17,8 +17,8 @@ def compare(composed: Any) -> None:
 
 
 def _compare(composed: Any) -> None:
-    from launcher.composition import plain_values
+    from launcher.composition import checked
     from pointrad.config import CorruptionsConfig
     from pointrad.corruption.compare import compare
 
-    compare(CorruptionsConfig.parse(plain_values(composed)))
+    compare(checked(CorruptionsConfig, composed))

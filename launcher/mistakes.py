@@ -68,6 +68,13 @@ def missing_groups(loader: ConfigLoader, config_name: str, chosen: Collection[st
     return [group for group, option in choices if option == "???" and group not in chosen]
 
 
+def given_keys(overrides: Sequence[str]) -> list[str]:
+    """The keys, by their dotted names, that a command line gives values, those of a mapping one by one."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = {override.key_or_group: override.value() for override in parsed if not override.is_delete()}
+    return [key for name, value in values.items() for key in _leaves(value, name)]
+
+
 class _CommandLine:
     """Overrides, next to what could have been meant."""
 
@@ -194,6 +201,12 @@ def _likely(key: str, keys: frozenset[str]) -> str | None:
     same_end = [known for known in own if known.split(".")[-1] in ends]
     near = get_close_matches(key, same_end, n=1, cutoff=0) or get_close_matches(key, own, n=1)
     return near[0] if near else None
+
+
+def _leaves(values: Any, name: str) -> list[str]:
+    if not isinstance(values, Mapping):
+        return [name]
+    return [key for part, value in values.items() for key in _leaves(value, f"{name}.{part}")]
 
 
 def _flat(values: Any, prefix: str = "") -> Iterator[str]:

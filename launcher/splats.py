@@ -18,11 +18,11 @@ def score(composed: Any) -> None:
 
 
 def _score(composed: Any, folder: Path) -> None:
-    from launcher.composition import plain_values
+    from launcher.composition import checked
     from pointrad.config import SplatsConfig
     from pointrad.splats import score
 
-    config = SplatsConfig.parse(plain_values(composed))
+    config = checked(SplatsConfig, composed)
     means = score(config, folder).means
     ssim = "" if means.ssim is None else f", SSIM {means.ssim:.4f}"
     lpips = "" if means.lpips is None else f", LPIPS {means.lpips:.4f}"

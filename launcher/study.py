@@ -19,8 +19,8 @@ from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from launcher.composition import Composer, plain_values
-from launcher.mistakes import explained
+from launcher.composition import Composer, plain_values, without_effect
+from launcher.mistakes import explained, given_keys
 from pointrad.config import RunConfig
 from pointrad.data.capture import Capture
 from pointrad.data.content import FileDigests, scene_content
@@ -28,7 +28,7 @@ from pointrad.data.layout import FolderLayout
 from pointrad.data.layouts import DatasetConfig
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
-from pointrad.progress import announce
+from pointrad.progress import announce, warn
 from pointrad.run.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date, report, report_is_current, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
@@ -66,11 +66,15 @@ class Sweep:
         """
         if self._config.dry_run and self._config.action != "run":
             raise UserError(f"dry_run: found true with {self._config.action}; expected it only where runs are launched")
+        if self._config.action != "run":
+            self._warn_of_other_keys(given_keys(arguments))
         if self._config.action == "cancel":
             return self._cancel()
         if self._config.action != "run":
             return self._conclude(Plan.read(self._study.dir))
         chosen = _Chosen.on_command_line(arguments, self._study)
+        for line in without_effect(self._config.idle(), chosen.values):
+            warn(line)
         self._refuse_what_has_no_effect(chosen)
         plan = self._plan(chosen)
         if self._config.dry_run:
@@ -103,6 +107,15 @@ class Sweep:
                 f"{key}: found {_written(value)} with hydra/launcher={name}; expected a launcher that submits to SLURM"
             )
 
+    def _warn_of_other_keys(self, given: Sequence[str]) -> None:
+        """Whoever looks after a study may give the command that launched it, with an action."""
+        others = [key for key in given if key not in ("action", "study", "study.dir", "study.name")]
+        if others:
+            warn(
+                f"{', '.join(others)}: no effect with {self._config.action}, which looks after the study as it was "
+                f"launched in {self._study.dir}"
+            )
+
     def _cancel(self) -> int:
         from launcher.queue import cancel
 
@@ -123,7 +136,11 @@ class Sweep:
 
         masks = MaskMeasure()
         measured = (masks.resolved(variant, compose) for variant in variants)
-        return make_plan(self._study, measured, compose, content, command)
+        plan = make_plan(self._study, measured, compose, content, command)
+        varied = [key for together in (*self._study.axes.values(), self._study.seeds) for key in together]
+        for line in without_effect(_idle_in_all(plan), [*given_keys(chosen.runs), *varied]):
+            warn(f"{line} in any run of the study")
+        return plan
 
     def _scenes(self) -> tuple[Sequence[str], Sequence[str]]:
         """The study's scenes, and those of them that have no file in conf/scene."""
@@ -274,6 +291,12 @@ class _Chosen:
     def overrides(self, settings: Mapping[str, object]) -> list[str]:
         """Hydra's overrides of a run with these settings."""
         return [*self.study, *(override(key, value) for key, value in settings.items()), *self.runs]
+
+
+def _idle_in_all(plan: Plan) -> dict[str, str]:
+    """What is idle (`Config.idle`) in each run."""
+    first, *others = (run.config.idle() for run in plan.runs)
+    return {key: cause for key, cause in first.items() if all(key in other for other in others)}
 
 
 def _is_scene(root: Path, name: str) -> bool:

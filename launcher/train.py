@@ -22,7 +22,7 @@ def _train(composed: Any, run_dir: Path) -> float:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from launcher.composition import plain_values
+    from launcher.composition import checked
     from pointrad.config import RunConfig
     from pointrad.errors import MachineError, UserError
     from pointrad.run.status import discard_if_empty, record_failure
@@ -30,7 +30,7 @@ def _train(composed: Any, run_dir: Path) -> float:
     alone = HydraConfig.get().mode is not RunMode.MULTIRUN
     try:
         try:
-            config = RunConfig.parse(plain_values(composed))
+            config = checked(RunConfig, composed)
         except UserError as error:
             record_failure(run_dir, error)
             raise

@@ -14,7 +14,8 @@ from pointrad.corruption.models import AnyCorruptionConfig
 from pointrad.data.capture import Capture
 from pointrad.data.layouts import AnyDatasetConfig
 from pointrad.data.scene import SceneContent, Split
-from pointrad.init.config import AnyInitConfig, KeptShare, ObjectBounds, RandomConfig
+from pointrad.idle import SCENE_DEFAULTS, idle_across
+from pointrad.init.config import AnyInitConfig, KeptShare, ObjectBounds
 from pointrad.masks.none import NoMasksConfig
 from pointrad.masks.sources import AnyMasksConfig
 from pointrad.method import METHOD_VERSION
@@ -102,8 +103,7 @@ class RunConfig(CaptureConfig):
             return self
         if self.corruption.level > 0:
             raise ValueError("corruption: found masks=none, which leaves none to corrupt; expected corruption=none")
-        by_masks = not isinstance(self.init, RandomConfig) and getattr(self.init, "source", "masks") == "masks"
-        if by_masks:
+        if self.init.asks_masks:
             raise ValueError(
                 f"init: found {self.init.name} with masks=none; expected init=random, or init=adaptive init.source=none"
             )
@@ -149,6 +149,9 @@ class RunConfig(CaptureConfig):
                     f"expected it in schedule.stages.{name}.every.ops"
                 )
 
+    def idle(self) -> dict[str, str]:
+        return super().idle() | idle_across(self)
+
     def identity(self, content: SceneContent) -> str:
         """16 hex digits that name the result: equal for two runs exactly when their training and evaluation are the
         same, and the data of both. Studies compute each identity once."""
@@ -181,6 +184,11 @@ class RunConfig(CaptureConfig):
         return values | {"content": content.train, "method": METHOD_VERSION}
 
 
+def _scene_is_idle() -> dict[str, str]:
+    """For commands that take no more of a scene than its name."""
+    return {f"scene.{key}": "this command" for key in SCENE_DEFAULTS}
+
+
 class CorruptionsConfig(CaptureConfig):
     """What `corruptions.py` draws or matches: the models, each at every level, on the training views of a scene."""
 
@@ -189,6 +197,14 @@ class CorruptionsConfig(CaptureConfig):
     view: Annotated[int, Field(ge=0)]
     picture: GivenPath
     matched_iou: Share | None
+
+    def idle(self) -> dict[str, str]:
+        matches = self.matched_iou is not None
+        idle = dict.fromkeys(("levels", "view", "picture"), f"matched_iou={self.matched_iou}") if matches else {}
+        for name in self.models:
+            idle[f"models.{name}.level"] = idle.get("levels", "levels, which stand in its place")
+            idle[f"models.{name}.targets"] = "this command"
+        return super().idle() | idle | _scene_is_idle()
 
 
 class SplatsConfig(CaptureConfig):
@@ -203,6 +219,9 @@ class SplatsConfig(CaptureConfig):
     views: tuple[Annotated[int, Field(ge=0)], ...] | None
     turntable: TurntableConfig
     threads: Annotated[int, Field(ge=0)]
+
+    def idle(self) -> dict[str, str]:
+        return super().idle() | _scene_is_idle()
 
     @field_validator("splats", mode="before")
     @classmethod

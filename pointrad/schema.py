@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -47,6 +47,22 @@ class Config(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise UserError("\n".join(_explain(problem, values) for problem in error.errors())) from None
+
+    def idle(self) -> dict[str, str]:
+        """The keys whose values change nothing beside others, by their dotted names, and which others: `frames=0`.
+
+        A key stands for all that is inside it. Those that a command line gives are warned of.
+        """
+        inside = [(name, part.idle()) for name, part in self._parts()]
+        return {f"{name}.{key}": f"{name}.{cause}" for name, idle in inside for key, cause in idle.items()}
+
+    def _parts(self) -> Iterator[tuple[str, Config]]:
+        """The configurations inside this one, by their dotted names."""
+        for name, value in self:
+            if isinstance(value, Config):
+                yield name, value
+            elif isinstance(value, Mapping):
+                yield from ((f"{name}.{key}", part) for key, part in value.items() if isinstance(part, Config))
 
 
 def digest(values: object) -> str:

@@ -75,7 +75,7 @@ def train(folder: Path, *arguments: str, prepare: Callable[[], None] = lambda: N
 @pytest.fixture(scope="module")
 def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder = tmp_path_factory.mktemp("finished") / "run"
-    return train(folder, *QUICK_DEMO, *ALL_ARTIFACTS, f"dataset.root={root}", "tracker=wandb")
+    return train(folder, *QUICK_DEMO, *ALL_ARTIFACTS, f"dataset.root={root}", "tracker=wandb", "corruption.seed=1")
 
 
 class TestAFinishedRun:
@@ -85,6 +85,10 @@ class TestAFinishedRun:
     def test_it_ends_with_the_four_published_lines_and_where_its_pictures_are(self, finished: Ended) -> None:
         expected = PUBLISHED_LINES + f"Pictures: {re.escape(str(finished.folder / 'pictures'))}\n"
         assert re.search(expected + r"\Z", finished.out)
+
+    def test_it_says_which_values_had_no_effect(self, finished: Ended) -> None:
+        (warned,) = re.findall("Warning: (.*)", finished.err)
+        assert warned == "corruption.seed: has no effect with corruption.level=0"
 
     def test_its_folder_holds_the_results(self, finished: Ended) -> None:
         found = {str(path.relative_to(finished.folder)) for path in finished.folder.rglob("*") if path.is_file()}

@@ -18,11 +18,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from launcher.composition import plain_values
-from launcher.mistakes import config_loader
+from launcher.composition import plain_values, without_effect
+from launcher.mistakes import config_loader, given_keys
 from launcher.study import run_config
 from launcher.sweep import with_action
 from pointrad.config import CorruptionsConfig, RunConfig, SplatsConfig
+from pointrad.schema import Config
 from pointrad.study.config import SweepConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -150,13 +151,11 @@ def check_configuration(name: str, arguments: list[str], loader: ConfigLoader) -
     composed = loader.load_configuration(name, overrides, RunMode.RUN)
     assert isinstance(composed, DictConfig)
     values = plain_values(composed)
+    kinds: dict[str, type[Config]] = {"train": RunConfig, "corruptions": CorruptionsConfig, "splats": SplatsConfig}
     match name:
-        case "train":
-            RunConfig.parse(values)
-        case "corruptions":
-            CorruptionsConfig.parse(values)
-        case "splats" if arguments:  # else it names the program
-            SplatsConfig.parse(values)
+        case "train" | "corruptions" | "splats" if arguments:  # else it names the program
+            idle = kinds[name].parse(values).idle()
+            assert asked.multirun or without_effect(idle, given_keys(overrides)) == []
         case "sweep":
             SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields})
             if values["action"] == "run":

@@ -14,6 +14,9 @@ class TurntableConfig(Config):
     fps: Count
     elevation_degrees: Annotated[float, Field(gt=-90, lt=90)]
 
+    def idle(self) -> dict[str, str]:
+        return dict.fromkeys(("fps", "elevation_degrees"), "frames=0") if self.frames == 0 else {}
+
 
 class ArtifactsConfig(Config):
     """Which evaluation views are drawn after initialisation and after each stage (None: a few), whether the training

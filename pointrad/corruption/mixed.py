@@ -39,6 +39,11 @@ class MixedCorruptionConfig(CorruptionConfig):
             values["parts"] = list(values["parts"].values())
         return values
 
+    def idle(self) -> dict[str, str]:
+        silent = [name for name, part in self.parts.items() if part.level == 0]
+        keys = {name: set(type(self.parts[name]).model_fields) - {"name", "level"} for name in silent}
+        return super().idle() | {f"parts.{name}.{key}": f"parts.{name}.level=0" for name in keys for key in keys[name]}
+
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """The view with the errors of every part."""
         for part, stream in zip(self.parts.values(), rng.spawn(len(self.parts)), strict=True):

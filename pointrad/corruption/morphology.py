@@ -25,6 +25,10 @@ class MorphologyConfig(MaskErrorConfig):
     erode: Share
     dilate: NonNegative
 
+    def idle(self) -> dict[str, str]:
+        unused = {"erode": ["dilate"], "dilate": ["erode"], "either": []}[self.direction]
+        return super().idle() | dict.fromkeys(unused, f"direction={self.direction}")
+
     def corrupt(self, view: View, rng: np.random.Generator) -> View:
         """A new view whose mask is eroded or dilated."""
         silhouette = view.mask > 0

@@ -45,7 +45,9 @@ class AutoDatasetConfig(CaptureLayout):
         listed = fitting[taken].listing(scene_name, split)
         also = "".join(f"; dataset={other} would fit as well" for other in others)
         said = f"took the folder for dataset={taken}, as it holds {fitting[taken].signs}{also}"
-        return replace(listed, remarks=(said, *listed.remarks))
+        holds_out = isinstance(fitting[taken], CaptureLayout)
+        unused = () if holds_out else (f"dataset={taken} has splits of its own; dataset.holdout has no effect",)
+        return replace(listed, remarks=(said, *unused, *listed.remarks))
 
     def _layouts(self) -> dict[str, FolderLayout]:
         """Each layout by its name. Keys of its own are null: what the layout has them for."""

@@ -33,6 +33,7 @@ class NerfstudioDatasetConfig(CaptureLayout):
         remarks = [*_left_out(transforms, photos), *_oddities(splits)]
         if not splits:
             return Listing((file,), self.held_out(tuple(photos.values()), split), tuple(remarks))
+        remarks.append(f"{_FILE} says which views are held out; dataset.holdout has no effect")
         if split == Split.TEST and split not in splits and Split.VAL in splits:
             split = Split.VAL
         if split not in splits:

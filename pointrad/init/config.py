@@ -59,6 +59,11 @@ class StartConfig(Config):
     decides_targets: ClassVar[bool] = False  # whether it changes what training is to reproduce
 
     @property
+    def asks_masks(self) -> bool:
+        """Whether it looks at the given masks."""
+        return True
+
+    @property
     def box(self) -> Bounds:
         """The bounds, once they are known."""
         assert self.bounds != "auto"
@@ -92,7 +97,7 @@ class InitConfig(StartConfig):
     @field_validator("outside_margin")
     @classmethod
     def _abstaining_leaves_no_margin(cls, margin: float | None, info: ValidationInfo) -> float | None:
-        if margin and info.data.get("outside") == "abstain":
+        if margin is not None and info.data.get("outside") == "abstain":
             raise ValueError(f"found {margin:g}; expected null, since with init.outside=abstain nothing outside votes")
         return margin
 
@@ -140,6 +145,13 @@ class AdaptiveConfig(InitConfig):
     source: Literal["masks", "none"]
     cut_pixels: Literal["unknown", "background"]
 
+    @property
+    def asks_masks(self) -> bool:
+        return self.source == "masks"
+
+    def idle(self) -> dict[str, str]:
+        return {} if self.asks_masks else {"cut_pixels": f"source={self.source}"}
+
 
 class RandomConfig(StartConfig):
     """So many points, drawn uniformly in the bounds. No mask is read.
@@ -151,10 +163,14 @@ class RandomConfig(StartConfig):
     points: Count
     opacity: Annotated[float, Field(gt=0, lt=1)]
 
+    @property
+    def asks_masks(self) -> bool:
+        return False
+
     @model_validator(mode="before")
     @classmethod
     def _takes_no_part_of_a_hull(cls, values: Any) -> Any:
-        """A model may set for all starts which of a hull's points they take; here there is no hull."""
+        """A model may set for all starts which of a hull's points they take; here there is no hull (`idle`)."""
         if not isinstance(values, dict):
             return values
         return {key: value for key, value in values.items() if key != "kept_share"}

@@ -28,6 +28,9 @@ class NoMasksConfig(MasksConfig):
 
     name: Literal["none"]
 
+    def idle(self) -> dict[str, str]:
+        return {"threshold": "reference=null"} if self.reference is None else {}
+
     def find(self, photos: Sequence[Photo], folder: Path) -> Masks:
         return WholePictures()
 

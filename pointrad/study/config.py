@@ -105,6 +105,10 @@ class StudyConfig(Config):
     plot: PlotConfig
     published: tuple[PublishedConfig, ...]
 
+    def idle(self) -> dict[str, str]:
+        alone = self.masks is not None and len(self.masks) == 1
+        return super().idle() | ({"matched": f"masks={self.masks}, which names one folder"} if alone else {})
+
     @model_validator(mode="before")
     @classmethod
     def _masks_are_an_axis(cls, values: Any) -> Any:

@@ -17,6 +17,11 @@ class PhotometricLossConfig(Config):
     gradient_weight: NonNegative
     shifts: tuple[Count, ...]
 
+    def idle(self) -> dict[str, str]:
+        if self.gradient_weight == 0:
+            return {"shifts": "gradient_weight=0"}
+        return {} if self.shifts else {"gradient_weight": "shifts=[]"}
+
 
 class SilhouetteLossConfig(Config):
     """Position pretraining: MSE of tanh(sharpness max RGB), plus `ridge` times the mean squared position."""
@@ -232,6 +237,14 @@ class StageConfig(Config):
         if old := [f"{key} is called {renamed[key]} now" for key in renamed if key in values]:
             raise ValueError(f"{', '.join(old)}; expected lr: {{position: RATE, colour: RATE}}")
         return values
+
+    def idle(self) -> dict[str, str]:
+        if not self.enabled:
+            return dict.fromkeys(set(type(self).model_fields) - {"enabled"}, "enabled=false")
+        if self.epochs == 0:
+            return dict.fromkeys(("lr", "lr_decay", "downscale", "loss", "every"), "epochs=0")
+        decays = self.epochs != 1 or isinstance(self.lr_decay, ExponentialConfig)
+        return super().idle() | ({} if decays else {"lr_decay": "epochs=1"})
 
     @property
     def operations(self) -> tuple[Operation, ...]:

@@ -62,7 +62,10 @@ def test_a_folder_is_taken_for_what_it_is_with_a_remark(
 
 def test_so_is_a_folder_of_scenes(tiny_scene_root: Path) -> None:
     found = listing(tiny_scene_root)
-    assert found.remarks == ("took the folder for dataset=blender, as it holds transforms_train.json",)
+    assert found.remarks == (
+        "took the folder for dataset=blender, as it holds transforms_train.json",
+        "dataset=blender has splits of its own; dataset.holdout has no effect",
+    )
     assert [photo.name for photo in found.photos] == ["test/r_0", "test/r_1", "test/r_2"]
 
 
@@ -89,7 +92,7 @@ def test_of_several_the_first_is_taken_and_the_others_are_named(
 ) -> None:
     for write in writers:
         write(tmp_path / "capture")
-    (remark,) = listing(tmp_path / "capture").remarks
+    remark, *_ = listing(tmp_path / "capture").remarks
     assert remark.startswith(f"took the folder for dataset={taken}")
     assert remark.endswith("".join(f"; dataset={other} would fit as well" for other in others))
 

@@ -15,6 +15,8 @@ from tests.data.captures import HEIGHT, WIDTH, name_of, of, real_capture, write_
 
 Frames = dict[int, dict[str, Any]]
 
+SPLIT = "transforms.json says which views are held out; dataset.holdout has no effect"
+
 
 def listing(folder: Path, split: Split = Split.TRAIN) -> Listing:
     return of("nerfstudio", folder).listing("tiny", split)
@@ -107,7 +109,7 @@ def test_the_file_may_split_the_frames(tmp_path: Path) -> None:
     assert numbers(listing(tmp_path, Split.TRAIN)) == [0, 1, 2, 8]
     assert numbers(listing(tmp_path, Split.VAL)) == [3]
     assert numbers(listing(tmp_path, Split.TEST)) == [4, 5]
-    assert not listing(tmp_path).remarks
+    assert listing(tmp_path).remarks == (SPLIT,)
 
 
 @pytest.mark.parametrize("tests", [{}, {"test_filenames": []}])
@@ -117,12 +119,12 @@ def test_without_test_frames_the_validation_frames_are_held_out_with_a_remark(
     write_nerfstudio(tmp_path, train_filenames=paths(0, 1), val_filenames=paths(3), **tests)
     listed = listing(tmp_path, Split.TEST)
     assert numbers(listed) == [3]
-    assert listed.remarks == ("test_filenames is missing; val_filenames are held out in its place",)
+    assert listed.remarks == ("test_filenames is missing; val_filenames are held out in its place", SPLIT)
 
 
 def test_frames_that_are_trained_on_and_held_out_are_worth_a_remark(tmp_path: Path) -> None:
     write_nerfstudio(tmp_path, train_filenames=paths(0, 1, 2), test_filenames=paths(1, 2))
-    assert listing(tmp_path).remarks == ("2 frames are in train_filenames and in test_filenames",)
+    assert listing(tmp_path).remarks == ("2 frames are in train_filenames and in test_filenames", SPLIT)
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,34 @@ class TestExitCode:
             self.launched(monkeypatch, Launcher(tmp_path, 4))
 
 
+class TestKeysWithoutEffect:
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["model.darkening=0.5"], "model.darkening: has no effect with init=hull in any run of the study"),
+            (["+study.seeds={model.darkening:[0.1]}"], "model.darkening: has no effect with init=hull in any"),
+            (["study.axes.level={corruption.level:[0]}"],
+             "corruption.seed: has no effect with corruption.level=0 in any run of the study"),
+        ],
+    )  # fmt: skip
+    def test_those_of_all_runs_are_said(self, words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+        sweep(*words, "dry_run=true")
+        assert told in capsys.readouterr().err
+
+    def test_nothing_is_said_of_one_that_counts_in_some_run(self, capsys: pytest.CaptureFixture[str]) -> None:
+        sweep("dry_run=true")  # corruption.seed at one of two levels
+        assert "no effect" not in capsys.readouterr().err
+
+    def test_who_looks_after_a_study_hears_that_its_runs_are_as_launched(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plan(tmp_path / "study", tmp_path).write()
+        sweep("action=status", f"study.dir={tmp_path / 'study'}", "init.lattice=3")
+        assert "init.lattice: no effect with status, which looks after the study as it was launched" in (
+            capsys.readouterr().err.replace("\n", " ")
+        )
+
+
 def test_status_works_while_the_controller_is_down_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

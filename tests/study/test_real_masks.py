@@ -21,11 +21,11 @@ from tests.runs import QUICK, config
 from tests.study.studies import sweep
 
 FOLDERS = {"drawn": "masks", "segmenter": "wrong"}
+PLOT = {"x": "masks", "lines": None, "metrics": ["psnr_db"]}
 
 
 def variants(**changes: object) -> dict[str, Variant]:
-    axes = {"axes": {}, "masks": FOLDERS, "seeds": {"seed": [0]}, "plot": {"x": "masks", "lines": None,
-            "metrics": ["psnr_db"]}} | changes  # fmt: skip
+    axes = {"axes": {}, "masks": FOLDERS, "seeds": {"seed": [0]}, "plot": PLOT} | changes
     return {str(variant.labels["masks"]): variant for variant in expand(sweep(**axes).study, ["tiny"])}
 
 
@@ -44,6 +44,12 @@ def test_the_reference_is_spoilt_as_much_as_others_are_wrong_and_masks_are_done_
     assert (spoilt["corruption"], spoilt[LEVEL]) == ("holes", {IOU_OF: "wrong"})
     assert found["no masks"].settings["masks"] == "none"
     assert ABSENT not in [value for variant in found.values() for value in variant.settings.values()]
+
+
+def test_one_folder_is_as_wrong_as_no_other() -> None:
+    cause = "study.masks={'drawn': 'masks'}, which names one folder"
+    assert sweep(axes={}, masks={"drawn": "masks"}, matched=["affine"], plot=PLOT).idle() == {"study.matched": cause}
+    assert sweep(axes={}, masks=FOLDERS, matched=["affine"], plot=PLOT).idle() == {}
 
 
 def test_what_compares_masks_needs_some() -> None:
