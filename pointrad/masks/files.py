@@ -53,30 +53,35 @@ class FolderMasks(Masks):
 
 
 def find_masks(key: str, given: str, photos: Sequence[Photo], folder: Path, inverted: bool = False) -> FolderMasks:
-    """The masks of `photos` in the folder `given`: one in the scene's `folder`, or any other.
+    """The masks of `photos`, as `mask_files` finds them."""
+    files, said = mask_files(key, given, [photo.path for photo in photos], folder)
+    return FolderMasks({photo.name: file for photo, file in zip(photos, files, strict=True)}, said, inverted)
 
-    key: what errors name. Raises UserError, listing what was looked for, unless every photograph has its mask.
+
+def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> tuple[tuple[Path, ...], str]:
+    """The mask of each picture in the folder `given`, one in `folder` or any other, and how they are called.
+
+    key: what errors name. Raises UserError, listing what was looked for, unless every picture has its mask.
     """
     inside, outside = folder / given, Path(given).expanduser()
     where = inside if inside.is_dir() else outside
     if not where.is_dir():
         raise UserError(f"{key}: found {given}; expected a folder, but there is neither {inside} nor {outside}")
     there = {path.relative_to(where).as_posix() for path in where.rglob("*") if path.suffix in _MASK_SUFFIXES}
-    names = [_names(photo, folder) for photo in photos]
+    names = [_names(picture, folder) for picture in pictures]
     matches = {said: _matched(names, there, candidates) for said, candidates in _CONVENTIONS.items()}
     matches[_BY_NUMBER] = _matched_by_number(names, there)
     said, found = max(matches.items(), key=lambda match: sum(path is not None for path in match[1]))
-    missing = [photo.path.name for photo, path in zip(photos, found, strict=True) if path is None]
+    missing = [picture.name for picture, path in zip(pictures, found, strict=True) if path is None]
     if missing:
         looked_for = f"looked for {', '.join(_CONVENTIONS)} and {_BY_NUMBER}"
-        best = f", as {said}" if len(missing) < len(photos) else ""
+        best = f", as {said}" if len(missing) < len(pictures) else ""
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(
-            f"{key}: found masks of {len(photos) - len(missing)} of {len(photos)} photographs in {where}{best}; "
+            f"{key}: found masks of {len(pictures) - len(missing)} of {len(pictures)} photographs in {where}{best}; "
             f"expected one of each, but none is there of {', '.join(missing[:3])}{more} ({looked_for})"
         )
-    by_name = {photo.name: where / path for photo, path in zip(photos, found, strict=True) if path is not None}
-    return FolderMasks(by_name, f"{where.name}/{said}", inverted)
+    return tuple(where / path for path in found if path is not None), f"{where.name}/{said}"
 
 
 def mask_of(path: Path, photo: Photo, picture: Picture) -> SoftMask:
@@ -119,10 +124,9 @@ def _has_colours(image: Image.Image) -> bool:
     return bool((palette != palette[:, :1]).any())
 
 
-def _names(photo: Photo, folder: Path) -> list[PurePosixPath]:
+def _names(path: Path, folder: Path) -> list[PurePosixPath]:
     """The paths below a folder of masks that may mirror the photograph's: in full, and without what holds all
     photographs."""
-    path = photo.path
     full = PurePosixPath(path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name)
     below = PurePosixPath(*full.parts[1:])
     return [full] if len(full.parts) == 1 or full.parts[0] in set(Split) else [full, below]
