@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -44,6 +45,29 @@ def replacing_beside_others(path: Path) -> Iterator[Path]:
             flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """`replacing` for a folder: yield an empty one beside `path` that takes its place, and that of a folder which is
+    there, if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{path.name}.????????"):  # of a process killed while writing
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary, former = (path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
+    try:
+        with _naming_trouble(path):
+            temporary.mkdir()
+            yield temporary
+            for written in (*temporary.rglob("*"), temporary):
+                flush_to_disk(written)
+            if path.exists():
+                path.rename(former)
+            temporary.rename(path)
+            flush_to_disk(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def write_json(path: Path, values: object) -> None:

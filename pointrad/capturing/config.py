@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pointrad.capturing.video import is_video
 from pointrad.schema import Config, Count, GivenPath, Interval, NonNegative, Positive, Share
 
 CameraModel = Literal[
@@ -116,6 +117,10 @@ class CapturingConfig(Config):
         if photos is None:
             raise ValueError("not given; expected photos=FOLDER, or photos=FILE of a video")
         return photos
+
+    @property
+    def is_sequential(self) -> bool:
+        return self.matching == "sequential" or (self.matching == "auto" and is_video(self.photos))
 
     @property
     def target(self) -> Path:

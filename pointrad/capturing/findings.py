@@ -25,9 +25,9 @@ def findings(structure: Structure, photographs: Sequence[Photograph], flags: Fla
 def _surroundings(structure: Structure, flags: FlagsConfig) -> Iterator[str]:
     if structure.still > flags.still_pairs * structure.pairs:
         yield (
-            f"in {structure.still} of {structure.pairs} pairs of photographs most features do not move: these cameras are "
-            "of surroundings that stand still while the object turns, and wrong (masks=FOLDER leaves surroundings out), or "
-            "photographs were taken from the same place (of a video, every=N takes fewer)"
+            f"in {structure.still} of {structure.pairs} pairs of photographs most features do not move: these cameras "
+            "are of surroundings that stand still while the object turns, and wrong (masks=FOLDER leaves surroundings "
+            "out), or photographs were taken from the same place (of a video, every=N takes fewer)"
         )
 
 
@@ -35,8 +35,8 @@ def _models(structure: Structure) -> Iterator[str]:
     if structure.others:
         held = ", ".join(map(str, structure.others))
         yield (
-            f"photographs fall apart into {len(structure.others) + 1} models that share too little; kept the largest, of "
-            f"{len(structure.focals)}, and left out those of {held}"
+            f"photographs fall apart into {len(structure.others) + 1} models that share too little; kept the largest, "
+            f"of {len(structure.focals)} photographs, and left out those of {held}"
         )
 
 
@@ -52,8 +52,8 @@ def _lenses(structure: Structure, photographs: Sequence[Photograph], flags: Flag
     if strange := {name: view for name, view in views.items() if not least <= view <= most}:
         name, view = next(iter(strange.items()))
         yield (
-            f"{len(strange)} photographs have a field of view that lenses do not have, {name} one of {view:.2g} degrees "
-            f"(focal length {structure.focals[name]:.0f} px); expected {least:g} to {most:g}"
+            f"{len(strange)} photographs have a field of view that lenses do not have, {name} one of {view:.2g} "
+            f"degrees (focal length {structure.focals[name]:.0f} px); expected {least:g} to {most:g}"
         )
     off = [structure.focals[one.name] / one.focal for one in registered if one.focal is not None]
     if off and not 1 / flags.focal_off_exif <= median(off) <= flags.focal_off_exif:

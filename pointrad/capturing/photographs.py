@@ -38,8 +38,10 @@ class Photograph:
 
 
 def photographs_in(folder: Path) -> tuple[Path, ...]:
-    """The photographs that lie in a folder, sorted by name. Raises UserError for a folder without, and naming files that
-    look like photographs and cannot be used."""
+    """The photographs that lie in a folder, sorted by name.
+
+    Raises UserError for a folder without, and naming files that look like photographs and cannot be used.
+    """
     if not folder.is_dir():
         raise UserError(f"photos: found {folder}; expected a folder of photographs, or the file of a video")
     found = pictures_in(folder)
@@ -47,8 +49,8 @@ def photographs_in(folder: Path) -> tuple[Path, ...]:
     others = sorted(path.name for path in visible if path.suffix.lower() in _OTHER_PICTURES)
     if others:
         raise UserError(
-            f"photos: found {_listed(others)} in {folder}; expected {', '.join(SUFFIXES[:4])} alone: convert such files "
-            "first, for example with `magick mogrify -format jpg`, or put them elsewhere"
+            f"photos: found {_listed(others)} in {folder}; expected {', '.join(SUFFIXES[:4])} alone: convert such "
+            "files first, for example with `magick mogrify -format jpg`, or put them elsewhere"
         )
     stems = [path.stem for path in found]
     twice = sorted(path.name for path in found if stems.count(path.stem) > 1)
@@ -61,8 +63,8 @@ def photographs_in(folder: Path) -> tuple[Path, ...]:
 def check_enough(count: int, where: Path) -> None:
     if count < FEWEST:
         raise UserError(
-            f"photos: found {count} photographs in {where}; expected {FEWEST} at least, and better some dozens from all "
-            "sides"
+            f"photos: found {count} photographs in {where}; expected {FEWEST} at least, and better some dozens from "
+            "all sides"
         )
 
 
@@ -88,7 +90,7 @@ def write_upright(paths: Sequence[Path], folder: Path, jpeg_quality: int) -> tup
 
 
 def write_jpeg(image: Image.Image, to: Path, quality: int, exif: Image.Exif | None = None) -> None:
-    image.save(to, quality=quality, subsampling=0, **({} if exif is None else {"exif": exif.tobytes()}))
+    image.save(to, quality=quality, subsampling=0, exif=(exif or Image.Exif()).tobytes())
 
 
 def _copied(path: Path, folder: Path, jpeg_quality: int) -> Photograph:

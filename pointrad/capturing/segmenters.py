@@ -96,7 +96,7 @@ def mediapipe(model: Path) -> Segment:
         image = library.Image(image_format=library.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
         first, *others = (mask.numpy_view() for mask in segmenter.segment(image).confidence_masks)
         inside = 1 - first if others else first
-        return np.rint(255 * np.clip(inside.reshape(rgb.shape[:2]), 0, 1)).astype(np.uint8)
+        return np.asarray(np.rint(255 * np.clip(inside.reshape(rgb.shape[:2]), 0, 1)), np.uint8)
 
     return segment
 

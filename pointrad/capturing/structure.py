@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class Structure:
 def require_pycolmap() -> None:
     if find_spec("pycolmap") is None:
         raise UserError(
-            "capture: found no package pycolmap, which finds out where cameras stood; expected it: pip install --requirement "
-            "requirements-capture.txt, or pip install 'pointrad[capture]'"
+            "capture: found no package pycolmap, which finds out where cameras stood; expected it: "
+            "pip install --requirement requirements-capture.txt, or pip install 'pointrad[capture]'"
         )
 
 
@@ -66,9 +66,9 @@ def reconstruct(
     models = colmap.map(len(photographs), work / "models")
     if not models or models[0].num_reg_images() < FEWEST:
         raise UserError(
-            f"photos: found no model: of {len(photographs)} photographs, {pairs} pairs show the same features and {still} "
-            "of these pairs from the same place; expected sharp photographs that overlap by half at least, of an object "
-            "with texture, whose masks are right"
+            f"photos: found no model: of {len(photographs)} photographs, {pairs} pairs show the same features, and "
+            f"{still} of these pairs do from the same place; expected sharp photographs that overlap by half at least, "
+            "of an object with texture, whose masks are right"
         )
     to.mkdir(parents=True)
     best = models[0]
@@ -107,6 +107,7 @@ class _Colmap:
         options.sift.max_num_features = self.config.features
         sizes = dict.fromkeys((one.width, one.height) if shared else (0, 0) for one in photographs)
         groups = [[one.name for one in photographs if not shared or (one.width, one.height) == size] for size in sizes]
+        self.library.Database.open(self.database).close()
         for names in groups:  # first, so that photographs are numbered in their order
             self.library.import_images(self.database, self.images, mode, names, reader)
 
@@ -119,13 +120,12 @@ class _Colmap:
         self._watched("features", len(photographs), self._counting("descriptors"), work)
 
     def match(self, photographs: int) -> None:
-        sequential = self.config.matching == "sequential"
         overlap = min(self.config.overlap, photographs - 1)
         count = photographs * (photographs - 1) // 2
         options, geometry = self.library.FeatureMatchingOptions(), self.library.TwoViewGeometryOptions()
         options.num_threads = self.config.threads or -1
         geometry.ransac.random_seed = self.config.seed
-        if sequential:
+        if self.config.is_sequential:
             pairing = self.library.SequentialPairingOptions()
             pairing.overlap, pairing.quadratic_overlap = overlap, False
             match, count = self.library.match_sequential, overlap * photographs - overlap * (overlap + 1) // 2
@@ -167,9 +167,7 @@ class _Colmap:
 
         def work(token: Any) -> Any:
             self.library.set_random_seed(self.config.seed)  # it has a generator for each thread
-            return self.library.incremental_mapping(
-                self.database, self.images, to, options, "", None, one_more, token
-            )
+            return self.library.incremental_mapping(self.database, self.images, to, options, "", None, one_more, token)
 
         models = self._watched("cameras", photographs, lambda: placed, work)
         return sorted(models.values(), key=lambda model: (-model.num_reg_images(), -model.num_points3D()))

@@ -1,0 +1,6 @@
+"""Make a capture of photographs: `python capture.py --help`."""
+
+from launcher.capture import main
+
+if __name__ == "__main__":
+    main()
