@@ -8,7 +8,7 @@ from statistics import median
 
 from pointrad.capturing.config import FlagsConfig
 from pointrad.capturing.photographs import Photograph
-from pointrad.capturing.structure import Structure
+from pointrad.capturing.structure import Structure, stillness
 
 
 def field_of_view(photograph: Photograph, focal: float) -> float:
@@ -23,12 +23,8 @@ def findings(structure: Structure, photographs: Sequence[Photograph], flags: Fla
 
 
 def _surroundings(structure: Structure, flags: FlagsConfig) -> Iterator[str]:
-    if structure.still > flags.still_pairs * structure.pairs:
-        yield (
-            f"in {structure.still} of {structure.pairs} pairs of photographs most features do not move: these cameras "
-            "are of surroundings that stand still while the object turns, and wrong (masks=FOLDER leaves surroundings "
-            "out), or photographs were taken from the same place (of a video, every=N takes fewer)"
-        )
+    if said := stillness(structure.pairs, structure.still, flags):
+        yield f"these cameras may be wrong: {said}"
 
 
 def _models(structure: Structure) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pointrad.capturing.config import CapturingConfig
+from pointrad.capturing.config import CapturingConfig, FlagsConfig
 from pointrad.capturing.photographs import FEWEST, Photograph
 from pointrad.errors import UserError
 from pointrad.progress import announce
@@ -57,18 +57,21 @@ def reconstruct(
     """
     import pycolmap
 
-    pycolmap.logging.minloglevel = pycolmap.logging.ERROR.value
+    pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value
     work.mkdir(parents=True, exist_ok=True)
-    colmap = _Colmap(pycolmap, config, images, masks, work / "database.db")
-    colmap.extract(photographs)
-    colmap.match(len(photographs))
-    pairs, still = colmap.moving()
-    models = colmap.map(len(photographs), work / "models")
+    database = work / "database.db"
+    pycolmap.Database.open(database).close()
+    with closing(sqlite3.connect(database)) as looking:
+        colmap = _Colmap(pycolmap, config, images, masks, database, looking)
+        colmap.extract(photographs)
+        colmap.match(len(photographs))
+        pairs, still = colmap.moving()
+        models = colmap.map(len(photographs), work / "models")
     if not models or models[0].num_reg_images() < FEWEST:
         raise UserError(
-            f"photos: found no model: of {len(photographs)} photographs, {pairs} pairs show the same features, and "
-            f"{still} of these pairs do from the same place; expected sharp photographs that overlap by half at least, "
-            "of an object with texture, whose masks are right"
+            f"photos: found no cameras that fit: of {len(photographs)} photographs, {pairs} pairs show the same "
+            "features; expected sharp photographs that overlap by half at least, of an object with texture, and right "
+            "masks" + ("; " + said if (said := stillness(pairs, still, config.flags)) else "")
         )
     to.mkdir(parents=True)
     best = models[0]
@@ -84,15 +87,30 @@ def reconstruct(
     )
 
 
+def stillness(pairs: int, still: int, flags: FlagsConfig) -> str | None:
+    """What to think of pairs of photographs in which most features do not move; None if there are few."""
+    if still <= flags.still_pairs * pairs:
+        return None
+    return (
+        f"in {still} of {pairs} pairs of photographs most features do not move: either they are of surroundings that "
+        "stand still while the object turns (masks=FOLDER leaves these out), or photographs were taken from one place"
+    )
+
+
 @dataclass(frozen=True)
 class _Colmap:
-    """The steps of pycolmap on one database. `library` is the module, which has no types."""
+    """The steps of pycolmap on one database.
+
+    library: the module, which has no types. looking: a connection to the database that stays open all the time, else
+    the two programs would lock each other out when they open and close it.
+    """
 
     library: Any
     config: CapturingConfig
     images: Path
     masks: Path | None
     database: Path
+    looking: sqlite3.Connection
 
     def extract(self, photographs: Sequence[Photograph]) -> None:
         """Cameras that are shared are so by photographs of one size."""
@@ -107,7 +125,6 @@ class _Colmap:
         options.sift.max_num_features = self.config.features
         sizes = dict.fromkeys((one.width, one.height) if shared else (0, 0) for one in photographs)
         groups = [[one.name for one in photographs if not shared or (one.width, one.height) == size] for size in sizes]
-        self.library.Database.open(self.database).close()
         for names in groups:  # first, so that photographs are numbered in their order
             self.library.import_images(self.database, self.images, mode, names, reader)
 
@@ -187,13 +204,5 @@ class _Colmap:
             return done.result()
 
     def _counting(self, table: str) -> Callable[[], int]:
-        """How many rows pycolmap has written: it does not say how far it is, and lets others read."""
-
-        def count() -> int:
-            try:
-                with closing(sqlite3.connect(f"{self.database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-                    return int(connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
-            except sqlite3.Error:  # not there yet, or busy
-                return 0
-
-        return count
+        """How many rows pycolmap has written: it does not say how far it is."""
+        return lambda: int(self.looking.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,8 @@ def write_frames(video: Path, every: int | None, folder: Path, jpeg_quality: int
         raise _unreadable(video, error) from None
     if every is None:
         raise UserError(
-            f"every: not given; expected of how many frames one is taken; {video.name} has {count:,}, so that "
-            f"every={max(1, count // _USUAL_COUNT)} gives {min(count, _USUAL_COUNT)} or some more"
+            f"every: not given; expected of how many frames one is taken; of the {count:,} of {video.name}, "
+            f"every={max(1, count // _USUAL_COUNT)} takes {-(-count // max(1, count // _USUAL_COUNT))}"
         )
     check_enough(-(-count // every), video)
     folder.mkdir(parents=True)
@@ -75,6 +76,7 @@ def sharpness(frame: Frame) -> float:
 def _frames(video: Path) -> Iterator[Frame]:
     from imageio_ffmpeg import read_frames
 
+    logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)  # it warns of videos that a phone has turned
     try:
         reader = read_frames(str(video))
         width, height = next(reader)["size"]
