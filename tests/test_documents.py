@@ -18,10 +18,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from launcher.capture import in_full
 from launcher.composition import plain_values, without_effect
 from launcher.mistakes import config_loader, given_keys
 from launcher.study import run_config
 from launcher.sweep import with_action
+from pointrad.capturing.config import CapturingConfig
 from pointrad.config import CorruptionsConfig, RunConfig, SplatsConfig
 from pointrad.schema import Config
 from pointrad.study.config import SweepConfig
@@ -103,6 +105,7 @@ def test_each_command_names_what_is_there(document: str, loader: ConfigLoader) -
         ("sweep.py", ["README.md", "docs/studies.md", "docs/cluster.md", "docs/robustness.md"]),
         ("corruptions.py", ["docs/corruption.md"]),
         ("splats.py", ["docs/gaussians.md"]),
+        ("capture.py", ["docs/captures.md", "README.md"]),
     ],
 )
 def test_the_commands_of_a_document_are_found(script: str, documents: list[str]) -> None:
@@ -121,7 +124,7 @@ def check(words: tuple[str, ...], loader: ConfigLoader) -> None:
     match words:
         case (
             "python" | ".venv/bin/python",
-            ("train.py" | "sweep.py" | "corruptions.py" | "splats.py") as script,
+            ("train.py" | "sweep.py" | "corruptions.py" | "splats.py" | "capture.py") as script,
             *arguments,
         ):
             check_configuration(script.removesuffix(".py"), arguments, loader)
@@ -143,7 +146,7 @@ def check(words: tuple[str, ...], loader: ConfigLoader) -> None:
 def check_configuration(name: str, arguments: list[str], loader: ConfigLoader) -> None:
     if "..." in arguments:
         return
-    words = with_action(arguments) if name == "sweep" else arguments
+    words = with_action(arguments) if name == "sweep" else in_full(arguments) if name == "capture" else arguments
     asked = get_args_parser().parse_args(words)
     if asked.help:
         return
@@ -151,9 +154,11 @@ def check_configuration(name: str, arguments: list[str], loader: ConfigLoader) -
     composed = loader.load_configuration(name, overrides, RunMode.RUN)
     assert isinstance(composed, DictConfig)
     values = plain_values(composed)
-    kinds: dict[str, type[Config]] = {"train": RunConfig, "corruptions": CorruptionsConfig, "splats": SplatsConfig}
+    kinds: dict[str, type[Config]] = {
+        "train": RunConfig, "corruptions": CorruptionsConfig, "splats": SplatsConfig, "capture": CapturingConfig,
+    }  # fmt: skip
     match name:
-        case "train" | "corruptions" | "splats" if arguments:  # else it names the program
+        case "train" | "corruptions" | "splats" | "capture" if arguments:  # else it names the program
             idle = kinds[name].parse(values).idle()
             assert asked.multirun or without_effect(idle, given_keys(overrides)) == []
         case "sweep":

@@ -107,7 +107,10 @@ def test_pyproject_takes_its_dependencies_from_requirements() -> None:
     assert "dependencies" in settings["project"]["dynamic"]
     dynamic = settings["tool"]["setuptools"]["dynamic"]
     assert dynamic["dependencies"] == {"file": ["requirements.txt"]}
-    assert dynamic["optional-dependencies"] == {"gsplat": {"file": ["requirements-gsplat.txt"]}}
+    assert dynamic["optional-dependencies"] == {
+        "capture": {"file": ["requirements-capture.txt"]},
+        "gsplat": {"file": ["requirements-gsplat.txt"]},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +124,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "conf",
         "pyproject.toml",
         "requirements.txt",
+        "requirements-capture.txt",
         "requirements-gsplat.txt",
         "README.md",
         "LICENSE",
