@@ -31,10 +31,12 @@ def text(loader: ConfigLoader, config_name: str, overrides: Sequence[str]) -> st
         values = {key: value for key, value in values.items() if key in own}
         chosen = "\n\n".join(f"Choose {group}=NAME:\n\n{options(loader, group)}" for group in missing)
     else:
-        chosen = "Choose from each group with GROUP=OPTION:\n\n" + _groups(loader, choices)
+        groups = _groups(loader, choices)
+        chosen = f"Choose from each group with GROUP=OPTION:\n\n{groups}" if groups else ""
     keys = "\n".join(_lines(values, *_comments(loader, config_name, overrides)))
     introduced = f"Change any value with KEY=VALUE. The configuration with the choices made:\n\n{keys}"
-    return "\n\n".join([hydra["help"]["header"].rstrip(), chosen, introduced, hydra["help"]["footer"].rstrip()])
+    parts = [hydra["help"]["header"].rstrip(), chosen, introduced, hydra["help"]["footer"].rstrip()]
+    return "\n\n".join(filter(None, parts))
 
 
 def _groups(loader: ConfigLoader, choices: Sequence[str]) -> str:

@@ -145,6 +145,9 @@ class TestHelp:
         assert "seed: 7 # of everything random but the corruption, which has a seed of its own" in shown
         assert any(line.startswith("      lr_decay: 0.8 # of ") for line in shown)
 
+    def test_of_a_command_without_groups_offers_none(self, loader: ConfigLoader) -> None:
+        assert "GROUP=OPTION" not in help.text(loader, "capture", [])
+
     def test_shows_each_comment_once(self, loader: ConfigLoader) -> None:
         shown = help.text(loader, "train", [])
         assert shown.count("# frames: 0 for none") == 1
