@@ -36,8 +36,8 @@ def _capture(composed: Any) -> None:
     config = CapturingConfig.parse(plain_values(composed))
     made = make_capture(config)
     structure = made.structure
-    for doubt in made.doubts:
-        warn(doubt)
+    for finding in made.findings:
+        warn(finding)
     print(f"Registered: {len(structure.focals)} of {len(made.photographs)} photographs")
     print(f"Points: {structure.points:,}, reprojection error {structure.error:.2f} px")
     print(f"Camera: {config.camera_model}, focal length {made.focal:.0f} px, {made.field_of_view:.1f} degrees wide")

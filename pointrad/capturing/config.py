@@ -55,18 +55,16 @@ class PhotographMasksConfig(Config):
         for key, sources in needs.items():
             if getattr(self, key) is not None and self.source not in sources:
                 raise ValueError(
-                    f"masks.{key}: has no effect with masks={self.source}; expected masks={' or '.join(sources)}"
+                    f"found {self.source}, with which masks.{key} has no effect; expected {' or '.join(sources)}"
                 )
         if self.source == "grabcut" and self.box is None:
-            raise ValueError("box: not given; expected box=[x0,y0,x1,y1] around the object, for masks=grabcut")
+            raise ValueError("found grabcut without a box; expected box=[x0,y0,x1,y1] around the object")
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
-            raise ValueError(f"box: found {list(self.box)}; expected x0 < x1 and y0 < y1 of [x0,y0,x1,y1]")
+            raise ValueError(f"found the box {list(self.box)}; expected x0 < x1 and y0 < y1 of box=[x0,y0,x1,y1]")
         if self.source == "mediapipe" and self.model is None:
-            raise ValueError(
-                "masks.model: not given; expected the .tflite file of an image segmenter, for masks=mediapipe"
-            )
+            raise ValueError("found mediapipe without a model; expected masks.model=FILE, an image segmenter (.tflite)")
         if self.invert and self.source in ("none", "alpha", "grabcut", "rembg", "mediapipe"):
-            raise ValueError(f"masks.invert: has no effect with masks={self.source}; expected masks=FOLDER")
+            raise ValueError(f"found {self.source}, with which masks.invert has no effect; expected a folder")
         return self
 
 

@@ -29,10 +29,10 @@ def _surroundings(structure: Structure, flags: FlagsConfig) -> Iterator[str]:
 
 def _models(structure: Structure) -> Iterator[str]:
     if structure.others:
-        held = ", ".join(map(str, structure.others))
+        left_out = " and ".join(map(str, structure.others))
         yield (
             f"photographs fall apart into {len(structure.others) + 1} models that share too little; kept the largest, "
-            f"of {len(structure.focals)} photographs, and left out those of {held}"
+            f"of {len(structure.focals)} photographs, and left out {left_out} photographs of others"
         )
 
 

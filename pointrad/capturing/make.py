@@ -23,12 +23,12 @@ _RECORD = "capture.json"  # how a capture was made; a folder that has none was n
 
 @dataclass(frozen=True)
 class Made:
-    """A capture that was made. doubts: what a person should look at, worst first."""
+    """A capture that was made. findings: what a person should look at, worst first."""
 
     folder: Path
     photographs: tuple[Photograph, ...]
     structure: Structure
-    doubts: tuple[str, ...]
+    findings: tuple[str, ...]
 
     @property
     def focal(self) -> float:
@@ -69,8 +69,7 @@ def make_capture(config: CapturingConfig) -> Made:
         masks = None if config.masks.source == "none" else work / "masks"
         structure = reconstruct(config, photographs, images, masks, work, building / "sparse" / "0")
         shutil.rmtree(work)
-        doubts = (*findings(structure, photographs, config.flags), *useless)
-        made = Made(folder, photographs, structure, doubts)
+        made = Made(folder, photographs, structure, (*findings(structure, photographs, config.flags), *useless))
         write_json(building / _RECORD, _record(config, made))
     return made
 
@@ -78,14 +77,22 @@ def make_capture(config: CapturingConfig) -> Made:
 def _write_masks(
     config: CapturingConfig, source: Source | None, photographs: Sequence[Photograph], building: Path, work: Path
 ) -> list[str]:
-    """Returns what is doubtful about them."""
+    """Returns what is doubtful about them. Raises UserError if none is of use."""
     if config.masks.source == "none":
         return []
     # Masks of frames are named like these, which do not lie where the video does.
     folder = building / "images" if is_video(config.photos) else config.photos
-    source = source or masks_in_folder(config.masks, photographs, folder)
+    if source is None:
+        source = masks_in_folder(config.masks, photographs, folder)
+    else:
+        announce(f"masks: by {config.masks.source}")
     useless = write_masks(source, photographs, building / "images", building / "masks", work / "masks",
                           config.masks.threshold)  # fmt: skip
+    if len(useless) == len(photographs):
+        raise UserError(
+            f"masks: found {len(useless)} masks, all of them empty or full; expected white on the object, above "
+            "masks.threshold, and black elsewhere"
+        )
     return [f"{len(useless)} masks are empty or full: {', '.join(useless)}"] if useless else []
 
 
@@ -120,5 +127,5 @@ def _record(config: CapturingConfig, made: Made) -> dict[str, object]:
         "points": structure.points,
         "reprojection_error_px": structure.error,
         "focal_px": made.focal,
-        "doubts": list(made.doubts),
+        "findings": list(made.findings),
     }

@@ -12,10 +12,10 @@ from tqdm import tqdm
 from pointrad.capturing.config import PhotographMasksConfig
 from pointrad.capturing.photographs import Photograph
 from pointrad.capturing.segmenters import grabcut, mediapipe, rembg
-from pointrad.data.picture_files import read_picture, resized
+from pointrad.data.picture_files import read_picture
 from pointrad.errors import UserError
 from pointrad.masks.base import SoftMask
-from pointrad.masks.files import mask_files, read_mask
+from pointrad.masks.files import fitted, mask_files, read_mask, same_shape
 from pointrad.progress import announce
 
 # The mask of a photograph, whose upright copy is in the folder of images. [H, W] uint8, 255 on the object.
@@ -52,12 +52,7 @@ def masks_in_folder(config: PhotographMasksConfig, photographs: Sequence[Photogr
         file = by_name[photograph.name]
         found = read_mask(file)
         found = _turned(found, photograph.orientation) if unturned else found
-        if not _same_shape(found.shape[1], found.shape[0], photograph.width, photograph.height):
-            raise UserError(
-                f"{file}: found {found.shape[1]}x{found.shape[0]} pixels; expected the {photograph.width}x"
-                f"{photograph.height} of {photograph.path.name}, or others of the same shape"
-            )
-        found = resized(found, photograph.width, photograph.height)
+        found = fitted(found, file, photograph.path.name, photograph.width, photograph.height)
         return 255 - found if config.invert else found
 
     return mask
@@ -97,16 +92,11 @@ def _is_unturned(photograph: Photograph, mask: Path) -> bool:
     if photograph.orientation < 5:  # turned by a quarter from there on
         return False
     shape = read_mask(mask).shape
-    upright = _same_shape(shape[1], shape[0], photograph.width, photograph.height)
-    return not upright and _same_shape(shape[1], shape[0], photograph.height, photograph.width)
+    upright = same_shape(shape[1], shape[0], photograph.width, photograph.height)
+    return not upright and same_shape(shape[1], shape[0], photograph.height, photograph.width)
 
 
 def _turned(mask: SoftMask, orientation: int) -> SoftMask:
     image = Image.fromarray(mask)
     image.getexif()[0x0112] = orientation
     return np.asarray(ImageOps.exif_transpose(image))
-
-
-def _same_shape(width: int, height: int, other_width: int, other_height: int) -> bool:
-    """Whether whole pixels are all that keeps two sizes from having the same aspect ratio."""
-    return abs(width * other_height - height * other_width) <= max(width, height) + max(other_width, other_height)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pointrad.data.picture_files import SUFFIXES, check_headers, pictures_in, read_picture
 from pointrad.errors import UserError
+from pointrad.progress import announce
 
 FEWEST = 3  # photographs that structure can be had from
 _OTHER_PICTURES = (".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3",
@@ -52,6 +53,9 @@ def photographs_in(folder: Path) -> tuple[Path, ...]:
             f"photos: found {_listed(others)} in {folder}; expected {', '.join(SUFFIXES[:4])} alone: convert such "
             "files first, for example with `magick mogrify -format jpg`, or put them elsewhere"
         )
+    below = sorted(path.name for path in folder.iterdir() if path.is_dir() and pictures_in(path))
+    if below:
+        announce(f"photos: pictures in sub-folders are left out: {_listed(below)}")
     stems = [path.stem for path in found]
     twice = sorted(path.name for path in found if stems.count(path.stem) > 1)
     if twice:

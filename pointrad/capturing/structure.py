@@ -20,15 +20,16 @@ from pointrad.errors import UserError
 from pointrad.progress import announce
 
 _LOOK = 0.2  # seconds between looks at how far pycolmap is
+_BLOCK = 5  # photographs; between blocks of pairs it tells how far it is, and may be stopped
 
 
 @dataclass(frozen=True)
 class Structure:
     """What was found.
 
-    focals: of the registered photographs, by name, pixels. others: how many photographs other models hold, which are
-    left out. points, error: of the model, and its mean reprojection error in pixels. pairs, still: pairs of photographs
-    that match, and those of them in which most features hardly move.
+    focals: of the registered photographs, by name, pixels. others: for each other model, how many photographs it has
+    that this one has not. points, error: of the model, and its mean reprojection error in pixels. pairs, still: pairs
+    of photographs that match, and those of them in which most features hardly move.
     """
 
     focals: dict[str, float]
@@ -76,10 +77,12 @@ def reconstruct(
     to.mkdir(parents=True)
     best = models[0]
     best.write_binary(to)
-    registered = [best.images[number] for number in best.reg_image_ids()]
+    registered = set(best.reg_image_ids())
+    images_of_best = [best.images[number] for number in sorted(registered)]
+    left_out = [len(set(model.reg_image_ids()) - registered) for model in models[1:]]
     return Structure(
-        focals={image.name: float(best.cameras[image.camera_id].mean_focal_length()) for image in registered},
-        others=tuple(model.num_reg_images() for model in models[1:]),
+        focals={image.name: float(best.cameras[image.camera_id].mean_focal_length()) for image in images_of_best},
+        others=tuple(filter(None, left_out)),
         points=best.num_points3D(),
         error=float(best.compute_mean_reprojection_error()),
         pairs=pairs,
@@ -148,6 +151,7 @@ class _Colmap:
             match, count = self.library.match_sequential, overlap * photographs - overlap * (overlap + 1) // 2
         else:
             pairing, match = self.library.ExhaustivePairingOptions(), self.library.match_exhaustive
+            pairing.block_size = _BLOCK
 
         def work(token: Any) -> None:
             match(self.database, options, pairing, geometry, self.library.Device.cpu, token)

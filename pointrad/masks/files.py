@@ -86,14 +86,23 @@ def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> 
 
 def mask_of(path: Path, photo: Photo, picture: Picture) -> SoftMask:
     """`read_mask`, resized to its photograph. Raises UserError for a mask of another shape, too."""
-    mask = read_mask(path)
     height, width = picture.rgb.shape[:2]
-    if abs(mask.shape[1] * height - mask.shape[0] * width) > max(mask.shape) + max(height, width):
+    return fitted(read_mask(path), path, photo.path.name, width, height)
+
+
+def fitted(mask: SoftMask, path: Path, photograph: str, width: int, height: int) -> SoftMask:
+    """A mask from the file `path`, resized to its photograph's size. Raises UserError if its shape is another."""
+    if not same_shape(mask.shape[1], mask.shape[0], width, height):
         raise UserError(
-            f"{path}: found {mask.shape[1]}x{mask.shape[0]} pixels; expected the {width}x{height} of "
-            f"{photo.path.name}, or others of the same shape"
+            f"{path}: found {mask.shape[1]}x{mask.shape[0]} pixels; expected the {width}x{height} of {photograph}, or "
+            "others of the same shape"
         )
     return resized(mask, width, height)
+
+
+def same_shape(width: int, height: int, other_width: int, other_height: int) -> bool:
+    """Whether whole pixels are all that keeps two sizes from having the same aspect ratio."""
+    return abs(width * other_height - height * other_width) <= max(width, height) + max(other_width, other_height)
 
 
 def read_mask(path: Path) -> SoftMask:

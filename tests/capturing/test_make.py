@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
@@ -16,6 +17,7 @@ from launcher.capture import in_full
 from pointrad.capturing import make, structure
 from pointrad.capturing.config import CameraModel
 from pointrad.capturing.make import Made, make_capture
+from pointrad.capturing.photographs import Photograph
 from pointrad.capturing.structure import Structure
 from pointrad.data import colmap_model
 from pointrad.data.colmap_model import model_files, read_model
@@ -24,6 +26,10 @@ from pointrad.errors import UserError
 from pointrad.masks.files import read_mask
 from tests.capturing.making import capturing, write_photographs
 from tests.data.captures import real_capture
+
+needs_pycolmap = pytest.mark.skipif(
+    find_spec("pycolmap") is None, reason="pycolmap is not installed: requirements-capture.txt"
+)
 
 
 @pytest.fixture
@@ -95,6 +101,15 @@ class TestTheFolder:
         with pytest.raises(UserError, match=r"folder: found .*, which holds photos="):
             make_of(tmp_path, f"folder={tmp_path}", "overwrite=true")
 
+    def test_does_not_appear_if_all_masks_are_empty(self, tmp_path: Path) -> None:
+        write_photographs(tmp_path / "photos")
+        (tmp_path / "masks").mkdir()
+        for number in range(3):
+            Image.new("L", (60, 40)).save(tmp_path / "masks" / f"p{number}.png")
+        with pytest.raises(UserError, match="masks: found 3 masks, all of them empty or full"):
+            make_of(tmp_path, f"masks.source={tmp_path / 'masks'}")
+        assert not (tmp_path / "cup").exists()
+
     def test_every_without_a_video_is_refused(self, tmp_path: Path) -> None:
         write_photographs(tmp_path / "photos")
         with pytest.raises(UserError, match="every: has no effect on photographs"):
@@ -129,8 +144,31 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@needs_pycolmap
+def test_features_are_sought_within_masks_alone(tmp_path: Path) -> None:
+    names = ["p0.jpg", "p1.jpg", "p2.jpg"]
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    left = np.zeros((200, 200), np.uint8)
+    left[:, :100] = 255
+    for seed, name in enumerate(names):
+        noise = np.random.default_rng(seed).integers(0, 256, (50, 50, 3), np.uint8)
+        Image.fromarray(resized(noise, 200, 200)).save(tmp_path / "images" / name)
+        Image.fromarray(left).save(tmp_path / "masks" / f"{name}.png")
+    photographs = [Photograph(tmp_path / "images" / name, name, 200, 200) for name in names]
+    folders = tmp_path / "images", tmp_path / "masks", tmp_path / "work", tmp_path / "model"
+    with pytest.raises(UserError, match="found no cameras that fit: of 3 photographs, 0 pairs show the same features"):
+        structure.reconstruct(capturing("photos=any", "masks.source=any"), photographs, *folders)
+    import pycolmap
+
+    with closing(pycolmap.Database.open(tmp_path / "work" / "database.db")) as database:
+        features = np.concatenate([database.read_keypoints(image.image_id) for image in database.read_all_images()])
+    assert len(features) > 30
+    assert features[:, 0].max() <= 100
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("pycolmap") is None, reason="pycolmap is not installed: requirements-capture.txt")
+@needs_pycolmap
 class TestMaryRose:
     """Twenty photographs of a turntable, of 512 pixels."""
 
@@ -138,7 +176,7 @@ class TestMaryRose:
         made = make_capture(
             capturing(f"photos={photos / 'photos'}", f"masks.source={photos / 'masks'}", f"folder={tmp_path / 'cup'}")
         )
-        assert (len(made.structure.focals), made.doubts) == (20, ())
+        assert (len(made.structure.focals), made.findings) == (20, ())
         models = [model_files(folder / "sparse" / "0") for folder in (made.folder, real_capture("mary_rose"))]
         found, true = ({one.name: one for one in read_model(files)} for files in models if files is not None)
         centres = [np.array([model[name].camera_to_world[:3, 3] for name in found]) for model in (found, true)]

@@ -109,11 +109,11 @@ def test_a_box_outside_the_picture_is_named(tmp_path: Path) -> None:
     ("overrides", "message"),
     [
         ([], "masks.source: not given; expected masks=FOLDER"),
-        (["masks.source=grabcut"], "box: not given; expected box="),
-        (["masks.source=none", "masks.box=[0,0,0.5,0.5]"], "masks.box: has no effect with masks=none"),
+        (["masks.source=grabcut"], "masks: found grabcut without a box; expected box="),
+        (["masks.source=none", "masks.box=[0,0,0.5,0.5]"], "masks: found none, with which masks.box has no effect"),
         (["masks.source=grabcut", "masks.box=[0.5,0,0.2,1]"], "expected x0 < x1"),
-        (["masks.source=none", "masks.invert=true"], "masks.invert: has no effect with masks=none"),
-        (["masks.source=mediapipe"], "masks.model: not given"),
+        (["masks.source=none", "masks.invert=true"], "masks: found none, with which masks.invert has no effect"),
+        (["masks.source=mediapipe"], "masks: found mediapipe without a model; expected masks.model=FILE"),
     ],
 )
 def test_keys_that_do_not_fit_are_named(overrides: list[str], message: str) -> None:
