@@ -28,12 +28,12 @@ def capture(composed: Any) -> None:
 
 
 def _capture(composed: Any) -> None:
-    from launcher.composition import plain_values
+    from launcher.composition import checked
     from pointrad.capturing.config import CapturingConfig
     from pointrad.capturing.make import make_capture
     from pointrad.progress import warn
 
-    config = CapturingConfig.parse(plain_values(composed))
+    config = checked(CapturingConfig, composed)
     made = make_capture(config)
     structure = made.structure
     for finding in made.findings:

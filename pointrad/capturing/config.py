@@ -50,22 +50,20 @@ class PhotographMasksConfig(Config):
         return source
 
     @model_validator(mode="after")
-    def _nothing_is_without_effect(self) -> Self:
-        needs = {"box": ("grabcut",), "model": ("rembg", "mediapipe")}
-        for key, sources in needs.items():
-            if getattr(self, key) is not None and self.source not in sources:
-                raise ValueError(
-                    f"found {self.source}, with which masks.{key} has no effect; expected {' or '.join(sources)}"
-                )
+    def _source_has_what_it_needs(self) -> Self:
         if self.source == "grabcut" and self.box is None:
             raise ValueError("found grabcut without a box; expected box=[x0,y0,x1,y1] around the object")
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ValueError(f"found the box {list(self.box)}; expected x0 < x1 and y0 < y1 of box=[x0,y0,x1,y1]")
         if self.source == "mediapipe" and self.model is None:
             raise ValueError("found mediapipe without a model; expected masks.model=FILE, an image segmenter (.tflite)")
-        if self.invert and self.source in ("none", "alpha", "grabcut", "rembg", "mediapipe"):
-            raise ValueError(f"found {self.source}, with which masks.invert has no effect; expected a folder")
         return self
+
+    def idle(self) -> dict[str, str]:
+        used = {"none": (), "alpha": ("threshold",), "grabcut": ("threshold", "box", "grabcut"),
+                "rembg": ("threshold", "model"), "mediapipe": ("threshold", "model")}  # fmt: skip
+        keys = set(type(self).model_fields) - {"source", *used.get(self.source, ("threshold", "invert"))}
+        return dict.fromkeys(keys, f"source={self.source}")
 
 
 class FlagsConfig(Config):
@@ -115,6 +113,10 @@ class CapturingConfig(Config):
         if photos is None:
             raise ValueError("not given; expected photos=FOLDER, or photos=FILE of a video")
         return photos
+
+    def idle(self) -> dict[str, str]:
+        idle = {} if is_video(self.photos) else {"every": f"photos={self.photos}, which is no video"}
+        return super().idle() | idle | ({} if self.is_sequential else {"overlap": f"matching={self.matching}"})
 
     @property
     def is_sequential(self) -> bool:

@@ -52,10 +52,6 @@ def make_capture(config: CapturingConfig) -> Made:
     _check_target(config)
     source = source_of_masks(config.masks, config.seed)
     paths = () if is_video(config.photos) else photographs_in(config.photos)
-    if paths and config.every is not None:
-        raise UserError(
-            f"every: has no effect on photographs; expected it for the file of a video, found {config.photos}"
-        )
     folder = config.target
     announce(f"{folder.name}: {f'{len(paths)} photographs' if paths else 'a video'} in {config.photos}")
     with replacing_folder(folder) as building:

@@ -21,7 +21,7 @@ Frame = NDArray[np.uint8]
 
 
 def is_video(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in _SUFFIXES and not path.is_dir()
 
 
 def write_frames(video: Path, every: int | None, folder: Path, jpeg_quality: int) -> tuple[Photograph, ...]:

@@ -110,11 +110,6 @@ class TestTheFolder:
             make_of(tmp_path, f"masks.source={tmp_path / 'masks'}")
         assert not (tmp_path / "cup").exists()
 
-    def test_every_without_a_video_is_refused(self, tmp_path: Path) -> None:
-        write_photographs(tmp_path / "photos")
-        with pytest.raises(UserError, match="every: has no effect on photographs"):
-            make_of(tmp_path, "every=2")
-
 
 def residuals(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distances [N] of points [N, 3] from true ones after the best similarity (Umeyama)."""

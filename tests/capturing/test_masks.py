@@ -110,9 +110,7 @@ def test_a_box_outside_the_picture_is_named(tmp_path: Path) -> None:
     [
         ([], "masks.source: not given; expected masks=FOLDER"),
         (["masks.source=grabcut"], "masks: found grabcut without a box; expected box="),
-        (["masks.source=none", "masks.box=[0,0,0.5,0.5]"], "masks: found none, with which masks.box has no effect"),
         (["masks.source=grabcut", "masks.box=[0.5,0,0.2,1]"], "expected x0 < x1"),
-        (["masks.source=none", "masks.invert=true"], "masks: found none, with which masks.invert has no effect"),
         (["masks.source=mediapipe"], "masks: found mediapipe without a model; expected masks.model=FILE"),
     ],
 )
@@ -120,6 +118,14 @@ def test_keys_that_do_not_fit_are_named(overrides: list[str], message: str) -> N
     with pytest.raises(UserError) as error:
         capturing("photos=any", *overrides)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "idle"),
+    [("none", {"box", "model", "invert", "threshold", "grabcut"}), ("some/folder", {"box", "model", "grabcut"})],
+)
+def test_keys_that_a_source_does_without_are_idle(source: str, idle: set[str]) -> None:
+    assert config(source).idle() == dict.fromkeys(idle, f"source={source}")
 
 
 @pytest.mark.parametrize(
