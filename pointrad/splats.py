@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pointrad.artifacts.paths import turntable_cameras
 from pointrad.artifacts.pictures import drawn_views, write_comparison
 from pointrad.artifacts.ply import read_splats
-from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.artifacts.video import write_turntable
 from pointrad.camera import Camera
 from pointrad.config import SplatsConfig
 from pointrad.data.frame import LONGEST_SIDE, SceneFrame

@@ -280,8 +280,9 @@ def _write_artifacts(
     epoch: int,
 ) -> None:
     # Not above: these libraries are slow to import, and the first step would wait for them.
+    from pointrad.artifacts.paths import turntable_cameras
     from pointrad.artifacts.ply import write_points, write_splats
-    from pointrad.artifacts.video import turntable_cameras, write_turntable
+    from pointrad.artifacts.video import write_turntable
 
     if config.artifacts.curves:
         from pointrad.artifacts.curves import write_curves

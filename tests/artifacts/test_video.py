@@ -7,16 +7,18 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from pointrad.artifacts.config import TurntableConfig
-from pointrad.artifacts.video import turntable_cameras, write_turntable
+from pointrad.artifacts.paths import turntable_cameras, upward
+from pointrad.artifacts.video import write_turntable
 from tests.scenes import camera, look_at, off_centre, ring, turned_and_sized
 
 CONFIG = TurntableConfig(frames=8, fps=10, elevation_degrees=30)
 
 
 def test_cameras_circle_the_centre_at_the_median_distance() -> None:
-    training = [camera(pose) for radius in (2.0, 3.0, 9.0) for pose in ring(2, radius)]
+    training = [camera(pose) for radius in (2.0, 3.0, 9.0) for pose in ring(3, radius)]
     centre = np.array([0.0, 0.0, 0.0])
     cameras = turntable_cameras(training, CONFIG)
     assert len(cameras) == 8
@@ -44,6 +46,21 @@ def test_another_centre_is_looked_at() -> None:
     centre = (0.5, -0.2, 0.3)
     for at in turntable_cameras([camera(pose) for pose in ring(3)], CONFIG, centre):
         np.testing.assert_allclose(at.camera_to_world, look_at(at.position, np.array(centre)), atol=1e-12)
+
+
+def test_up_is_where_pictures_are_level_in_any_world() -> None:
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", [0.7, -1.9, 0.4]).as_matrix()
+    up = turn[:3, 2]
+    np.testing.assert_allclose(upward([camera(turn @ pose) for pose in ring(7)]), up, atol=1e-12)
+    for at in turntable_cameras([camera(turn @ pose) for pose in ring(4)], CONFIG):
+        assert at.position @ up == pytest.approx(3 * np.sin(np.radians(30)))
+        assert abs(at.camera_to_world[:3, 0] @ up) < 1e-9
+
+
+def test_up_is_that_of_the_pictures_where_all_cameras_look_the_same_way() -> None:
+    poses = [look_at(np.array([4.0, 0.1 * n, 0.0]), np.array([0.0, 0.1 * n, 0.0])) for n in range(3)]
+    np.testing.assert_allclose(upward([camera(pose) for pose in poses]), [0, 0, 1], atol=1e-12)
 
 
 def test_the_video_has_every_frame_at_an_even_size(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Paths that a camera takes round an object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from pointrad.artifacts.config import TurntableConfig
+from pointrad.camera import Camera, Float64Array
+
+Place = tuple[float, float, float]
+
+_ORIGIN = (0.0, 0.0, 0.0)
+_ALIKE = 0.01  # mean square of what horizontal edges have beside their main direction, below which they are alike
+
+
+def turntable_cameras(cameras: Sequence[Camera], config: TurntableConfig, centre: Place = _ORIGIN) -> list[Camera]:
+    """`config.frames` cameras on a circle about `upward` through `centre` (world units), looking at it.
+
+    They have the size that most of `cameras` have and the focal length of the first of these, square pixels and the
+    principal point in the middle, and the median distance of all of them to `centre`.
+    """
+    elevation = np.radians(config.elevation_degrees)
+    azimuths = np.linspace(0, 2 * np.pi, config.frames, endpoint=False)
+    return around(cameras, np.full(config.frames, elevation), azimuths, centre)
+
+
+def around(
+    cameras: Sequence[Camera], elevations: Float64Array, azimuths: Float64Array, centre: Place = _ORIGIN
+) -> list[Camera]:
+    """Cameras like most of `cameras`, at their median distance to `centre` and looking at it, from these angles.
+
+    elevations, azimuths: [N] float64, radians, over the plane across `upward` and about it.
+    """
+    (width, height), _ = Counter((camera.width, camera.height) for camera in cameras).most_common(1)[0]
+    focal = next(camera.focal for camera in cameras if (camera.width, camera.height) == (width, height))
+    distance = float(np.median([np.linalg.norm(camera.position - centre) for camera in cameras]))
+    axes = _axes(upward(cameras))
+    poses = (
+        _looking_at(centre, distance, axes, elevation, azimuth)
+        for elevation, azimuth in zip(elevations, azimuths, strict=True)
+    )
+    return [Camera.centred(pose, focal, width, height) for pose in poses]
+
+
+def upward(cameras: Sequence[Camera]) -> Float64Array:
+    """[3] float64 unit vector in the world: which way is up, if people hold cameras level.
+
+    It is perpendicular to pictures' horizontal edges, and near their vertical ones where these edges are too much alike
+    to tell, as when all cameras look the same way.
+    """
+    poses = np.stack([camera.camera_to_world[:3, :3] for camera in cameras])
+    right, up = poses[:, :, 0], poses[:, :, 1].mean(axis=0)
+    values, vectors = np.linalg.eigh(right.T @ right / len(right))  # the smallest first
+    across = vectors[:, : 1 if values[1] > _ALIKE else 2]
+    axis: Float64Array = across @ (across.T @ up)
+    length = np.linalg.norm(axis)
+    return axis / length if length > 0 else vectors[:, 0]
+
+
+def _axes(up: Float64Array) -> Float64Array:
+    """[3, 3] float64 columns: two across `up` from which azimuths count, and `up`; the world's own where that is z."""
+    across = np.cross(up, np.cross(np.eye(3)[np.argmin(np.abs(up))], up))
+    first = across / np.linalg.norm(across)
+    return np.stack([first, np.cross(up, first), up], axis=1)
+
+
+def _looking_at(centre: Place, distance: float, axes: Float64Array, elevation: float, azimuth: float) -> Float64Array:
+    backward = np.array(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    )  # the camera looks down -z
+    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
+    own = np.stack([right, np.cross(backward, right), backward], axis=1)
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = axes @ own, centre + distance * axes @ backward
+    return pose
