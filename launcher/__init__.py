@@ -12,4 +12,10 @@ def _folder_name(folder: object) -> str:
     return Path(str(folder)).expanduser().resolve().name if folder else "capture"
 
 
+def _stem(path: object) -> str:
+    """A file's name without its suffix."""
+    return Path(str(path)).stem
+
+
+OmegaConf.register_new_resolver("stem", _stem, replace=True)
 OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)

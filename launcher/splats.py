@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launcher.entry import job, start
+
+if TYPE_CHECKING:
+    from pointrad.evaluation import Scores
 
 
 def main() -> None:
@@ -24,9 +27,15 @@ def _score(composed: Any, folder: Path) -> None:
 
     config = checked(SplatsConfig, composed)
     means = score(config, folder).means
+    print(told(means))
+    print(f"Pictures: {folder}")
+
+
+def told(means: Scores) -> str:
+    """Mean scores in words."""
     ssim = "" if means.ssim is None else f", SSIM {means.ssim:.4f}"
     lpips = "" if means.lpips is None else f", LPIPS {means.lpips:.4f}"
-    print(f"Rendering quality: {means.psnr_db:.2f} dB{ssim}{lpips}")
-    if means.psnr_object_db is not None and means.silhouette_iou is not None:
-        print(f"Object alone: {means.psnr_object_db:.2f} dB, silhouette IoU {means.silhouette_iou:.4f}")
-    print(f"Pictures: {folder}")
+    whole = f"Rendering quality: {means.psnr_db:.2f} dB{ssim}{lpips}"
+    if means.psnr_object_db is None or means.silhouette_iou is None:
+        return whole
+    return f"{whole}\nObject alone: {means.psnr_object_db:.2f} dB, silhouette IoU {means.silhouette_iou:.4f}"

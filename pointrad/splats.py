@@ -10,7 +10,7 @@ import numpy as np
 from pointrad.artifacts.paths import turntable_cameras
 from pointrad.artifacts.pictures import drawn_views, write_comparison
 from pointrad.artifacts.ply import read_splats
-from pointrad.artifacts.video import write_turntable
+from pointrad.artifacts.video import write_video
 from pointrad.camera import Camera
 from pointrad.config import SplatsConfig
 from pointrad.data.frame import LONGEST_SIDE, SceneFrame
@@ -61,7 +61,7 @@ def score(config: SplatsConfig, folder: Path) -> Evaluation:
     write_comparison(folder / "comparison.png", render, [views[index] for index in drawn], config.splats.name)
     x, y, z = frame.centre
     cameras = turntable_cameras([view.camera for view in views], config.turntable, (x, y, z))
-    write_turntable(folder / "turntable.mp4", render, cameras, config.turntable.fps)
+    write_video(folder / "turntable.mp4", render, cameras, config.turntable.fps)
     return evaluation
 
 

@@ -93,7 +93,14 @@ class TestAFinishedRun:
     def test_its_folder_holds_the_results(self, finished: Ended) -> None:
         found = {str(path.relative_to(finished.folder)) for path in finished.folder.rglob("*") if path.is_file()}
         pictures = ("masks", "0_init", "1_base", "2_full", "3_refine", "curves")
-        expected = {"config.yaml", "provenance.json", "metrics.jsonl", "summary.json", "evaluation.json"}
+        expected = {
+            "config.yaml",
+            "provenance.json",
+            "cameras.json",
+            "metrics.jsonl",
+            "summary.json",
+            "evaluation.json",
+        }
         expected |= {"cloud.ply", "splats.ply", "turntable.mp4", "checkpoint.pt", "status.json", "run.lock"} | {
             f"pictures/{name}.png" for name in pictures
         }

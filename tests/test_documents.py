@@ -25,6 +25,7 @@ from launcher.study import run_config
 from launcher.sweep import with_action
 from pointrad.capturing.config import CapturingConfig
 from pointrad.config import CorruptionsConfig, RunConfig, SplatsConfig
+from pointrad.finished.config import CompareConfig, EvaluateConfig, RenderConfig
 from pointrad.schema import Config
 from pointrad.study.config import SweepConfig
 
@@ -37,6 +38,15 @@ PROGRAMS = ("python", ".venv/bin/python", "make", "pytest", "wandb", "eval", "ap
 TRAINING = ("configuration", "corruption", "robustness", "options", "cluster", "wandb", "gpu", "studies")
 OPERATORS = {"|", ">", "&&", "||", ";"}
 BEGINS = "|".join(map(re.escape, PROGRAMS))
+CONFIGS: dict[str, type[Config]] = {
+    "train": RunConfig,
+    "corruptions": CorruptionsConfig,
+    "splats": SplatsConfig,
+    "render": RenderConfig,
+    "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
+    "capture": CapturingConfig,
+}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -106,6 +116,7 @@ def test_each_command_names_what_is_there(document: str, loader: ConfigLoader) -
         ("corruptions.py", ["docs/corruption.md"]),
         ("splats.py", ["docs/gaussians.md"]),
         ("capture.py", ["docs/captures.md", "README.md"]),
+        ("runs.py", ["docs/runs.md"]),
     ],
 )
 def test_the_commands_of_a_document_are_found(script: str, documents: list[str]) -> None:
@@ -128,6 +139,8 @@ def check(words: tuple[str, ...], loader: ConfigLoader) -> None:
             *arguments,
         ):
             check_configuration(script.removesuffix(".py"), arguments, loader)
+        case ("python", "runs.py", *arguments):
+            check_finished(arguments, loader)
         case ("python" | ".venv/bin/python", "-m", module, *_):
             assert find_spec(module), module
         case ("python" | ".venv/bin/python", "-c" | "main.py", *_):  # main.py is the published program
@@ -154,17 +167,28 @@ def check_configuration(name: str, arguments: list[str], loader: ConfigLoader) -
     composed = loader.load_configuration(name, overrides, RunMode.RUN)
     assert isinstance(composed, DictConfig)
     values = plain_values(composed)
-    kinds: dict[str, type[Config]] = {
-        "train": RunConfig, "corruptions": CorruptionsConfig, "splats": SplatsConfig, "capture": CapturingConfig,
-    }  # fmt: skip
     match name:
-        case "train" | "corruptions" | "splats" | "capture" if arguments:  # else it names the program
-            idle = kinds[name].parse(values).idle()
-            assert asked.multirun or without_effect(idle, given_keys(overrides)) == []
         case "sweep":
             SweepConfig.parse({key: values[key] for key in SweepConfig.model_fields})
             if values["action"] == "run":
                 run_config(composed)
+        case _ if arguments:  # else it names the program
+            idle = CONFIGS[name].parse(values).idle()
+            assert asked.multirun or without_effect(idle, given_keys(overrides)) == []
+
+
+def check_finished(arguments: list[str], loader: ConfigLoader) -> None:
+    """Of `runs.py COMMAND RUN ... KEY=VALUE ...`; the keys of `rerun` are those of a run."""
+    command, *words = arguments or ["--help"]
+    values = [word for word in words if not word.startswith(("RUN", "outputs/"))]
+    runs = [f"runs=[{','.join(word for word in words if word not in values)}]"]
+    match command:
+        case "--help":
+            assert not words
+        case "rerun":
+            check_configuration("train", values, loader)
+        case _:
+            check_configuration(command, [*runs, *values], loader)
 
 
 def one_value(word: str, loader: ConfigLoader) -> str:

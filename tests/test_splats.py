@@ -72,7 +72,7 @@ def test_a_file_without_splats_is_an_error_that_names_it(content: bytes, tmp_pat
 
 def test_the_turntable_looks_at_the_splats_wherever_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filmed = list[Camera]()
-    monkeypatch.setattr(splats, "write_turntable", lambda path, render, cameras, fps: filmed.extend(cameras))
+    monkeypatch.setattr(splats, "write_video", lambda path, render, cameras, fps: filmed.extend(cameras))
     write_splats(tmp_path / "aside.ply", Gaussians(0, 0.5, None).start(torch.full((3, 3), 0.7), torch.ones(3, 3), 0))
     score(splats_config(tmp_path / "aside.ply", write_tiny_scene(tmp_path), "turntable.frames=3"), tmp_path / "scored")
     assert len(filmed) == 3

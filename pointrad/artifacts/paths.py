@@ -13,6 +13,8 @@ from pointrad.camera import Camera, Float64Array
 Place = tuple[float, float, float]
 
 _ORIGIN = (0.0, 0.0, 0.0)
+_TURNS = 2  # of a spiral
+_ONE_SIDED = 0.5  # length of the mean of the horizontal directions that cameras stand in
 _ALIKE = 0.01  # mean square of what horizontal edges have beside their main direction, below which they are alike
 
 
@@ -25,6 +27,30 @@ def turntable_cameras(cameras: Sequence[Camera], config: TurntableConfig, centre
     elevation = np.radians(config.elevation_degrees)
     azimuths = np.linspace(0, 2 * np.pi, config.frames, endpoint=False)
     return around(cameras, np.full(config.frames, elevation), azimuths, centre)
+
+
+def spiral_cameras(cameras: Sequence[Camera], frames: int, centre: Place = _ORIGIN) -> list[Camera]:
+    """So many cameras on a closed path within what `cameras` have seen of `centre` (world units), looking at it.
+
+    They rise from the lowest of their elevations to the highest and sink again (10th to 90th percentile), while they go
+    round twice; once to and fro between the outermost, where all stand on one side.
+    """
+    towards = np.stack([camera.position - centre for camera in cameras]) @ _axes(upward(cameras))
+    elevation = np.arctan2(towards[:, 2], np.hypot(towards[:, 0], towards[:, 1]))
+    round_about = towards[:, 0] + 1j * towards[:, 1]
+    side = (round_about / np.abs(round_about).clip(1e-12)).mean()
+    time = np.linspace(0, 2 * np.pi, frames, endpoint=False)
+    azimuths = _TURNS * time
+    if abs(side) > _ONE_SIDED:
+        middle, reach = _middle_and_reach(np.angle(round_about / side))
+        azimuths = np.angle(side) + middle + reach * np.sin(time)
+    middle, reach = _middle_and_reach(elevation)
+    return around(cameras, middle - reach * np.cos(time), azimuths, centre)
+
+
+def _middle_and_reach(angles: Float64Array) -> tuple[float, float]:
+    low, high = np.percentile(angles, [10, 90])
+    return float(low + high) / 2, float(high - low) / 2
 
 
 def around(

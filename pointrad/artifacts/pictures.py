@@ -25,6 +25,7 @@ _PAPER, _INK, _FRAME, _MASK = (255, 255, 255), (30, 30, 30), (170, 170, 170), (7
 _TITLE, _HEADING, _ROW_LABEL = _MARGIN + 32, 24, 26  # heights in pixels
 _FIRST_ROW = _TITLE + _HEADING
 _SMALLEST_TILE = 192  # pixels; smaller images are enlarged by a whole factor
+_DIFFERENCE = 4  # how many times as bright errors are drawn as they are
 _SIZES = "tile sizes"  # what a sheet's file says of the rows of its tiles: width and height of each
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
@@ -45,6 +46,25 @@ def write_comparison(path: Path, render: Render, views: Sequence[View], stage: s
     ]
     sizes = [_enlarged(row.tiles[0]).shape[1::-1] for row in rows]
     _write(path, _draw(stage, ("render", "truth"), rows), {_SIZES: json.dumps(sizes)})
+
+
+def write_run_comparison(
+    path: Path, names: Sequence[str], renders: Sequence[Sequence[Float32Array]], views: Sequence[View]
+) -> None:
+    """Draw for each view the truth and each run's render, and below how far the renders are off, as a PNG.
+
+    renders: of each run, [H, W, 3] in [0, 1] of each view.
+    """
+    rows = []
+    for view, images in zip(views, zip(*renders, strict=True), strict=True):
+        scores = "   ".join(
+            f"{name} {psnr_db(image, view.image):.2f} dB" for name, image in zip(names, images, strict=True)
+        )
+        rows.append(_Row(f"{view.name}   {scores}", [_to_bytes(image) for image in (view.image, *images)]))
+        errors = [_DIFFERENCE * np.abs(image - view.image) for image in images]
+        black = np.zeros_like(view.image)
+        rows.append(_Row(f"difference x {_DIFFERENCE}", [_to_bytes(error) for error in (black, *errors)]))
+    _write(path, _draw("runs beside the truth", ("truth", *names), rows))
 
 
 def read_comparison(path: Path, views: int) -> list[tuple[Image.Image, Image.Image]]:

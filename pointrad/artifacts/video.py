@@ -18,7 +18,7 @@ from pointrad.evaluation import Render
 from pointrad.files import replacing
 
 
-def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: int) -> None:
+def write_video(path: Path, render: Render, cameras: Sequence[Camera], fps: int) -> None:
     """Write the render of each camera as a frame of an H.264 MP4 that every player opens, atomically.
 
     Sizes are made even by repeating the last row or column. Writes nothing if there are no cameras.
@@ -27,7 +27,7 @@ def write_turntable(path: Path, render: Render, cameras: Sequence[Camera], fps: 
         return
     console = Console(stderr=True)
     images = track(
-        render(cameras), "turntable", len(cameras), console=console, transient=True, disable=not console.is_terminal
+        render(cameras), path.stem, len(cameras), console=console, transient=True, disable=not console.is_terminal
     )
     with replacing(path) as temporary:
         with imageio.get_writer(

@@ -57,7 +57,7 @@ def read_transforms(path: Path) -> Transforms:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from None
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error)}") from None
+        raise UserError(f"{path}: {explained(error)}") from None
     names = [without_suffix(frame.file_path) for frame in transforms.frames]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -96,7 +96,8 @@ def _ignored(file: Path, frame: Frame, picture: Path) -> IgnoreMask | None:
     return IgnoreMask(path, ignores_black=True)
 
 
-def _explain(error: ValidationError) -> str:
+def explained(error: ValidationError) -> str:
+    """What is wrong first, in words: the key, the value and what is expected."""
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))
     match problem["type"]:

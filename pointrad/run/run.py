@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import yaml
 
+from pointrad.artifacts.camera_file import CAMERAS_FILE, write_cameras
 from pointrad.artifacts.colours import mean_colours
 from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
 from pointrad.camera import Camera
@@ -47,9 +48,9 @@ from pointrad.render.cpu.points import set_threads
 from pointrad.render.opacity import opacities
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
-from pointrad.run.provenance import PROVENANCE_FILE, provenance, recorded_content
+from pointrad.run.provenance import PROVENANCE_FILE, Placement, provenance, recorded_content
 from pointrad.run.result import RunResult
-from pointrad.run.status import SUMMARY_FILE, read_summary, recording
+from pointrad.run.status import CONFIG_FILE, SUMMARY_FILE, read_summary, recording
 from pointrad.tracking.base import Tracker
 from pointrad.tracking.build import build_tracker, check_tracker, must_be_online
 from pointrad.tracking.history import INIT, picture_path
@@ -115,8 +116,9 @@ def _run(
             tracker_checked.result()
             picture = beside.submit(_draw_masks, config, clean, views.corrupted, iou, run_dir)
         scene = replace(scene, train=begun.targets)
+    _write_provenance(given, config, identity, content, renderer, run_dir)
+    write_cameras(run_dir / CAMERAS_FILE, (*scene.train, *scene.evaluation))
     scene = frame.scene(scene)
-    _write_provenance(given, identity, content, renderer, run_dir)
     metrics = MetricsFile(run_dir)
     metrics.truncate_after(state.progress.epoch)
     tracker = build_tracker(config, identity, run_dir)
@@ -282,7 +284,7 @@ def _write_artifacts(
     # Not above: these libraries are slow to import, and the first step would wait for them.
     from pointrad.artifacts.paths import turntable_cameras
     from pointrad.artifacts.ply import write_points, write_splats
-    from pointrad.artifacts.video import write_turntable
+    from pointrad.artifacts.video import write_video
 
     if config.artifacts.curves:
         from pointrad.artifacts.curves import write_curves
@@ -297,7 +299,7 @@ def _write_artifacts(
     cameras = turntable_cameras([view.camera for view in scene.train], config.artifacts.turntable)
     if cameras:
         path = run_dir / "turntable.mp4"
-        write_turntable(path, _render_function(renderer, cloud), cameras, config.artifacts.turntable.fps)
+        write_video(path, _render_function(renderer, cloud), cameras, config.artifacts.turntable.fps)
         tracker.log_video("turntable", path, epoch)
 
 
@@ -352,11 +354,13 @@ def _consistency(config: RunConfig, scene: Scene, state: Checkpoint) -> float:
 
 
 def _write_provenance(
-    config: RunConfig, identity: str, content: SceneContent, renderer: Renderer, run_dir: Path
+    given: RunConfig, placed: RunConfig, identity: str, content: SceneContent, renderer: Renderer, run_dir: Path
 ) -> None:
-    with replacing(run_dir / "config.yaml") as path:
-        path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    with replacing(run_dir / CONFIG_FILE) as path:
+        path.write_text(yaml.safe_dump(given.model_dump(mode="json"), sort_keys=False))
+    placement = Placement(bounds=placed.init.box, model=placed.model)
     what = {"identity": identity, "content": asdict(content), "method": METHOD_VERSION}
+    what["placement"] = placement.model_dump(mode="json")
     write_json(run_dir / PROVENANCE_FILE, what | provenance(renderer.device))
 
 

@@ -63,9 +63,9 @@ class Checkpoint:
             raise
 
     @classmethod
-    def load(cls, run_dir: Path, identity: str) -> Checkpoint | None:
-        """The checkpoint in `run_dir`, if any. Raises OtherRunError if it is of another training, and UserError if it
-        is unreadable."""
+    def load(cls, run_dir: Path, identity: str | None = None) -> Checkpoint | None:
+        """The checkpoint in `run_dir`, if any. Raises OtherRunError if it is of another training than `identity`, where
+        that is given, and UserError if it is unreadable."""
         path = run_dir / FILE_NAME
         if not path.exists():
             return None
@@ -82,7 +82,7 @@ class Checkpoint:
                 f"{path}: not a readable checkpoint ({type(error).__name__}): damaged, or of another program; delete "
                 "it to start anew"
             ) from None
-        if checkpoint.identity != identity:
+        if identity is not None and checkpoint.identity != identity:
             raise OtherRunError(
                 f"{path}: belongs to another configuration, other data or another version of the method (found "
                 f"{checkpoint.identity}, expected {identity}); give another hydra.run.dir, or the configuration in "

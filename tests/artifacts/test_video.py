@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from pointrad.artifacts.config import TurntableConfig
 from pointrad.artifacts.paths import turntable_cameras, upward
-from pointrad.artifacts.video import write_turntable
+from pointrad.artifacts.video import write_video
 from tests.scenes import camera, look_at, off_centre, ring, turned_and_sized
 
 CONFIG = TurntableConfig(frames=8, fps=10, elevation_degrees=30)
@@ -67,7 +67,7 @@ def test_the_video_has_every_frame_at_an_even_size(tmp_path: Path) -> None:
     cameras = turntable_cameras([camera(pose, 65, 47) for pose in ring(3)], CONFIG)
     shades = {id(at): index / 8 for index, at in enumerate(cameras)}
     path = tmp_path / "turntable.mp4"
-    write_turntable(path, lambda cameras: [np.full((47, 65, 3), shades[id(at)]) for at in cameras], cameras, fps=10)
+    write_video(path, lambda cameras: [np.full((47, 65, 3), shades[id(at)]) for at in cameras], cameras, fps=10)
     frames = imageio.imread(path, plugin="FFMPEG")
     properties = imageio.immeta(path, plugin="FFMPEG")
     assert frames.shape == (8, 48, 66, 3)
@@ -76,12 +76,12 @@ def test_the_video_has_every_frame_at_an_even_size(tmp_path: Path) -> None:
 
 
 def test_no_frames_make_no_video(tmp_path: Path) -> None:
-    write_turntable(tmp_path / "turntable.mp4", lambda _: [], [], fps=10)
+    write_video(tmp_path / "turntable.mp4", lambda _: [], [], fps=10)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_failing_render_leaves_no_file(tmp_path: Path) -> None:
     cameras = turntable_cameras([camera(pose) for pose in ring(3)], CONFIG)
     with pytest.raises(ZeroDivisionError):
-        write_turntable(tmp_path / "turntable.mp4", lambda _: (1 / 0 for _ in cameras), cameras, fps=10)
+        write_video(tmp_path / "turntable.mp4", lambda _: (1 / 0 for _ in cameras), cameras, fps=10)
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,166 @@
+"""`runs.py`, and `pointrad-runs` where pointrad is installed: a command for each thing one does with finished runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from launcher.entry import job, start, telling_errors
+from launcher.train import train
+from pointrad.errors import UserError, did_you_mean
+from pointrad.run.status import CONFIG_FILE
+
+
+@dataclass(frozen=True)
+class _Command:
+    """work: what it does with its configuration. runs: how many it takes, in words."""
+
+    summary: str
+    usage: str
+    work: Callable[[Any], Any]
+    most: int | None = 1
+    least: int = 1
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return
+    with telling_errors():
+        name, command = _chosen(words[0])
+        runs, rest = _split(words[1:])
+        if "--help" not in rest and "-h" not in rest:
+            _check(name, command, runs)
+    if name == "rerun":
+        given = ["--config-dir", runs[0]] if runs else []
+    else:
+        given = [f"runs=[{','.join(map(_quoted, runs))}]"] if runs else []
+    sys.argv[1:] = [*given, *rest]
+    start(name, command.work)
+
+
+def render(composed: Any) -> None:
+    """Render a finished run along a path."""
+    job(lambda folder: _render(composed, folder))
+
+
+def evaluate(composed: Any) -> None:
+    """Score a finished run on a split."""
+    job(lambda folder: _evaluate(composed, folder))
+
+
+def compare(composed: Any) -> None:
+    """Compare finished runs of one scene."""
+    job(lambda folder: _compare(composed, folder))
+
+
+_COMMANDS = {
+    "render": _Command("images and videos along a path: colour, depth, opacity", "RUN path=spiral", render),
+    "evaluate": _Command("scores on another split, kept beside the run's own", "RUN eval.split=val", evaluate),
+    "compare": _Command("a table and pictures of several runs", "RUN RUN ...", compare, most=None, least=2),
+    "rerun": _Command("the same run again, from its config.yaml, with other values", "RUN seed=1", train),
+}
+
+
+def _overview() -> str:
+    width = max(map(len, _COMMANDS))
+    lines = [f"  {name:{width}}  {command.summary}" for name, command in _COMMANDS.items()]
+    usages = [f"  python runs.py {name} {command.usage}" for name, command in _COMMANDS.items()]
+    return "\n".join(
+        [
+            "Look at runs that are done, score them anew and repeat them. RUN is a run's folder.",
+            "",
+            *lines,
+            "",
+            *usages,
+            "",
+            "`python runs.py COMMAND --help` shows all keys of a command.",
+        ]
+    )
+
+
+def _chosen(word: str) -> tuple[str, _Command]:
+    if word not in _COMMANDS:
+        hint = did_you_mean(word, _COMMANDS)
+        raise UserError(f"runs.py: found {word!r}; expected one of {', '.join(_COMMANDS)}{hint}")
+    return word, _COMMANDS[word]
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """The folders that the line begins with, and the rest, which is Hydra's."""
+    count = next((n for n, word in enumerate(words) if word.startswith("-") or _is_override(word)), len(words))
+    return [str(Path(word).expanduser()) for word in words[:count]], words[count:]
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word and not Path(word).exists()
+
+
+def _check(name: str, command: _Command, runs: list[str]) -> None:
+    """Before Hydra makes a folder for the results."""
+    if len(runs) < command.least or (command.most is not None and len(runs) > command.most):
+        expected = "one run's folder" if command.most == 1 else f"at least {command.least} runs' folders"
+        found = ", ".join(runs) or "none"
+        raise UserError(f"runs.py {name}: found {found}; expected {expected}: python runs.py {name} {command.usage}")
+    for run in runs:
+        if not (Path(run) / CONFIG_FILE).is_file():
+            raise UserError(f"{run}: found no {CONFIG_FILE}; expected the folder of a run")
+
+
+def _quoted(path: str) -> str:
+    """As a value in the grammar of Hydra's overrides."""
+    escaped = path.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _render(composed: Any, folder: Path) -> None:
+    from launcher.composition import checked
+    from pointrad.finished.config import RenderConfig
+    from pointrad.progress import announce
+
+    config = checked(RenderConfig, composed)
+    announce(f"{config.runs[0]}: loading")
+    from pointrad.finished.load import load_run
+    from pointrad.finished.render import render
+    from pointrad.render.cpu.points import set_threads
+
+    set_threads(config.threads)
+    render(load_run(config.runs[0]), config, folder)
+    print(f"Videos: {folder}")
+
+
+def _evaluate(composed: Any, folder: Path) -> None:
+    from launcher.composition import checked
+    from launcher.splats import told
+    from pointrad.finished.config import EvaluateConfig
+    from pointrad.progress import announce
+
+    config = checked(EvaluateConfig, composed)
+    announce(f"{config.runs[0]}: loading")
+    from pointrad.finished.evaluate import evaluate_run
+    from pointrad.finished.load import load_run
+    from pointrad.render.cpu.points import set_threads
+
+    set_threads(config.threads)
+    print(told(evaluate_run(load_run(config.runs[0]), config, folder).means))
+    print(f"Scores: {folder}")
+
+
+def _compare(composed: Any, folder: Path) -> None:
+    from launcher.composition import checked
+    from pointrad.finished.config import CompareConfig
+    from pointrad.progress import announce
+
+    config = checked(CompareConfig, composed)
+    announce(f"Loading {len(config.runs)} runs")
+    from pointrad.finished.compare import compare, told
+    from pointrad.finished.load import load_run
+    from pointrad.render.cpu.points import set_threads
+
+    set_threads(config.threads)
+    print(told(compare([load_run(run) for run in config.runs], config, folder)))
+    print(f"Table and pictures: {folder}")

@@ -1,0 +1,1 @@
+"""What one does with runs that are done: render other paths, score another split, compare."""

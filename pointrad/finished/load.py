@@ -1,0 +1,143 @@
+"""A run that is done, read back from its folder to be looked at: its cloud, cameras and configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pointrad.artifacts.camera_file import CAMERAS_FILE, read_splits
+from pointrad.camera import Camera
+from pointrad.config import RunConfig
+from pointrad.data.capture import Capture
+from pointrad.data.frame import SceneFrame
+from pointrad.data.scene import BACKGROUNDS, Float32Array, SceneContent, Split
+from pointrad.errors import UserError
+from pointrad.method import METHOD_VERSION
+from pointrad.model.base import Cloud
+from pointrad.progress import warn
+from pointrad.render.base import Renderer
+from pointrad.render.build import build_renderer, build_settings
+from pointrad.render.config import RendererConfig
+from pointrad.render.opacity import depths, opacities
+from pointrad.run.provenance import Placement, recorded_content, recorded_method, recorded_placement
+from pointrad.run.status import CONFIG_FILE, read_summary
+from pointrad.training.checkpoint import Checkpoint
+
+_ANY = RendererConfig(name="auto", device="auto", graphs=False)  # all renderers of a model compute the same image
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A trained cloud as its run left it.
+
+    summary: what `summary.json` says. cloud: in the scene frame. cameras: of its views, world units, by split.
+    """
+
+    folder: Path
+    config: RunConfig
+    summary: dict[str, Any]
+    cloud: Cloud
+    frame: SceneFrame
+    renderer: Renderer
+
+    @cached_property
+    def cameras(self) -> dict[str, list[Camera]]:
+        return read_splits(self.folder / CAMERAS_FILE)
+
+    @property
+    def training_cameras(self) -> list[Camera]:
+        return self.cameras[Split.TRAIN]
+
+    @property
+    def content(self) -> SceneContent | None:
+        """What its data contained; None where that is not recorded."""
+        return recorded_content(self.folder)
+
+    def capture(self, root: Path | None) -> Capture:
+        """The scene that it was trained on. root: where its data lies now, None for where it lay."""
+        if root is None:
+            return self.config.capture
+        dataset = self.config.dataset
+        if "root" not in type(dataset).model_fields:
+            raise UserError(f"dataset.root: found {root}, but {self.folder} is of dataset={dataset.name}, without one")
+        return Capture(dataset.model_copy(update={"root": root}), self.config.masks, self.config.scene.name)
+
+    def render(self, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        """What each camera (world units) sees: [H, W, 3] float32 RGB in [0, 1]."""
+        views = self.renderer.render_views(self._cloud.parameters, self._in_frame(cameras))
+        return (image.cpu().numpy() for image in views)
+
+    def opacity(self, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        """How much of each pixel the cloud covers: [H, W] float32 in [0, 1]."""
+        return (share.cpu().numpy() for share in opacities(self.renderer, self._cloud, self._in_frame(cameras)))
+
+    def depth(self, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        """How far away along the camera's axis what a pixel shows is: [H, W] float32, world units, the mean of splats
+        by their weights; NaN where they cover less than half of the pixel."""
+        unit = np.float32(self.frame.unit)
+        return (unit * depth.cpu().numpy() for depth in depths(self.renderer, self._cloud, self._in_frame(cameras)))
+
+    @cached_property
+    def _cloud(self) -> Cloud:
+        return self.cloud.with_parameters(self.cloud.parameters.to(self.renderer.device))
+
+    def _in_frame(self, cameras: Sequence[Camera]) -> list[Camera]:
+        return [self.frame.camera(camera) for camera in cameras]
+
+
+def load_run(folder: Path) -> FinishedRun:
+    """The run in this folder. Its data is not needed.
+
+    Raises UserError if the folder holds no run that is done, or one of a version that kept less of it.
+    """
+    config, summary = _config(folder), _summary(folder)
+    placed = recorded_placement(folder)
+    if placed is None or not (folder / CAMERAS_FILE).is_file():
+        raise UserError(
+            f"{folder}: a run of an earlier version, which kept no {CAMERAS_FILE}; expected one of this version "
+            f"(python runs.py rerun {folder} trains it again)"
+        )
+    if (method := recorded_method(folder)) != METHOD_VERSION:
+        warn(f"{folder}: trained by version {method} of the method, and rendered by version {METHOD_VERSION}")
+    return _load(folder, config, summary, placed)
+
+
+def _load(folder: Path, config: RunConfig, summary: dict[str, Any], placed: Placement) -> FinishedRun:
+    checkpoint = Checkpoint.load(folder)
+    if checkpoint is None:
+        raise UserError(
+            f"{folder}: found no checkpoint.pt, which holds its cloud; expected a run folder as it was left"
+        )
+    model = placed.model.build()
+    cloud = Cloud(model, model.join(checkpoint.parameters))
+    cameras = read_splits(folder / CAMERAS_FILE)[Split.TRAIN]
+    settings = build_settings(placed.model, BACKGROUNDS[config.dataset.background], cameras)
+    return FinishedRun(folder, config, summary, cloud, SceneFrame.of(placed.bounds), build_renderer(_ANY, settings))
+
+
+def _config(folder: Path) -> RunConfig:
+    path = folder / CONFIG_FILE
+    try:
+        return RunConfig.parse(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); expected the folder of a run") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not readable as YAML ({str(error).splitlines()[0]})") from None
+    except UserError as error:
+        raise UserError(f"{path}: not a configuration of this version:\n{error}") from None
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    try:
+        summary = read_summary(folder)
+    except FileNotFoundError:
+        raise UserError(f"{folder}: found no summary.json; expected a run that is done") from None
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return summary
