@@ -13,6 +13,7 @@ from pointrad.artifacts.ply import read_splats
 from pointrad.artifacts.video import write_video
 from pointrad.camera import Camera
 from pointrad.config import SplatsConfig
+from pointrad.data.capture import load_scene
 from pointrad.data.frame import LONGEST_SIDE, SceneFrame
 from pointrad.data.poses import refuse_world_to_camera
 from pointrad.data.scene import Float32Array, View
@@ -35,7 +36,7 @@ def score(config: SplatsConfig, folder: Path) -> Evaluation:
     cloud, degree = read_splats(config.splats)
     if len(cloud) == 0:
         raise UserError(f"{config.splats}: holds no splats")
-    scene = config.capture.prepare(config.capture.load(config.split))
+    scene = load_scene(config.capture, config.split)
     views = scene.evaluation
     refuse_world_to_camera([view.camera for view in views])
     check_scored_views(views)

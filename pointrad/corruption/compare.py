@@ -8,6 +8,7 @@ from __future__ import annotations
 from pointrad.artifacts.contact_sheet import Cell, write_contact_sheet
 from pointrad.config import CorruptionsConfig
 from pointrad.corruption import corrupted_at, matching_level
+from pointrad.data.capture import load_scene
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.masks.iou import mask_iou
@@ -16,7 +17,7 @@ from pointrad.progress import announce
 
 def compare(config: CorruptionsConfig) -> None:
     """Draw the models' sheet, or print the levels at which their masks are equally wrong."""
-    views = config.capture.prepare(config.capture.load(Split.TRAIN)).train
+    views = load_scene(config.capture, Split.TRAIN).train
     if config.matched_iou is None:
         _draw(config, views)
     else:

@@ -83,6 +83,16 @@ class Capture:
         return listed
 
 
+def load_scene(capture: Capture, split: Split | str) -> Scene:
+    """The scene ready to work on (`Capture.prepare`), its evaluation views being those of `split`.
+
+    Raises UserError naming the file, key or view that is wrong.
+    """
+    if split not in [part.value for part in Split]:
+        raise UserError(f"split: found {split!r}; expected one of {', '.join(Split)}")
+    return capture.prepare(capture.load(Split(split)))
+
+
 @dataclass(frozen=True)
 class _Found:
     """What a folder holds of the training views and of another split: photographs and masks, yet to be read."""

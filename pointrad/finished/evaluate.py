@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pointrad.artifacts.pictures import drawn_views, write_comparison
+from pointrad.data.capture import load_scene
 from pointrad.data.content import FileDigests, scene_content
 from pointrad.data.scene import Scene, Split
 from pointrad.errors import UserError
@@ -52,8 +53,7 @@ def load_views(run: FinishedRun, root: Path | None, split: Split) -> Scene:
     Raises UserError for what is wrong with the data.
     """
     announce(f"{run.config.scene.name}: loading the {split} split")
-    capture = run.capture(root)
-    scene = capture.prepare(capture.load(split))
+    scene = load_scene(run.capture(root), split)
     check_scored_views(scene.evaluation)
     return scene
 

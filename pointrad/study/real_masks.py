@@ -11,7 +11,7 @@ from dataclasses import replace
 from pointrad.config import RunConfig
 from pointrad.corruption.matching import matching_level
 from pointrad.corruption.models import AnyCorruptionConfig
-from pointrad.data.capture import Capture
+from pointrad.data.capture import Capture, load_scene
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.masks.folder import FolderMasksConfig
@@ -65,5 +65,5 @@ class MaskMeasure:
 
     def _training_views(self, capture: Capture) -> tuple[View, ...]:
         if capture not in self._views:
-            self._views[capture] = capture.prepare(capture.load(Split.TRAIN)).train
+            self._views[capture] = load_scene(capture, Split.TRAIN).train
         return self._views[capture]

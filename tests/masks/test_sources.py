@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointrad.data.capture import load_scene
 from pointrad.data.photo import Lens, Photo
 from pointrad.data.scene import Scene, Split
 from pointrad.errors import UserError
@@ -145,7 +146,7 @@ def test_without_masks_views_are_evaluated_with_the_reference_which_is_hard_in_t
     for path in (tiny_scene_root / "tiny" / "masks").rglob("*.png"):
         Image.fromarray(np.maximum(np.asarray(Image.open(path)), 40)).save(path)  # soft all over
     capture = blender(tiny_scene_root, masks=NoMasksConfig(name="none", threshold=None, reference="masks"))
-    scene = capture.prepare(capture.load(Split.TEST))
+    scene = load_scene(capture, Split.TEST)
     assert all((view.mask == 1).all() for view in scene.train)
     assert 0 < scene.evaluation[0].mask.mean() < 0.9
     assert set(np.unique(scene.evaluation[0].mask)) == {0, 1}

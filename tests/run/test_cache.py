@@ -14,7 +14,7 @@ import pytest
 
 from pointrad.config import RunConfig
 from pointrad.corruption import corrupt_views
-from pointrad.data.capture import Capture
+from pointrad.data.capture import Capture, load_scene
 from pointrad.data.scene import Scene, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig
@@ -234,7 +234,7 @@ def test_arrays_stay_on_disk_until_they_are_used(tiny_scene_root: Path, tmp_path
 class TestVotes:
     def corrupted(self, root: Path, *overrides: str) -> tuple[RunConfig, Sequence[View]]:
         chosen = quick(root, "init=hull", *overrides)
-        scene = chosen.capture.prepare(chosen.capture.load(chosen.eval.split))
+        scene = load_scene(chosen.capture, chosen.eval.split)
         return chosen, corrupt_views(chosen.corruption, scene.train)
 
     def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:

@@ -11,6 +11,7 @@ from scipy.ndimage import binary_dilation
 
 from pointrad.config import RunConfig
 from pointrad.corruption.matching import corrupted_at
+from pointrad.data.capture import load_scene
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from pointrad.masks.iou import mask_iou
@@ -84,7 +85,7 @@ def test_a_corruption_has_the_iou_of_the_masks_it_is_to_be_as_wrong_as(model: st
     level = found.settings[LEVEL]
     assert isinstance(level, float)
     chosen = compose(found)
-    views = chosen.capture.prepare(chosen.capture.load(Split.TRAIN)).train
+    views = load_scene(chosen.capture, Split.TRAIN).train
     wider = [binary_dilation(view.mask > 0) for view in views]
     wanted = np.mean([(view.mask > 0).sum() / mask.sum() for view, mask in zip(views, wider, strict=True)])
     assert mask_iou(corrupted_at(chosen.corruption, views, level), views) == pytest.approx(wanted, abs=0.02)
