@@ -2,8 +2,9 @@
 
 Each phase reads each of its inputs once and writes each of its outputs once; temporary data is free, and so is what
 only some implementation needs (radix passes, padding, lanes that miss). A phase takes at least bytes / bandwidth and at
-least flops / peak; its floor is the greater, and the step's is the sum. N points, of which V are visible; P pairs of
-splat and tile; A pixels; H hits of a splat on a pixel, as composited. Floats and indices have 4 bytes.
+least flops / peak; its floor is the greater, and the step's is the sum. N points, of which V are visible; P
+intersections of splats and tiles; A pixels; H hits of a splat on a pixel, as composited. Floats and indices have 4
+bytes.
 """
 
 from __future__ import annotations
@@ -48,16 +49,16 @@ class Floor(ABC):
 class Work(Floor):
     points: int
     visible: int
-    pairs: int
+    intersections: int
     pixels: int
     hits: int
     shifts: int
 
     def bytes(self) -> dict[str, int]:
-        n, v, p, a = self.points, self.visible, self.pairs, self.pixels
+        n, v, p, a = self.points, self.visible, self.intersections, self.pixels
         floats = {
             "count": 3 * n,  # positions
-            "bin": ROWS * v + (SPLAT + 1) * p + n + p,  # parameters; splats and depth of each pair, slots
+            "bin": ROWS * v + (SPLAT + 1) * p + n + p,  # parameters; splats and depth of each intersection, slots
             "forward": (SPLAT + 1) * p + CHANNELS * a,  # splats and depth; image
             "loss": 2 * CHANNELS * a + CHANNELS * a,  # image, target; gradient
             "backward": SPLAT * p + CHANNELS * a + SPLAT * p,  # splats, gradient; slots

@@ -130,8 +130,8 @@ class Bench:
         for camera, _ in self.views:
             self.splatting.forward(self.parameters, camera, DEGREE)
             b = self.splatting.buffers
-            met = int(b.tile_start[-1])
-            counts.append((len(np.unique(b.indices[:met][b.met[:met] != 0])), met, _count_hits(b)))
+            found = int(b.tile_start[-1])
+            counts.append((len(np.unique(b.indices[:found][b.hit_cells[:found] != 0])), found, _count_hits(b)))
         seen, intersections, hits = np.mean(counts, axis=0).astype(int).tolist()
         rows, count = self.parameters.shape
         return Work(count, rows, seen, intersections, workload.SIZE**2, hits)
@@ -166,7 +166,7 @@ def _count_hits(b):  # type: ignore[no-untyped-def]
             for y in range(kernels.TILE):
                 for x in range(kernels.TILE):
                     cell = np.uint64(y // 4 * kernels.LINES + x // 4)
-                    if (b.met[n] >> cell) & np.uint64(1) and transmittance[y, x] >= gaussians.OPAQUE:
+                    if (b.hit_cells[n] >> cell) & np.uint64(1) and transmittance[y, x] >= gaussians.OPAQUE:
                         dy = top + y + 0.5 - splat[1]
                         t = left + x + 0.5 - splat[0] - splat[2] * dy
                         alpha = 2 ** (splat[3] * t * t + splat[4] * dy * dy + splat[5])

@@ -41,7 +41,7 @@ from pointrad.training.steps.build import build_step
 SIZES = (15_000, 56_542, 250_000)
 ROUNDS = 10
 CALLS = 20  # of a round: the host may run ahead within it, as in training
-WARM_UP = workload.VIEWS  # each view once, so that graphs for as many pairs as it has are recorded
+WARM_UP = workload.VIEWS  # each view once, so that graphs for as many intersections as it has are recorded
 WHAT = ("render", "raster", "step")
 GRAPHS = "triton graphs"
 NAMES = ("triton", GRAPHS, "pytorch3d binned", "pytorch3d exact")

@@ -19,12 +19,12 @@ ARCHITECTURES = (80, 90)
 # As the renderer launches them; torch allocates on multiples of 16 bytes, which Triton reads off the pointers.
 SIGNATURES = {
     "forward": {
-        "splats": "*fp32", "pair_point": "*i32", "tile_start": "*i32", "image": "*fp32", "transmittance": "*fp32",
+        "splats": "*fp32", "point_of": "*i32", "tile_start": "*i32", "image": "*fp32", "transmittance": "*fp32",
         "last": "*i32", "columns": "i32", "height": "i32", "width": "i32", "channels": "i32", "radius": "fp32",
         "nearest": "i32",
     },
     "backward": {
-        "splats": "*fp32", "pair_point": "*i32", "pair_slot": "*i32", "tile_start": "*i32", "gradient": "*fp32",
+        "splats": "*fp32", "point_of": "*i32", "slot_of": "*i32", "tile_start": "*i32", "gradient": "*fp32",
         "behind": "*fp32", "transmittance": "*fp32", "last": "*i32", "slots": "*fp32", "columns": "i32",
         "height": "i32", "width": "i32", "channels": "i32", "radius": "fp32",
     },

@@ -74,7 +74,7 @@ class Traffic(TorchDispatchMode):
 
 
 def work(points: int) -> tuple[Work, Bins]:
-    """What a step on the first camera must do, with the Triton renderer's pairs."""
+    """What a step on the first camera must do, with the Triton renderer's intersections."""
     camera, parameters = workload.cameras()[0], workload.cloud_parameters(points)
     splatting = Splatting(workload.SETTINGS)
     workload.splat(splatting, points, camera)
@@ -82,7 +82,7 @@ def work(points: int) -> tuple[Work, Bins]:
     counted = Work(
         points=points,
         visible=workload.count_visible(splatting),
-        pairs=len(bins.pair_point),
+        intersections=len(bins.point_of),
         pixels=workload.SIZE**2,
         hits=workload.count_hits(splatting),
         shifts=len(workload.STAGE.loss.shifts),
@@ -167,8 +167,14 @@ def main(points: int = 56_542) -> None:
     moved, flops = sum(counted.bytes().values()), sum(counted.flops().values())
     longest = int(bins.tile_start.diff().max())
     written = traffic(points)
-    print(f"{points:,} points, {counted.visible:,} visible, {counted.pairs:,} pairs, {counted.hits:,} hits")
-    print(f"{bins.tiles:,} tiles of {kernels.TILE.value}x{kernels.TILE.value} pixels, at most {longest} pairs in one")
+    print(
+        f"{points:,} points, {counted.visible:,} visible, {counted.intersections:,} intersections, "
+        f"{counted.hits:,} hits"
+    )
+    print(
+        f"{bins.tiles:,} tiles of {kernels.TILE.value}x{kernels.TILE.value} pixels, at most {longest} intersections "
+        "in one"
+    )
     print(f"floor: {moved / 1e6:.0f} MB moved, {flops / 1e9:.2f} GFLOP")
     launched, (first, second) = graphed(points)
     print(f"as written: {written.bytes / 1e6:.0f} MB moved by {written.launches} operations")

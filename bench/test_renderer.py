@@ -137,7 +137,7 @@ class _Raster:
         self.backward()
 
     def facts(self) -> dict[str, int]:
-        return {"pairs": self.splatting.pairs, "bytes_held": workload.held_bytes(self.splatting)}
+        return {"intersections": self.splatting.intersections, "bytes_held": workload.held_bytes(self.splatting)}
 
 
 class _TrainingStep:
@@ -158,14 +158,14 @@ class _TrainingStep:
         work = Work(
             points=len(cloud),
             visible=workload.count_visible(splatting),
-            pairs=splatting.pairs,
+            intersections=splatting.intersections,
             pixels=self.case.size**2,
             hits=workload.count_hits(splatting),
             shifts=len(workload.STAGE.loss.shifts),
         )
         held = [cloud.parameters.numpy(), self.step.exp_avg.numpy(), self.step.exp_avg_sq.numpy()]
         held_bytes = workload.held_bytes(splatting) + sum(array.nbytes for array in held)
-        return {"work": work, "pairs": work.pairs, "hits": work.hits, "bytes_held": held_bytes}
+        return {"work": work, "intersections": work.intersections, "hits": work.hits, "bytes_held": held_bytes}
 
 
 class _Render:

@@ -18,9 +18,9 @@ from pointrad.data.scene import Float32Array
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render.base import SplatSettings
-from pointrad.render.cpu.lanes import CELL
 from pointrad.render.cpu.point_kernels import CELLS, TILE_COLUMNS, TILE_HEIGHT, TILE_WIDTH
 from pointrad.render.cpu.points import CpuRenderer, Splatting
+from pointrad.render.cpu.simd import CELL
 from pointrad.training.config import ScheduleConfig
 from pointrad.training.steps.points import FusedStep
 from pointrad.training.target import Target
@@ -97,7 +97,7 @@ def image_gradient(size: int) -> Float32Array:
 
 
 def held_bytes(splatting: Splatting) -> int:
-    """Bytes of all buffers that a splatting keeps between calls; of `met` most are reserved only, never touched."""
+    """Bytes of all buffers that a splatting keeps between calls; most of `contributors` is never touched."""
     return sum(buffer.nbytes for buffer in splatting.buffers)
 
 
@@ -110,19 +110,19 @@ def count_hits(splatting: Splatting) -> int:
     """How many (splat, pixel) hits the last forward pass composited."""
     b, nearest = splatting.buffers, splatting.settings.points_per_pixel
     columns = b.composited.shape[2] // TILE_WIDTH
-    return int(_count_hits(b.binned, b.tile_start, b.met, b.met_start, columns, splatting.radius, nearest))
+    return int(_count_hits(b.binned, b.tile_start, b.contributors, b.cell_start, columns, splatting.radius, nearest))
 
 
 @njit(parallel=True)
-def _count_hits(binned, tile_start, met, met_start, columns, radius, nearest):
-    hits = np.zeros(len(met_start), np.int64)
-    for tile in prange(len(met_start)):
+def _count_hits(binned, tile_start, contributors, cell_start, columns, radius, nearest):
+    hits = np.zeros(len(cell_start), np.int64)
+    for tile in prange(len(cell_start)):
         left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-        pairs = slice(tile_start[tile], tile_start[tile + 1])
-        splats, places = binned[pairs], met[pairs].reshape(-1)
+        of_tile = slice(tile_start[tile], tile_start[tile + 1])
+        splats, places = binned[of_tile], contributors[of_tile].reshape(-1)
         for cell in range(CELLS):
             taken = np.zeros((CELL, CELL), np.int64)
-            for k in range(met_start[tile, cell], met_start[tile, cell + 1]):
+            for k in range(cell_start[tile, cell], cell_start[tile, cell + 1]):
                 u, v = splats[places[k], 0], splats[places[k], 1]
                 for y in range(CELL):
                     for x in range(CELL):

@@ -19,8 +19,8 @@ from pointrad.render.projection import AnyCamera
 _OPAQUE = 0.99  # the most that a Gaussian's opacity counts
 _FLOAT = 4
 _TILE = 8  # pixels, as in `triton_kernels`, which cannot be imported everywhere
-_PAIR_BYTES = 100  # of a pair of splat and tile: sorting keys and places, both ways of composition
-_SLOT_BYTES = 20  # of a pair, for every 3 channels
+_INTERSECTION_BYTES = 100  # of a splat with a tile: sorting keys and places, both ways of composition
+_SLOT_BYTES = 20  # of an intersection, for every 3 channels
 _IMAGES = 16  # as large as what is composited: errors, shifted differences and gradients
 
 
@@ -95,8 +95,11 @@ class SplatSettings(Settings):
         pixels = camera.width * camera.height
         channels = 30 if self.view_direction == "pixel" else 3
         touched = (1 + 2 * self.radius_in_pixels(camera) / _TILE) ** 2
-        pairs = points * min(touched, pixels / _TILE**2 + 1)
-        return round(pairs * (_PAIR_BYTES + _SLOT_BYTES * channels / 3)) + pixels * channels * _FLOAT * _IMAGES
+        intersections = points * min(touched, pixels / _TILE**2 + 1)
+        return (
+            round(intersections * (_INTERSECTION_BYTES + _SLOT_BYTES * channels / 3))
+            + pixels * channels * _FLOAT * _IMAGES
+        )
 
 
 class Renderer(Protocol):

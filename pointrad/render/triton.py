@@ -17,16 +17,16 @@ from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.projection import AnyCamera, features, pixel_directions, project
 
 TILE: int = kernels.TILE.value
-MOST_PAIRS = 2**31 - 1  # pairs are counted in int32
+MOST_INTERSECTIONS = 2**31 - 1  # intersections are counted in int32
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Which splats each tile of 8x8 pixels composites, nearest first. A splat in a tile is a *pair*.
+    """Which splats each tile of 8x8 pixels composites, nearest first. A splat in a tile is an *intersection*.
 
     order: [N] int64, the points by depth, those that touch no pixel last. slot_start: [N + 1] int64, the first slot of
-    each point in that order: a point's pairs have neighbouring slots, so that its gradient is a sum over a range.
-    pair_point, pair_slot: [P] int32, by tile and then by depth; what exceeds the pairs there are means nothing.
+    each point in that order: a point's intersections have neighbouring slots, so that its gradient is a range's sum.
+    point_of, slot_of: [P] int32, by tile and then by depth; what exceeds the intersections there are means nothing.
     tile_start: [tiles + 1] int32.
     """
 
@@ -34,16 +34,16 @@ class Bins:
     tiles: int
     order: Tensor
     slot_start: Tensor
-    pair_point: Tensor
-    pair_slot: Tensor
+    point_of: Tensor
+    slot_of: Tensor
     tile_start: Tensor
 
 
 @dataclass(frozen=True)
 class Footprints:
-    """The rectangle of tiles that each splat touches: all of binning that needs not know how many pairs there are.
+    """The rectangle of tiles that each splat touches: all of binning that needs not know the number of intersections.
 
-    order: [N] int64 and slot_start: [N + 1] int64, as in `Bins`; the last slot start is the number of pairs.
+    order: [N] int64 and slot_start: [N + 1] int64, as in `Bins`; the last slot start is the number of intersections.
     first_tile, across: [N] int64 in that order, a rectangle's first tile, and how many of its tiles share a row.
     """
 
@@ -74,21 +74,21 @@ def footprints(u: Tensor, v: Tensor, depth: Tensor, camera: AnyCamera, radius: f
     )
 
 
-def count_pairs(splats: Footprints) -> int:
-    """The number of pairs, for which the host waits. Raises OverflowError where int32 does not count so many."""
-    pairs = int(splats.slot_start[-1])
-    if pairs > MOST_PAIRS:
+def count_intersections(splats: Footprints) -> int:
+    """The number of intersections, for which the host waits. Raises OverflowError where int32 cannot count them."""
+    intersections = int(splats.slot_start[-1])
+    if intersections > MOST_INTERSECTIONS:
         raise OverflowError(
-            f"{pairs} pairs of splat and tile; the Triton renderer can hold {MOST_PAIRS}: use a smaller "
-            "model.splat_radius or fewer points"
+            f"{intersections} intersections of splats and tiles; the Triton renderer can hold {MOST_INTERSECTIONS}: "
+            "use a smaller model.splat_radius or fewer points"
         )
-    return pairs
+    return intersections
 
 
-def list_pairs(splats: Footprints, capacity: int) -> Bins:
-    """The bins of `splats` in arrays of `capacity` pairs, which must be no less than there are.
+def list_intersections(splats: Footprints, capacity: int) -> Bins:
+    """The bins of `splats` in arrays of `capacity` intersections, which must be no less than there are.
 
-    What is left over is sorted behind the pairs of the last tile, where no tile looks.
+    What is left over is sorted behind the intersections of the last tile, where no tile looks.
     """
     slot = torch.arange(capacity, device=splats.order.device)
     # The splat that a slot belongs to, by depth; of a slot that is left over any.
@@ -104,16 +104,16 @@ def list_pairs(splats: Footprints, capacity: int) -> Bins:
         tiles=splats.tiles,
         order=splats.order,
         slot_start=splats.slot_start,
-        pair_point=splats.order[rank[slot]].int(),
-        pair_slot=slot.int(),
+        point_of=splats.order[rank[slot]].int(),
+        slot_of=slot.int(),
         tile_start=torch.searchsorted(sorted_tile, edges, out_int32=True),
     )
 
 
 def bin_splats(u: Tensor, v: Tensor, depth: Tensor, camera: AnyCamera, radius: float) -> Bins:
-    """The bins of splats at pixel coordinates u, v [N] with `radius` in pixels; waits once, for the number of pairs."""
+    """The bins of splats at pixel coordinates u, v [N] with `radius` in pixels; waits once, for their number."""
     splats = footprints(u, v, depth, camera, radius)
-    return list_pairs(splats, count_pairs(splats))
+    return list_intersections(splats, count_intersections(splats))
 
 
 def _tiles_along(centre: Tensor, radius: float, tiles: int) -> tuple[Tensor, Tensor]:
@@ -149,7 +149,7 @@ class _Composite(torch.autograd.Function):
         radius = settings.radius_in_pixels(camera)
         with launching_on(splats):
             kernels.forward[bins.tiles, count // kernels.CHANNELS](
-                splats, bins.pair_point, bins.tile_start, image, transmittance, last, bins.columns, *shape, count,
+                splats, bins.point_of, bins.tile_start, image, transmittance, last, bins.columns, *shape, count,
                 radius, settings.points_per_pixel, num_warps=kernels.WARPS,
             )  # fmt: skip
         ctx.save_for_backward(splats, transmittance, last)
@@ -163,11 +163,11 @@ class _Composite(torch.autograd.Function):
         gradient, behind = (each.contiguous() for each in gradients)
         count = splats.shape[1] - 2
         chunks = count // kernels.CHANNELS
-        # Zeros: the kernel leaves out the pairs that lie behind all that a tile's pixels took.
-        slots = splats.new_zeros(len(bins.pair_slot), chunks, kernels.SLOT)
+        # Zeros: the kernel leaves out the intersections that lie behind all that a tile's pixels took.
+        slots = splats.new_zeros(len(bins.slot_of), chunks, kernels.SLOT)
         with launching_on(splats):
             kernels.backward[bins.tiles, chunks](
-                splats, bins.pair_point, bins.pair_slot, bins.tile_start, gradient, behind, transmittance, last, slots,
+                splats, bins.point_of, bins.slot_of, bins.tile_start, gradient, behind, transmittance, last, slots,
                 bins.columns, *transmittance.shape, count, ctx.radius, num_warps=kernels.WARPS,
             )  # fmt: skip
         sums = torch.zeros(len(splats), chunks, kernels.SLOT, device=splats.device)

@@ -1,8 +1,8 @@
 """The Triton renderer's kernels: compositing tiles forward and backward, 3 channels at a time, and the loss between.
 
-A program is one warp that owns a tile of 8x8 pixels, two to a lane, and walks over the tile's *pairs* (a splat in a
-tile, nearest first). Since a warp's sums are shuffles, no loop has a barrier; since each pair writes a *slot* of its
-own, no kernel has an atomic. What is computed is what `cpu_kernels` computes. Why it is cut so is said in
+A program is one warp that owns a tile of 8x8 pixels, two to a lane, and walks over the tile's *intersections* (with
+splats, nearest first). Since a warp's sums are shuffles, no loop has a barrier; since each intersection writes a *slot*
+of its own, no kernel has an atomic. What is computed is what `cpu.point_kernels` computes. Why it is cut so is said in
 docs/notes/gpu_renderer.md.
 """
 
@@ -16,7 +16,7 @@ import triton.language as tl
 from pointrad.render.cpu import point_kernels
 
 TILE = tl.constexpr(8)
-# How many pairs are composited between two looks at whether the tile's pixels are all full.
+# How many intersections are composited between two looks at whether the tile's pixels are all full.
 BATCH = tl.constexpr(32)
 OPAQUE = tl.constexpr(float(point_kernels.OPAQUE))
 # A smaller q counts as this, both ways: the transmittance stays a normal float32, OPAQUE * SMALLEST_Q = 1e-32, so that
@@ -39,14 +39,14 @@ def _pixels(tile, columns, height, width):
 
 
 @triton.jit
-def forward(splats, pair_point, tile_start, image, transmittance, last, columns, height, width, channels, radius,
+def forward(splats, point_of, tile_start, image, transmittance, last, columns, height, width, channels, radius,
             nearest):  # fmt: skip
     """Composite channels 3 c to 3 c + 2 of tile t, for the program (t, c) (docs/method.md).
 
-    splats: [N, 2 + channels] float32, u, v and channels; pair_point: [P] int32, the point of each pair, tile by tile
-    and nearest first; tile_start: [tiles + 1] int32.
+    splats: [N, 2 + channels] float32, u, v and channels; point_of: [P] int32, the point of each intersection, tile by
+    tile and nearest first; tile_start: [tiles + 1] int32.
     image: [channels, H, W] float32 out, without background; transmittance: [H, W] float32 out; last: [H, W] int32 out,
-    the last pair of its tile that each pixel takes, -1 for none.
+    the last intersection of its tile that each pixel takes, -1 for none.
     """
     tile, chunk = tl.program_id(0), tl.program_id(1)
     left, top, x, y, place, inside = _pixels(tile, columns, height, width)
@@ -60,8 +60,8 @@ def forward(splats, pair_point, tile_start, image, transmittance, last, columns,
     at = start
     while at < stop:
         end = tl.minimum(at + BATCH, stop)
-        for pair in range(at, end):
-            splat = splats + tl.load(pair_point + pair).to(tl.int64) * (channels + 2)
+        for intersection in range(at, end):
+            splat = splats + tl.load(point_of + intersection).to(tl.int64) * (channels + 2)
             dx, dy = x - (tl.load(splat) - left - 0.5), y - (tl.load(splat + 1) - top - 0.5)
             d2 = dx * dx + dy * dy
             q = d2 * inverse
@@ -73,7 +73,7 @@ def forward(splats, pair_point, tile_start, image, transmittance, last, columns,
             blue += a * tl.load(colour + 2)
             t = tl.where(hit, t * tl.maximum(q, SMALLEST_Q), t)
             count = tl.where(t < OPAQUE, nearest, count + hit.to(tl.int32))
-            final = tl.where(hit, pair - start, final)
+            final = tl.where(hit, intersection - start, final)
         at = tl.where(tl.min(count) < nearest, end, stop)
     out = image + (3 * chunk).to(tl.int64) * height * width + place
     tl.store(out, red, mask=inside)
@@ -84,12 +84,12 @@ def forward(splats, pair_point, tile_start, image, transmittance, last, columns,
 
 
 @triton.jit
-def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transmittance, last, slots, columns, height,
+def backward(splats, point_of, slot_of, tile_start, gradient, behind, transmittance, last, slots, columns, height,
              width, channels, radius):  # fmt: skip
-    """Gradients of every pair that a pixel of tile t took, through channels 3 c to 3 c + 2, for the program (t, c).
+    """Gradients of every intersection that a pixel of tile t took, through channels 3 c to 3 c + 2, for program (t, c).
 
     gradient: [channels, H, W] float32 of the loss with respect to `image`; behind: [H, W] float32 to `transmittance`.
-    pair_slot: [P] int32. slots: [P, channels / 3, 5] float32 out, with respect to u, v and the channels; u and v are
+    slot_of: [P] int32. slots: [P, channels / 3, 5] float32 out, with respect to u, v and the channels; u and v are
     sums over the second axis. Pairs that no pixel took are left as they are.
 
     Back to front, with only b = gradient . (colour behind the splat) carried along, and the transmittance had back by
@@ -109,13 +109,13 @@ def backward(splats, pair_point, pair_slot, tile_start, gradient, behind, transm
     start = tl.load(tile_start + tile)
     deepest = tl.max(final)
     for nearer in range(0, deepest + 1):
-        pair = start + deepest - nearer
-        splat = splats + tl.load(pair_point + pair).to(tl.int64) * (channels + 2)
-        slot = slots + (tl.load(pair_slot + pair).to(tl.int64) * (channels // 3) + chunk) * 5
+        intersection = start + deepest - nearer
+        splat = splats + tl.load(point_of + intersection).to(tl.int64) * (channels + 2)
+        slot = slots + (tl.load(slot_of + intersection).to(tl.int64) * (channels // 3) + chunk) * 5
         dx, dy = x - (tl.load(splat) - left - 0.5), y - (tl.load(splat + 1) - top - 0.5)
         d2 = dx * dx + dy * dy
         q = d2 * inverse
-        hit = (d2 < radius * radius) & (pair - start <= final)
+        hit = (d2 < radius * radius) & (intersection - start <= final)
         colour = splat + 2 + 3 * chunk
         s = red * tl.load(colour) + green * tl.load(colour + 1) + blue * tl.load(colour + 2)
         t = tl.where(hit, t / tl.maximum(q, SMALLEST_Q), t)

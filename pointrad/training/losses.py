@@ -1,4 +1,4 @@
-"""The losses of docs/method.md in torch; `cpu_kernels.photometric` is the same computed by hand."""
+"""The losses of docs/method.md in torch; `cpu.point_kernels.photometric` is the same computed by hand."""
 
 from __future__ import annotations
 

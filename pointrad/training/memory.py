@@ -15,7 +15,7 @@ from pointrad.render.base import Settings
 
 # Parameters, gradient, Adam's two moments and what autograd and Adam hold in between.
 _CLOUDS = 8
-# CUDA graphs keep what a step takes, for up to a quarter more pairs, while the next one's warm-up takes it anew.
+# CUDA graphs keep what a step takes, for up to a quarter more intersections; the next one's warm-up takes it anew.
 _GRAPHS_RENDERINGS = 1.5
 
 

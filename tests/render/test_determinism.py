@@ -95,11 +95,11 @@ def test_eight_threads_compute_the_same_bits_as_one() -> None:
 
 @hypothesis_settings(deadline=None)  # the first call may compile
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(1, 9))
-def test_tiles_are_dealt_once_each_and_evenly(pairs: list[int], threads: int) -> None:
-    tiles, shares = np.empty(len(pairs), np.int64), np.empty(threads + 1, np.int64)
-    share_tiles(np.concatenate([[0], np.cumsum(pairs)]), tiles, shares)
-    assert sorted(tiles) == list(range(len(pairs)))
+def test_tiles_are_assigned_once_each_and_evenly(counts: list[int], threads: int) -> None:
+    tiles, shares = np.empty(len(counts), np.int64), np.empty(threads + 1, np.int64)
+    share_tiles(np.concatenate([[0], np.cumsum(counts)]), tiles, shares)
+    assert sorted(tiles) == list(range(len(counts)))
     assert len(shares) == threads + 1
-    loads = [sum(pairs[tile] for tile in tiles[start:end]) for start, end in itertools.pairwise(shares)]
-    assert sum(loads) == sum(pairs)
-    assert max(loads) - min(loads) <= max(pairs)
+    loads = [sum(counts[tile] for tile in tiles[start:end]) for start, end in itertools.pairwise(shares)]
+    assert sum(loads) == sum(counts)
+    assert max(loads) - min(loads) <= max(counts)

@@ -31,7 +31,7 @@ from tests.training.test_step import ADAM, FULL, both
 from tests.training.test_trainer import Heard, start, training_config
 
 pytest.importorskip("triton")
-from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats, count_pairs, list_pairs
+from pointrad.render.triton import TILE, Bins, TritonRenderer, bin_splats, count_intersections, list_intersections
 from pointrad.training.steps.base import Step
 from pointrad.training.steps.build import build_step
 from pointrad.training.target import Target, targets
@@ -115,7 +115,7 @@ class TestBins:
     def test_a_tile_lists_the_splats_that_can_touch_it_nearest_first(self) -> None:
         bins, u, v, depth, camera = self.bins(200)
         for tile in range(bins.tiles):
-            listed = bins.pair_point[bins.tile_start[tile] : bins.tile_start[tile + 1]].tolist()
+            listed = bins.point_of[bins.tile_start[tile] : bins.tile_start[tile + 1]].tolist()
             left, top = tile % bins.columns * TILE, tile // bins.columns * TILE
             x = torch.arange(left, min(left + TILE, camera.width)) + 0.5
             y = torch.arange(top, min(top + TILE, camera.height)) + 0.5
@@ -128,13 +128,13 @@ class TestBins:
         bins, *_ = self.bins(200)
         place = torch.empty(200, dtype=torch.int64)
         place[bins.order] = torch.arange(200)
-        first, end = bins.slot_start[place[bins.pair_point.long()]], bins.slot_start[place[bins.pair_point.long()] + 1]
-        assert ((first <= bins.pair_slot) & (bins.pair_slot < end)).all()
-        assert bins.pair_slot.sort().values.tolist() == list(range(len(bins.pair_slot)))
+        first, end = bins.slot_start[place[bins.point_of.long()]], bins.slot_start[place[bins.point_of.long()] + 1]
+        assert ((first <= bins.slot_of) & (bins.slot_of < end)).all()
+        assert bins.slot_of.sort().values.tolist() == list(range(len(bins.slot_of)))
 
 
 class TestRoomForMorePairs:
-    """Arrays that are longer than there are pairs change no bit."""
+    """Arrays that are longer than there are intersections change no bit."""
 
     @pytest.mark.parametrize(
         ("name", "spare"),
@@ -150,8 +150,8 @@ class TestRoomForMorePairs:
         case = CORNERS[name]
         renderer = TritonRenderer(case.settings, DEVICE)
         splats = renderer.footprints(case.parameters.to(DEVICE), case.camera)
-        bins = list_pairs(splats, count_pairs(splats) + spare)
-        assert len(bins.pair_point) == len(bins.pair_slot) == count_pairs(splats) + spare
+        bins = list_intersections(splats, count_intersections(splats) + spare)
+        assert len(bins.point_of) == len(bins.slot_of) == count_intersections(splats) + spare
         found, expected = (self.composited(renderer, case, known) for known in (bins, None))
         assert all(torch.equal(mine, other) for mine, other in zip(found, expected, strict=True))
 

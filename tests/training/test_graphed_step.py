@@ -23,7 +23,7 @@ from tests.training.test_step import ADAM, BASE_STAGE, FULL, SILHOUETTE, both
 from tests.training.test_trainer import Heard, start, training_config
 
 pytest.importorskip("triton")
-from pointrad.render.triton import MOST_PAIRS, TritonRenderer, count_pairs
+from pointrad.render.triton import MOST_INTERSECTIONS, TritonRenderer, count_intersections
 from pointrad.training.steps import graphed as graphed_step
 from pointrad.training.steps.base import Step
 from pointrad.training.steps.build import build_step
@@ -42,16 +42,16 @@ interpreted = pytest.mark.integration  # seconds of Triton's interpreter each
 
 class TestCapacity:
     def test_it_never_lies_below_the_pairs_nor_a_quarter_above(self) -> None:
-        for pairs in [*range(4097, 40_000, 7), *(2**k + step for k in range(13, 31) for step in (-1, 0, 1))]:
-            assert pairs <= capacity(pairs) <= 1.25 * pairs
+        for intersections in [*range(4097, 40_000, 7), *(2**k + step for k in range(13, 31) for step in (-1, 0, 1))]:
+            assert intersections <= capacity(intersections) <= 1.25 * intersections
 
     def test_sizes_are_few(self) -> None:
-        sizes = {capacity(pairs) for pairs in range(1, 1_000_000, 100)}
+        sizes = {capacity(intersections) for intersections in range(1, 1_000_000, 100)}
         assert len(sizes) < 30
         assert {capacity(size) for size in sizes} == sizes
 
     def test_the_largest_is_what_int32_counts(self) -> None:
-        assert capacity(MOST_PAIRS) == MOST_PAIRS
+        assert capacity(MOST_INTERSECTIONS) == MOST_INTERSECTIONS
 
     def test_no_pairs_take_no_room(self) -> None:
         assert (capacity(0), capacity(1)) == (0, 4096)
@@ -101,7 +101,7 @@ def assert_train_alike(ordinary: Step, graphed: Step, seen: list[tuple[Camera, T
             assert torch.equal(getattr(graphed, name), getattr(ordinary, name))
         assert torch.equal(graphed.cloud.parameters, ordinary.cloud.parameters)
     assert graphed.steps == ordinary.steps
-    assert all(torch.equal(*pair) for pair in losses)  # only now: no step overwrites what an earlier one returned
+    assert all(torch.equal(*both) for both in losses)  # only now: no step overwrites what an earlier one returned
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_it_trains_to_the_same_bits(stage: StageConfig, view_direction: Any) -> 
 def test_each_capacity_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rooms: list[int] = []
 
-    def tight(pairs: int) -> int:
-        rooms.append(pairs + 3)
+    def tight(intersections: int) -> int:
+        rooms.append(intersections + 3)
         return rooms[-1]
 
     monkeypatch.setattr(graphed_step, "capacity", tight)
@@ -139,7 +139,7 @@ def test_a_view_without_points_trains_as_ever() -> None:
     seen = views()
     seen[2] = turned_away(seen[2][0]), seen[2][1]
     ordinary, graphed = steps(FULL)
-    assert count_pairs(graphed.renderer.footprints(graphed.cloud.parameters, seen[2][0])) == 0
+    assert count_intersections(graphed.renderer.footprints(graphed.cloud.parameters, seen[2][0])) == 0
     assert_train_alike(ordinary, graphed, seen)
 
 
@@ -203,7 +203,9 @@ def test_a_schedule_with_graphs_ends_with_the_same_cloud(tmp_path: Path) -> None
 class TestOnAGpu:
     @pytest.mark.parametrize("stage", [BASE_STAGE, FULL, SILHOUETTE], ids=["base", "full", "silhouette"])
     def test_graphs_train_to_the_same_bits(self, stage: StageConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(graphed_step, "capacity", lambda pairs: -(-pairs // 16) * 16)  # so that views differ
+        monkeypatch.setattr(
+            graphed_step, "capacity", lambda intersections: -(-intersections // 16) * 16
+        )  # so that views differ
         seen = views(2, 64, 48)
         assert_train_alike(*steps(stage, points=2000), [*seen, *seen])
 

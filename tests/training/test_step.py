@@ -139,7 +139,7 @@ def test_a_step_that_first_lacks_room_for_its_splats_moves_points_once() -> None
     fused = FusedStep(random_cloud(), renderer.settings, FULL, ADAM)
     expected = AutogradStep(random_cloud(), renderer, FULL, ADAM)
     losses = [step(camera, target, both(1.0)) for step in (fused, expected)]
-    assert fused._splatting.pairs > 1.5 * len(fused.cloud)
+    assert fused._splatting.intersections > 1.5 * len(fused.cloud)
     torch.testing.assert_close(*losses, check_dtype=False, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(fused.cloud.parameters, expected.cloud.parameters, rtol=1e-4, atol=2e-5)
     torch.testing.assert_close(fused.exp_avg, expected.exp_avg, rtol=1e-4, atol=1e-7)

@@ -36,17 +36,18 @@ from pointrad import harmonics as sh
 from pointrad.data.scene import Float32Array
 from pointrad.kernel_cache import kernel
 from pointrad.render import gaussians
-from pointrad.render.cpu.lanes import (
+from pointrad.render.cpu.point_kernels import begin_tiles, chunk_of, photometric, share_tiles, sort_by_depth
+from pointrad.render.cpu.simd import (
     CELL,
-    LANES,
+    SIMD_WIDTH,
     any_of,
+    broadcast,
     ceil,
     cells_between,
     count_bits,
     exp2,
     floor,
     flush_denormals,
-    lanes,
     lines,
     load,
     load_cell,
@@ -64,7 +65,6 @@ from pointrad.render.cpu.lanes import (
     totals,
     transpose_square,
 )
-from pointrad.render.cpu.point_kernels import begin_tiles, chunk_of, photometric, share_tiles, sort_by_depth
 
 LINES = 8  # cells to a side of a tile: 64 cells are a word
 TILE = LINES * CELL  # pixels
@@ -72,12 +72,13 @@ CELLS = LINES * LINES
 SPLAT = 16  # numbers of a splat, and of what is summed over its pixels
 # How many splats ahead of themselves kernels ask for a splat, and for where its sums will go.
 AHEAD, FAR_AHEAD = 4, 12
-ROWS_AHEAD = 4 * LANES  # and how many Gaussians for the parameters of one
+ROWS_AHEAD = 4 * SIMD_WIDTH  # and how many Gaussians for the parameters of one
 BLOCK = 256  # Gaussians whose gradient stays in the second cache
-LINE = BLOCK + LANES  # numbers from row to row of it, so that not all rows fall on the same lines of the first cache
-FORWARD_STATE, BACKWARD_STATE = 4 * LANES, 5 * LANES  # numbers of a cell while splats pass
+# Numbers from row to row of a block, so that not all rows fall on the same lines of the first cache.
+LINE = BLOCK + SIMD_WIDTH
+FORWARD_STATE, BACKWARD_STATE = 4 * SIMD_WIDTH, 5 * SIMD_WIDTH  # numbers of a cell while splats pass
 
-# How kernels are to be written for the compiler's sake is said in `cpu_kernels`. What only other kernels call has no
+# How kernels are to be written for the compiler's sake is said in `point_kernels`. What only other kernels call has no
 # way in from Python or C.
 _INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _INLINE: dict[str, Any] = {**_INNER, "forceinline": True}
@@ -89,7 +90,7 @@ _TINY = np.float32(1e-30)
 _SMALLEST, _LARGEST = np.float32(-80), np.float32(80)  # of natural logarithms
 
 # Places of a splat's numbers; those of what is summed over its pixels follow `_differentiate_tile`.
-_U, _V, _K, _P, _R, _L, _RED, _GREEN, _BLUE, _DEPTH, _REACH, _TURN, _HEIGHT, _WIDTH2, _ACROSS = range(15)
+_U, _V, _K, _P, _R, _L, _RED, _GREEN, _BLUE, _DEPTH, _CUTOFF, _TURN, _HEIGHT, _WIDTH2, _ACROSS = range(15)
 
 _LOG2_E = np.float32(1 / math.log(2))
 _HALF_LOG2_E = np.float32(-0.5 / math.log(2))
@@ -164,7 +165,7 @@ def _quaternion(parameters, at):
     """w, x, y, z of length 1, and 1 over the length that it had."""
     w, x = _row(parameters, _ROTATION, at), _row(parameters, _ROTATION + 1, at)
     y, z = _row(parameters, _ROTATION + 2, at), _row(parameters, _ROTATION + 3, at)
-    scale = _F1 / sqrt(maximum(w * w + x * x + y * y + z * z, lanes(_TINY)))
+    scale = _F1 / sqrt(maximum(w * w + x * x + y * y + z * z, broadcast(_TINY)))
     return w * scale, x * scale, y * scale, z * scale, scale
 
 
@@ -187,7 +188,7 @@ def _scales(parameters, at):
 def _scale(parameters, axis, at):
     """Clouds of discs have -inf for the logarithm of their thickness; `exp2` has its limits. NaN stays NaN."""
     logarithm = _row(parameters, _SCALE + axis, at)
-    return exp2(minimum(lanes(_LARGEST), maximum(lanes(_SMALLEST), logarithm)) * _LOG2_E)
+    return exp2(minimum(broadcast(_LARGEST), maximum(broadcast(_SMALLEST), logarithm)) * _LOG2_E)
 
 
 @njit(**_INLINE)
@@ -196,8 +197,8 @@ def _pixel_axes(x, y, inverse, m, lens, limits):
 
     inverse: 1 / z.
     """
-    sx = minimum(maximum(x * inverse, lanes(limits[0])), lanes(limits[1]))
-    sy = minimum(maximum(y * inverse, lanes(limits[2])), lanes(limits[3]))
+    sx = minimum(maximum(x * inverse, broadcast(limits[0])), broadcast(limits[1]))
+    sy = minimum(maximum(y * inverse, broadcast(limits[2])), broadcast(limits[3]))
     fx, fy = lens[0] * inverse, lens[1] * inverse
     across = fx * (m[0, 0] - sx * m[2, 0]), fx * (m[0, 1] - sx * m[2, 1]), fx * (m[0, 2] - sx * m[2, 2])
     down = fy * (m[1, 0] - sy * m[2, 0]), fy * (m[1, 1] - sy * m[2, 1]), fy * (m[1, 2] - sy * m[2, 2])
@@ -219,9 +220,9 @@ def _covariance(across, down):
 
 
 @njit(**_INLINE)
-def _doubt(parameters, at):
+def _odds_against(parameters, at):
     """exp(-logit): the opacity is 1 over 1 plus that."""
-    logit = minimum(lanes(_LARGEST), maximum(lanes(_SMALLEST), _row(parameters, _OPACITY, at)))
+    logit = minimum(broadcast(_LARGEST), maximum(broadcast(_SMALLEST), _row(parameters, _OPACITY, at)))
     return exp2(logit * np.float32(-1 / math.log(2)))
 
 
@@ -229,33 +230,33 @@ def _doubt(parameters, at):
 def _direction(parameters, at, eye):
     x, y = _row(parameters, 0, at) - eye[0], _row(parameters, 1, at) - eye[1]
     z = _row(parameters, 2, at) - eye[2]
-    scale = _F1 / sqrt(maximum(x * x + y * y + z * z, lanes(_TINY)))
+    scale = _F1 / sqrt(maximum(x * x + y * y + z * z, broadcast(_TINY)))
     return x * scale, y * scale, z * scale
 
 
 @njit(**_INNER)
 def _find_basis(parameters, at, eye, degree, basis):
-    """basis [15, LANES] out: the harmonics but for the first, as `harmonics.basis`, up to the degree."""
+    """basis [15, SIMD_WIDTH] out: the harmonics but for the first, as `harmonics.basis`, up to the degree."""
     x, y, z = _direction(parameters, at, eye)
     if degree > 0:
         store(basis, 0, -_Y1 * y)
-        store(basis, LANES, _Y1 * z)
-        store(basis, 2 * LANES, -_Y1 * x)
+        store(basis, SIMD_WIDTH, _Y1 * z)
+        store(basis, 2 * SIMD_WIDTH, -_Y1 * x)
     if degree > 1:
         xx, yy, zz = x * x, y * y, z * z
-        store(basis, 3 * LANES, _Y2 * x * y)
-        store(basis, 4 * LANES, -_Y2 * y * z)
-        store(basis, 5 * LANES, _Y2_ZZ * (_F2 * zz - xx - yy))
-        store(basis, 6 * LANES, -_Y2 * x * z)
-        store(basis, 7 * LANES, _Y2_XX_YY * (xx - yy))
+        store(basis, 3 * SIMD_WIDTH, _Y2 * x * y)
+        store(basis, 4 * SIMD_WIDTH, -_Y2 * y * z)
+        store(basis, 5 * SIMD_WIDTH, _Y2_ZZ * (_F2 * zz - xx - yy))
+        store(basis, 6 * SIMD_WIDTH, -_Y2 * x * z)
+        store(basis, 7 * SIMD_WIDTH, _Y2_XX_YY * (xx - yy))
         if degree > 2:
-            store(basis, 8 * LANES, -_Y3 * y * (_F3 * xx - yy))
-            store(basis, 9 * LANES, _Y3_XYZ * x * y * z)
-            store(basis, 10 * LANES, -_Y3_ZZ * y * (_F4 * zz - xx - yy))
-            store(basis, 11 * LANES, _Y3_ZZZ * z * (_F2 * zz - _F3 * xx - _F3 * yy))
-            store(basis, 12 * LANES, -_Y3_ZZ * x * (_F4 * zz - xx - yy))
-            store(basis, 13 * LANES, _Y3_XX_YY * z * (xx - yy))
-            store(basis, 14 * LANES, -_Y3 * x * (xx - _F3 * yy))
+            store(basis, 8 * SIMD_WIDTH, -_Y3 * y * (_F3 * xx - yy))
+            store(basis, 9 * SIMD_WIDTH, _Y3_XYZ * x * y * z)
+            store(basis, 10 * SIMD_WIDTH, -_Y3_ZZ * y * (_F4 * zz - xx - yy))
+            store(basis, 11 * SIMD_WIDTH, _Y3_ZZZ * z * (_F2 * zz - _F3 * xx - _F3 * yy))
+            store(basis, 12 * SIMD_WIDTH, -_Y3_ZZ * x * (_F4 * zz - xx - yy))
+            store(basis, 13 * SIMD_WIDTH, _Y3_XX_YY * z * (xx - yy))
+            store(basis, 14 * SIMD_WIDTH, -_Y3 * x * (xx - _F3 * yy))
 
 
 @njit(**_INLINE)
@@ -263,7 +264,7 @@ def _colour(parameters, at, channel, basis, count):
     """One channel of the colour of sixteen Gaussians before it is cut at 0; count: of harmonics but the first."""
     value = _row(parameters, _BASE + channel, at)
     for k in range(count):
-        value = multiply_add(load(basis, k * LANES), _row(parameters, _FIRST + 3 * k + channel, at), value)
+        value = multiply_add(load(basis, k * SIMD_WIDTH), _row(parameters, _FIRST + 3 * k + channel, at), value)
     return value
 
 
@@ -273,59 +274,59 @@ def _colour(parameters, at, channel, basis, count):
 
 @njit(**_INNER)
 def _project_group(parameters, at, view, degree, basis, found):
-    """found [20, LANES] out: the splats of sixteen Gaussians, a number to a row, and which tiles they might touch.
+    """found [20, SIMD_WIDTH] out: the splats of sixteen Gaussians, a number to a row, and which tiles they might touch.
 
     The last four rows: the first and last of the tiles' rows, then columns; no rows where no pixel takes the splat.
     """
     m, lens = view.pose, view.lens
     x, y, z = _to_camera(parameters, at, m)
-    ahead = lanes(_NEAR) < z
-    inverse = _F1 / select(ahead, z, lanes(_F1))
+    ahead = broadcast(_NEAR) < z
+    inverse = _F1 / select(ahead, z, broadcast(_F1))
     u, v = lens[0] * x * inverse + lens[2], lens[1] * y * inverse + lens[3]
     across, down, _, _ = _pixel_axes(x, y, inverse, m, lens, view.limits)
     qw, qx, qy, qz, _ = _quaternion(parameters, at)
     axes, scales = _axes(qw, qx, qy, qz), _scales(parameters, at)
     a, b, c, determinant = _covariance(_times(_onto(axes, across), scales), _times(_onto(axes, down), scales))
     k, width2 = b / c, determinant / c
-    level = _F0 - log2(_F1 + _doubt(parameters, at))
-    reach = (level - _LOG2_LEAST) * np.float32(2 * math.log(2)) + _SLACK
-    held = maximum(reach, lanes(_F0))
+    level = _F0 - log2(_F1 + _odds_against(parameters, at))
+    cutoff = (level - _LOG2_LEAST) * np.float32(2 * math.log(2)) + _SLACK
+    held = maximum(cutoff, broadcast(_F0))
     half_width, half_height = sqrt(held * a), sqrt(held * c)
-    store(found, _U * LANES, u)
-    store(found, _V * LANES, v)
-    store(found, _K * LANES, k)
-    store(found, _P * LANES, _HALF_LOG2_E / width2)
-    store(found, _R * LANES, _HALF_LOG2_E / c)
-    store(found, _L * LANES, level)
-    store(found, _DEPTH * LANES, z)
-    store(found, _REACH * LANES, held)
-    store(found, _TURN * LANES, b * sqrt(held / a))
-    store(found, _HEIGHT * LANES, half_height)
-    store(found, _WIDTH2 * LANES, width2)
-    store(found, _ACROSS * LANES, _F1 / c)
+    store(found, _U * SIMD_WIDTH, u)
+    store(found, _V * SIMD_WIDTH, v)
+    store(found, _K * SIMD_WIDTH, k)
+    store(found, _P * SIMD_WIDTH, _HALF_LOG2_E / width2)
+    store(found, _R * SIMD_WIDTH, _HALF_LOG2_E / c)
+    store(found, _L * SIMD_WIDTH, level)
+    store(found, _DEPTH * SIMD_WIDTH, z)
+    store(found, _CUTOFF * SIMD_WIDTH, held)
+    store(found, _TURN * SIMD_WIDTH, b * sqrt(held / a))
+    store(found, _HEIGHT * SIMD_WIDTH, half_height)
+    store(found, _WIDTH2 * SIMD_WIDTH, width2)
+    store(found, _ACROSS * SIMD_WIDTH, _F1 / c)
     # The first and last pixel whose centres lie within.
     left, right = ceil(u - half_width - _HALF), floor(u + half_width - _HALF)
     top, bottom = ceil(v - half_height - _HALF), floor(v + half_height - _HALF)
     last_column, last_row = np.float32(view.width - 1), np.float32(view.height - 1)
-    seen = ahead & (lanes(_F0) < reach) & (left <= right) & (top <= bottom)
-    seen = seen & (lanes(_F0) <= right) & (lanes(_F0) <= bottom) & (left <= last_column) & (top <= last_row)
+    seen = ahead & (broadcast(_F0) < cutoff) & (left <= right) & (top <= bottom)
+    seen = seen & (broadcast(_F0) <= right) & (broadcast(_F0) <= bottom) & (left <= last_column) & (top <= last_row)
     per_tile = np.float32(1 / TILE)
-    store(found, 16 * LANES, floor(maximum(top, lanes(_F0)) * per_tile))
-    store(found, 17 * LANES, select(seen, floor(minimum(bottom, lanes(last_row)) * per_tile), lanes(-_F1)))
-    store(found, 18 * LANES, floor(maximum(left, lanes(_F0)) * per_tile))
-    store(found, 19 * LANES, floor(minimum(right, lanes(last_column)) * per_tile))
+    store(found, 16 * SIMD_WIDTH, floor(maximum(top, broadcast(_F0)) * per_tile))
+    store(found, 17 * SIMD_WIDTH, select(seen, floor(minimum(bottom, broadcast(last_row)) * per_tile), broadcast(-_F1)))
+    store(found, 18 * SIMD_WIDTH, floor(maximum(left, broadcast(_F0)) * per_tile))
+    store(found, 19 * SIMD_WIDTH, floor(minimum(right, broadcast(last_column)) * per_tile))
     count = (degree + 1) * (degree + 1) - 1
     _find_basis(parameters, at, view.eye, degree, basis)
     for channel in range(3):
         colour = _colour(parameters, at, channel, basis, count)
-        store(found, (_RED + channel) * LANES, maximum(lanes(_F0), colour))
+        store(found, (_RED + channel) * SIMD_WIDTH, maximum(broadcast(_F0), colour))
 
 
 @njit(**_INNER)
 def _copy_rest(parameters, at, rest):
-    """rest [D, LANES] out: the Gaussians from the at-th on, of which there may be fewer."""
+    """rest [D, SIMD_WIDTH] out: the Gaussians from the at-th on, of which there may be fewer."""
     for row in range(len(parameters)):
-        for i in range(min(LANES, parameters.shape[1] - at)):
+        for i in range(min(SIMD_WIDTH, parameters.shape[1] - at)):
             rest[row, i] = parameters[row, at + i]
 
 
@@ -341,15 +342,15 @@ def _edges(splat, tile_row, columns, rows):
     top = row * np.float32(CELL) + (_HALF - splat[_V])
     bottom = top + np.float32(CELL - 1)
     height = splat[_HEIGHT]
-    touched = (top <= height) & (lanes(-height) <= bottom) & (row < np.float32(rows))
+    touched = (top <= height) & (broadcast(-height) <= bottom) & (row < np.float32(rows))
     dy = minimum(maximum(sides() * splat[_TURN], top), bottom)
-    dy = minimum(maximum(dy, lanes(-height)), lanes(height))
-    half = sqrt(maximum((splat[_REACH] - dy * dy * splat[_ACROSS]) * splat[_WIDTH2], lanes(_F0)))
-    x = multiply_add(sides(), half, multiply_add(dy, lanes(splat[_K]), lanes(splat[_U] - _HALF)))
+    dy = minimum(maximum(dy, broadcast(-height)), broadcast(height))
+    half = sqrt(maximum((splat[_CUTOFF] - dy * dy * splat[_ACROSS]) * splat[_WIDTH2], broadcast(_F0)))
+    x = multiply_add(sides(), half, multiply_add(dy, broadcast(splat[_K]), broadcast(splat[_U] - _HALF)))
     pixel = sides() * floor(sides() * x)
     # To the right the first cell beyond, to the left the first cell.
     cell = floor(pixel * np.float32(1 / CELL)) + (sides() + _F1) * _HALF
-    return select(touched, minimum(maximum(cell, lanes(_F0)), lanes(np.float32(columns))), lanes(_F0))
+    return select(touched, minimum(maximum(cell, broadcast(_F0)), broadcast(np.float32(columns))), broadcast(_F0))
 
 
 @njit(**{**_INNER, **_PARALLEL})
@@ -363,34 +364,34 @@ def project(parameters, view, degree, b):
 def _project_chunk(chunk, parameters, view, degree, b):
     """Find the splats of a chunk of Gaussians and their intersections with tiles.
 
-    Of `b` it fills splats, ranges, pair_tile, pair_splat, cells, and places, loads and starts: how many intersections
+    Of `b` it fills splats, ranges, tile_of, splat_of, cells, and places, loads and starts: how many intersections
     the chunk has in each tile, of how many cells, and in all. Where there is no room for more, they are counted only.
     """
     tile_columns = -(-view.width // TILE)
     columns, rows = -(-view.width // CELL), -(-view.height // CELL)
     count = parameters.shape[1]
-    groups, chunks = (count + LANES - 1) // LANES, len(b.starts)
-    room = len(b.cells) // chunks
+    groups, chunks = (count + SIMD_WIDTH - 1) // SIMD_WIDTH, len(b.starts)
+    capacity = len(b.cells) // chunks
     mode = flush_denormals()
     first_group, last_group = chunk_of(chunk, chunks, groups)
     counts, loads = b.places[chunk], b.loads[chunk]
     for tile in range(counts.size):
         counts[tile] = loads[tile] = 0
-    basis, found = np.empty((15, LANES), np.float32), np.zeros((20, LANES), np.float32)
+    basis, found = np.empty((15, SIMD_WIDTH), np.float32), np.zeros((20, SIMD_WIDTH), np.float32)
     # Beyond the last row there is nothing to read.
-    rest = np.zeros((parameters.shape[0], LANES), np.float32)
-    begin = end = chunk * room
+    rest = np.zeros((parameters.shape[0], SIMD_WIDTH), np.float32)
+    begin = end = chunk * capacity
     for group in range(first_group, last_group):
-        at = group * LANES
+        at = group * SIMD_WIDTH
         source, first = parameters, at
-        if at + LANES > count:
+        if at + SIMD_WIDTH > count:
             _copy_rest(parameters, at, rest)
             source, first = rest, 0
         for row in range(len(parameters)):
             prefetch(parameters, row * count + at + ROWS_AHEAD)
         _project_group(source, first, view, degree, basis, found)
-        transpose_square(found, 0, LANES, b.splats, at * SPLAT, SPLAT)
-        for i in range(min(LANES, count - at)):
+        transpose_square(found, 0, SIMD_WIDTH, b.splats, at * SPLAT, SPLAT)
+        for i in range(min(SIMD_WIDTH, count - at)):
             index = np.uint64(at + i)
             splat = b.splats[index]
             b.ranges[index, 0] = end
@@ -402,10 +403,10 @@ def _project_chunk(chunk, parameters, view, degree, b):
                     if cells == 0:
                         continue
                     tile = np.uint64(tile_row * tile_columns + tile_column)
-                    if end < begin + room:
+                    if end < begin + capacity:
                         place = np.uint64(end)
-                        b.pair_tile[place] = tile
-                        b.pair_splat[place] = index
+                        b.tile_of[place] = tile
+                        b.splat_of[place] = index
                         b.cells[place] = cells
                     counts[tile] += 1
                     loads[tile] += count_bits(cells)
@@ -430,12 +431,12 @@ def bin_splats(b):
 def _bin_chunk(chunk, b):
     place_in, depths = b.places[chunk], b.splats.view(np.uint32)
     begin = chunk * (len(b.cells) // len(b.found))
-    for pair in range(begin, begin + b.found[chunk]):
-        tile = np.uint64(b.pair_tile[np.uint64(pair)])
+    for intersection in range(begin, begin + b.found[chunk]):
+        tile = np.uint64(b.tile_of[np.uint64(intersection)])
         place = np.uint64(place_in[tile])
         place_in[tile] += 1
-        b.binned[place] = pair
-        b.depths[place] = depths[np.uint64(b.pair_splat[np.uint64(pair)]), _DEPTH]
+        b.binned[place] = intersection
+        b.depths[place] = depths[np.uint64(b.splat_of[np.uint64(intersection)]), _DEPTH]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -446,23 +447,23 @@ def _bin_chunk(chunk, b):
 def _place_on(x, y, u, v, k, p, r, level):
     """log2 of the alpha of a splat at pixels x, y; t and dy on the way."""
     dy = y - v
-    t = multiply_add(dy, lanes(-k), x - u)
-    return multiply_add(p * t, t, multiply_add(r * dy, dy, lanes(level))), t, dy
+    t = multiply_add(dy, broadcast(-k), x - u)
+    return multiply_add(p * t, t, multiply_add(r * dy, dy, broadcast(level))), t, dy
 
 
 @njit(**_INNER)
-def _composite_tile(b, left, top, pairs, indices, met_by_splat, state):
+def _composite_tile(b, left, top, order, indices, hit_cells, state):
     """Add a tile's splats to the state of its cells: transmittance, red, green and blue of 16 pixels each.
 
-    pairs, indices, met_by_splat: intersections front to back, of which splats, and of which cells; both of the latter
-    and b.cells become those that each splat met: of which a pixel took it.
+    order, indices, hit_cells: intersections front to back, of which splats, and of which cells; the latter and b.cells
+    become those that each splat hits: of which a pixel took it.
     """
     opened = ~np.uint64(0)
-    for n in range(pairs.size):
-        prefetch(b.splats, indices[np.uint64(min(n + AHEAD, pairs.size - 1))] * SPLAT)
-        pair = np.uint64(pairs[np.uint64(n)])
-        left_over = met_by_splat[np.uint64(n)] & opened
-        met = np.uint64(0)
+    for n in range(order.size):
+        prefetch(b.splats, indices[np.uint64(min(n + AHEAD, order.size - 1))] * SPLAT)
+        intersection = np.uint64(order[np.uint64(n)])
+        left_over = hit_cells[np.uint64(n)] & opened
+        hits = np.uint64(0)
         splat = b.splats[np.uint64(indices[np.uint64(n)])]
         u, v, k, p, r, level = splat[_U] - left, splat[_V] - top, splat[_K], splat[_P], splat[_R], splat[_L]
         red, green, blue = splat[_RED], splat[_GREEN], splat[_BLUE]
@@ -471,32 +472,32 @@ def _composite_tile(b, left, top, pairs, indices, met_by_splat, state):
             bit = left_over & (~left_over + _ONE)
             left_over ^= bit
             at = cell * np.uint64(FORWARD_STATE)
-            x = load(b.grid, (cell & np.uint64(LINES - 1)) * np.uint64(LANES))
-            y = load(b.grid, (np.uint64(LINES) + cell // np.uint64(LINES)) * np.uint64(LANES))
+            x = load(b.grid, (cell & np.uint64(LINES - 1)) * np.uint64(SIMD_WIDTH))
+            y = load(b.grid, (np.uint64(LINES) + cell // np.uint64(LINES)) * np.uint64(SIMD_WIDTH))
             t = load(state, at)
             log_alpha, _, _ = _place_on(x, y, u, v, k, p, r, level)
-            hit = (lanes(_LOG2_LEAST) <= log_alpha) & (lanes(_OPAQUE) <= t)
+            hit = (broadcast(_LOG2_LEAST) <= log_alpha) & (broadcast(_OPAQUE) <= t)
             if any_of(hit):
-                met |= bit
-                alpha = select(hit, minimum(exp2(log_alpha), lanes(_MOST_ALPHA)), lanes(_F0))
+                hits |= bit
+                alpha = select(hit, minimum(exp2(log_alpha), broadcast(_MOST_ALPHA)), broadcast(_F0))
                 weight = alpha * t
                 t = t - weight
                 store(state, at, t)
-                at += np.uint64(LANES)
-                store(state, at, multiply_add(weight, lanes(red), load(state, at)))
-                at += np.uint64(LANES)
-                store(state, at, multiply_add(weight, lanes(green), load(state, at)))
-                at += np.uint64(LANES)
-                store(state, at, multiply_add(weight, lanes(blue), load(state, at)))
-            elif not any_of(lanes(_OPAQUE) <= t):
+                at += np.uint64(SIMD_WIDTH)
+                store(state, at, multiply_add(weight, broadcast(red), load(state, at)))
+                at += np.uint64(SIMD_WIDTH)
+                store(state, at, multiply_add(weight, broadcast(green), load(state, at)))
+                at += np.uint64(SIMD_WIDTH)
+                store(state, at, multiply_add(weight, broadcast(blue), load(state, at)))
+            elif not any_of(broadcast(_OPAQUE) <= t):
                 opened ^= bit
-        met_by_splat[np.uint64(n)] = met
-        b.cells[pair] = met
+        hit_cells[np.uint64(n)] = hits
+        b.cells[intersection] = hits
 
 
 @njit(**{**_INNER, **_PARALLEL})
 def composite(background, b):
-    """Composite all tiles. Leaves in `b` the image, the order of each tile's intersections and the cells they met."""
+    """Composite all tiles. Leaves in `b` the image, the order of each tile's intersections and the cells they hit."""
     for thread in prange(b.shares.size - 1):
         mode = flush_denormals()
         for n in range(b.shares[thread], b.shares[thread + 1]):
@@ -507,33 +508,33 @@ def composite(background, b):
 @njit(**_INNER)
 def _show_tile(tile, background, b, state):
     """Composite a tile and write it into the image."""
-    pairs = slice(b.tile_start[tile], b.tile_start[tile + 1])
-    is_blank = pairs.start == pairs.stop
+    of_tile = slice(b.tile_start[tile], b.tile_start[tile + 1])
+    is_blank = of_tile.start == of_tile.stop
     if is_blank and b.blank[tile]:
         return
     b.blank[tile] = is_blank
-    keys = sort_by_depth(b.depths[pairs], b.keys[pairs], b.spare[pairs])
-    binned, order, indices, met = b.binned[pairs], b.order[pairs], b.indices[pairs], b.met[pairs]
+    keys = sort_by_depth(b.depths[of_tile], b.keys[of_tile], b.spare[of_tile])
+    binned, order, indices, hit_cells = b.binned[of_tile], b.order[of_tile], b.indices[of_tile], b.hit_cells[of_tile]
     for n in range(keys.size):
-        pair = np.uint64(binned[keys[n] & np.uint64(0xFFFFFFFF)])
-        order[n], indices[n], met[n] = pair, b.pair_splat[pair], b.cells[pair]
+        intersection = np.uint64(binned[keys[n] & np.uint64(0xFFFFFFFF)])
+        order[n], indices[n], hit_cells[n] = intersection, b.splat_of[intersection], b.cells[intersection]
     for cell in range(CELLS):
-        store(state, cell * FORWARD_STATE, lanes(_F1))
+        store(state, cell * FORWARD_STATE, broadcast(_F1))
         for c in range(1, 4):
-            store(state, cell * FORWARD_STATE + c * LANES, lanes(_F0))
+            store(state, cell * FORWARD_STATE + c * SIMD_WIDTH, broadcast(_F0))
     line, plane = b.image.shape[2], b.image[0].size
     left, top = tile % (line // TILE) * TILE, tile // (line // TILE) * TILE
-    _composite_tile(b, np.float32(left), np.float32(top), order, indices, met, state)
+    _composite_tile(b, np.float32(left), np.float32(top), order, indices, hit_cells, state)
     for cell in range(CELLS):
         t = load(state, cell * FORWARD_STATE)
         for c in range(3):
-            at = cell * FORWARD_STATE + (c + 1) * LANES
-            store(state, at, multiply_add(t, lanes(background[c]), load(state, at)))
+            at = cell * FORWARD_STATE + (c + 1) * SIMD_WIDTH
+            store(state, at, multiply_add(t, broadcast(background[c]), load(state, at)))
     for cell in range(0, CELLS, CELL):
         to = (top + cell // LINES * CELL) * line + left + cell % LINES * CELL
         for c in range(4):
             # Red, green, blue, and the transmittance last.
-            at = cell * FORWARD_STATE + (c + 1) % 4 * LANES
+            at = cell * FORWARD_STATE + (c + 1) % 4 * SIMD_WIDTH
             store_cells(b.image, c * plane + to, line, state, at, FORWARD_STATE)
 
 
@@ -542,48 +543,48 @@ def _show_tile(tile, background, b, state):
 
 
 @njit(**_INNER)
-def _differentiate_tile(b, left, top, pairs, indices, met_by_splat, state):
+def _differentiate_tile(b, left, top, order, indices, hit_cells, state):
     """Sum the gradient of each of a tile's intersections over the pixels that took it, into b.sums.
 
     state: of each cell the transmittance so far, g . C of what is still to come, and g, the image's gradient.
 
     With w = dL/d(alpha) alpha the sums are w, w t, w dy, w t^2, w t dy, w dy^2, and g times the weight in the image.
     """
-    for n in range(pairs.size):
-        prefetch(b.splats, indices[np.uint64(min(n + AHEAD, pairs.size - 1))] * SPLAT)
-        prefetch(b.sums, pairs[np.uint64(min(n + FAR_AHEAD, pairs.size - 1))] * SPLAT)
-        left_over = met_by_splat[np.uint64(n)]
+    for n in range(order.size):
+        prefetch(b.splats, indices[np.uint64(min(n + AHEAD, order.size - 1))] * SPLAT)
+        prefetch(b.sums, order[np.uint64(min(n + FAR_AHEAD, order.size - 1))] * SPLAT)
+        left_over = hit_cells[np.uint64(n)]
         if left_over == 0:
             continue
         splat = b.splats[np.uint64(indices[np.uint64(n)])]
         u, v, k, p, r, level = splat[_U] - left, splat[_V] - top, splat[_K], splat[_P], splat[_R], splat[_L]
         red, green, blue = splat[_RED], splat[_GREEN], splat[_BLUE]
-        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = lanes(_F0)
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = broadcast(_F0)
         while left_over:
             cell = np.uint64(trailing_zeros(left_over))
             left_over &= left_over - _ONE
             at = cell * np.uint64(BACKWARD_STATE)
-            x = load(b.grid, (cell & np.uint64(LINES - 1)) * np.uint64(LANES))
-            y = load(b.grid, (np.uint64(LINES) + cell // np.uint64(LINES)) * np.uint64(LANES))
-            transmittance, behind = load(state, at), load(state, at + np.uint64(LANES))
-            g0, g1 = load(state, at + np.uint64(2 * LANES)), load(state, at + np.uint64(3 * LANES))
-            g2 = load(state, at + np.uint64(4 * LANES))
+            x = load(b.grid, (cell & np.uint64(LINES - 1)) * np.uint64(SIMD_WIDTH))
+            y = load(b.grid, (np.uint64(LINES) + cell // np.uint64(LINES)) * np.uint64(SIMD_WIDTH))
+            transmittance, behind = load(state, at), load(state, at + np.uint64(SIMD_WIDTH))
+            g0, g1 = load(state, at + np.uint64(2 * SIMD_WIDTH)), load(state, at + np.uint64(3 * SIMD_WIDTH))
+            g2 = load(state, at + np.uint64(4 * SIMD_WIDTH))
             log_alpha, t, dy = _place_on(x, y, u, v, k, p, r, level)
-            hit = (lanes(_LOG2_LEAST) <= log_alpha) & (lanes(_OPAQUE) <= transmittance)
+            hit = (broadcast(_LOG2_LEAST) <= log_alpha) & (broadcast(_OPAQUE) <= transmittance)
             full = exp2(log_alpha)
-            alpha = select(hit, minimum(full, lanes(_MOST_ALPHA)), lanes(_F0))
+            alpha = select(hit, minimum(full, broadcast(_MOST_ALPHA)), broadcast(_F0))
             weight = alpha * transmittance
-            shade = multiply_add(g0, lanes(red), multiply_add(g1, lanes(green), g2 * blue))
+            shade = multiply_add(g0, broadcast(red), multiply_add(g1, broadcast(green), g2 * blue))
             behind = behind - weight * shade
             store(state, at, transmittance - weight)
-            store(state, at + np.uint64(LANES), behind)
+            store(state, at + np.uint64(SIMD_WIDTH), behind)
             s6, s7, s8 = multiply_add(weight, g0, s6), multiply_add(weight, g1, s7), multiply_add(weight, g2, s8)
             slope = transmittance * shade - behind / (_F1 - alpha)
-            w = select(full < _MOST_ALPHA, slope * alpha, lanes(_F0))
+            w = select(full < _MOST_ALPHA, slope * alpha, broadcast(_F0))
             wt, wy = w * t, w * dy
             s0, s1, s2 = s0 + w, s1 + wt, s2 + wy
             s3, s4, s5 = multiply_add(wt, t, s3), multiply_add(wt, dy, s4), multiply_add(wy, dy, s5)
-        store(b.sums, pairs[np.uint64(n)] * SPLAT, totals((s0, s1, s2, s3, s4, s5, s6, s7, s8)))
+        store(b.sums, order[np.uint64(n)] * SPLAT, totals((s0, s1, s2, s3, s4, s5, s6, s7, s8)))
 
 
 @kernel(**_PARALLEL)
@@ -604,22 +605,24 @@ def differentiate(gradient, b):
 @njit(**_INNER)
 def _enter_tile(tile, gradient, b, state):
     """Differentiate a tile, beginning with what its pixels' gradients are."""
-    pairs = slice(b.tile_start[tile], b.tile_start[tile + 1])
-    if pairs.start == pairs.stop:
+    of_tile = slice(b.tile_start[tile], b.tile_start[tile + 1])
+    if of_tile.start == of_tile.stop:
         return
     line, plane = b.image.shape[2], b.image[0].size
     left, top = tile % (line // TILE) * TILE, tile // (line // TILE) * TILE
     for cell in range(CELLS):
         pixel = (top + cell // LINES * CELL) * line + left + cell % LINES * CELL
         at = cell * BACKWARD_STATE
-        behind = lanes(_F0)
+        behind = broadcast(_F0)
         for c in range(3):
             g = load_cell(gradient, c * plane + pixel, line)
             behind = multiply_add(g, load_cell(b.image, c * plane + pixel, line), behind)
-            store(state, at + (2 + c) * LANES, g)
-        store(state, at, lanes(_F1))
-        store(state, at + LANES, behind)
-    _differentiate_tile(b, np.float32(left), np.float32(top), b.order[pairs], b.indices[pairs], b.met[pairs], state)
+            store(state, at + (2 + c) * SIMD_WIDTH, g)
+        store(state, at, broadcast(_F1))
+        store(state, at + SIMD_WIDTH, behind)
+    _differentiate_tile(
+        b, np.float32(left), np.float32(top), b.order[of_tile], b.indices[of_tile], b.hit_cells[of_tile], state
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -630,23 +633,24 @@ def _enter_tile(tile, gradient, b, state):
 def _gather(b, start, count, sums, seen):
     """Add the sums of each Gaussian's intersections; returns whether any pixel took any of sixteen.
 
-    sums [LANES, LANES] out: a row for each sum, a column for each Gaussian. seen [LANES] out: 1 where a pixel took it.
+    sums [SIMD_WIDTH, SIMD_WIDTH] out: a row for each sum, a column for each Gaussian. seen [SIMD_WIDTH] out: 1 where a
+    pixel took it.
     """
     found = False
-    rows = np.empty((LANES, LANES), np.float32)
-    for i in range(LANES):
-        total = lanes(_F0)
+    rows = np.empty((SIMD_WIDTH, SIMD_WIDTH), np.float32)
+    for i in range(SIMD_WIDTH):
+        total = broadcast(_F0)
         taken = False
         if i < count:
-            for pair in range(b.ranges[np.uint64(start + i), 0], b.ranges[np.uint64(start + i), 1]):
-                if b.cells[np.uint64(pair)] != 0:
+            for intersection in range(b.ranges[np.uint64(start + i), 0], b.ranges[np.uint64(start + i), 1]):
+                if b.cells[np.uint64(intersection)] != 0:
                     taken = True
-                    total = total + load(b.sums, pair * SPLAT)
-        store(rows, i * LANES, total)
+                    total = total + load(b.sums, intersection * SPLAT)
+        store(rows, i * SIMD_WIDTH, total)
         seen[i] = _F1 if taken else _F0
         found |= taken
     if found:
-        transpose_square(rows, 0, LANES, sums, 0, LANES)
+        transpose_square(rows, 0, SIMD_WIDTH, sums, 0, SIMD_WIDTH)
     return found
 
 
@@ -658,7 +662,7 @@ def _differentiate_group(parameters, at, view, degree, sums, basis, gradient, co
     """
     m, lens, limits = view.pose, view.lens, view.limits
     x, y, z = _to_camera(parameters, at, m)
-    inverse = _F1 / select(lanes(_NEAR) < z, z, lanes(_F1))
+    inverse = _F1 / select(broadcast(_NEAR) < z, z, broadcast(_F1))
     across, down, sx, sy = _pixel_axes(x, y, inverse, m, lens, limits)
     qw, qx, qy, qz, shrink = _quaternion(parameters, at)
     axes, scales = _axes(qw, qx, qy, qz), _scales(parameters, at)
@@ -667,14 +671,14 @@ def _differentiate_group(parameters, at, view, degree, sums, basis, gradient, co
     _, b, c, determinant = _covariance(m1, m2)
     ey, k, ex = _F1 / c, b / c, c / determinant
     # The splat's.
-    wt, wy = load(sums, LANES), load(sums, 2 * LANES)
+    wt, wy = load(sums, SIMD_WIDTH), load(sums, 2 * SIMD_WIDTH)
     gu = ex * wt
     gv = ey * wy - k * gu
-    gk = ex * load(sums, 4 * LANES)
+    gk = ex * load(sums, 4 * SIMD_WIDTH)
     # Its covariance's: 1 / ex = a - b^2 / c.
-    ga = ex * ex * load(sums, 3 * LANES) * _HALF
+    ga = ex * ex * load(sums, 3 * SIMD_WIDTH) * _HALF
     gb = ey * gk - _F2 * k * ga
-    gc = k * k * ga - k * ey * gk + ey * ey * load(sums, 5 * LANES) * _HALF
+    gc = k * k * ga - k * ey * gk + ey * ey * load(sums, 5 * SIMD_WIDTH) * _HALF
     # Those of the scaled axes m1 and m2, seen across and down.
     g1 = _F2 * ga * m1[0] + gb * m2[0], _F2 * ga * m1[1] + gb * m2[1], _F2 * ga * m1[2] + gb * m2[2]
     g2 = _F2 * gc * m2[0] + gb * m1[0], _F2 * gc * m2[1] + gb * m1[1], _F2 * gc * m2[2] + gb * m1[2]
@@ -690,22 +694,22 @@ def _differentiate_group(parameters, at, view, degree, sums, basis, gradient, co
     gx, gy = gu * fx, gv * fy
     gsx = (j1[0] * ahead[0] + j1[1] * ahead[1] + j1[2] * ahead[2]) * inverse * (_F0 - fx)
     gsy = (j2[0] * ahead[0] + j2[1] * ahead[1] + j2[2] * ahead[2]) * inverse * (_F0 - fy)
-    gx = gx + select((lanes(limits[0]) < sx) & (sx < limits[1]), gsx, lanes(_F0))
-    gy = gy + select((lanes(limits[2]) < sy) & (sy < limits[3]), gsy, lanes(_F0))
+    gx = gx + select((broadcast(limits[0]) < sx) & (sx < limits[1]), gsx, broadcast(_F0))
+    gy = gy + select((broadcast(limits[2]) < sy) & (sy < limits[3]), gsy, broadcast(_F0))
     gz = _F0 - inverse * (_dot(across, j1) + _dot(down, j2) + inverse * (x * gx + y * gy))
     gx, gy = gx * inverse, gy * inverse
     for axis in range(3):
         store(gradient, axis * LINE + column, m[0, axis] * gx + m[1, axis] * gy + m[2, axis] * gz)
-    doubt = _doubt(parameters, at)
-    store(gradient, _OPACITY * LINE + column, load(sums, 0) * doubt / (_F1 + doubt))
+    odds = _odds_against(parameters, at)
+    store(gradient, _OPACITY * LINE + column, load(sums, 0) * odds / (_F1 + odds))
     count = (degree + 1) * (degree + 1) - 1
     _find_basis(parameters, at, view.eye, degree, basis)
     for channel in range(3):
         colour = _colour(parameters, at, channel, basis, count)
-        g = select(lanes(_F0) < colour, load(sums, (6 + channel) * LANES), lanes(_F0))
+        g = select(broadcast(_F0) < colour, load(sums, (6 + channel) * SIMD_WIDTH), broadcast(_F0))
         store(gradient, (_BASE + channel) * LINE + column, g)
         for n in range(count):
-            store(gradient, (_FIRST + 3 * n + channel) * LINE + column, load(basis, n * LANES) * g)
+            store(gradient, (_FIRST + 3 * n + channel) * LINE + column, load(basis, n * SIMD_WIDTH) * g)
     return gu, gv
 
 
@@ -749,19 +753,19 @@ def _outer(across, down, g1, g2, row):
 @kernel(**_PARALLEL)
 def gather(parameters, view, degree, b, gradient):
     """gradient [D, N] out: of all parameters, after `differentiate`."""
-    for group in prange((parameters.shape[1] + LANES - 1) // LANES):
+    for group in prange((parameters.shape[1] + SIMD_WIDTH - 1) // SIMD_WIDTH):
         mode = flush_denormals()
-        _gather_group(np.int64(group * LANES), parameters, view, degree, b, gradient)
+        _gather_group(np.int64(group * SIMD_WIDTH), parameters, view, degree, b, gradient)
         restore(mode)
 
 
 @njit(**_INNER)
 def _gather_group(at, parameters, view, degree, b, gradient):
-    size = min(LANES, parameters.shape[1] - at)
-    sums, basis = np.empty((LANES, LANES), np.float32), np.empty((15, LANES), np.float32)
-    seen, found = np.empty(LANES, np.float32), np.zeros((len(parameters), LINE), np.float32)
+    size = min(SIMD_WIDTH, parameters.shape[1] - at)
+    sums, basis = np.empty((SIMD_WIDTH, SIMD_WIDTH), np.float32), np.empty((15, SIMD_WIDTH), np.float32)
+    seen, found = np.empty(SIMD_WIDTH, np.float32), np.zeros((len(parameters), LINE), np.float32)
     if _gather(b, at, size, sums, seen):
-        padded = np.zeros((len(parameters), LANES), np.float32)
+        padded = np.zeros((len(parameters), SIMD_WIDTH), np.float32)
         _copy_rest(parameters, at, padded)
         _differentiate_group(padded, np.int64(0), view, degree, sums, basis, found, np.int64(0))
     for row in range(len(parameters)):
@@ -778,9 +782,9 @@ def _move(parameters, first, second, at, gradient, seen, rate, adam):
     prefetch(first, ahead)
     prefetch(second, ahead)
     old_m, old_v, old = load(first, at), load(second, at), load(parameters, at)
-    m = multiply_add(lanes(beta1), old_m, (_F1 - beta1) * gradient)
-    v = multiply_add(lanes(beta2), old_v, (_F1 - beta2) * gradient * gradient)
-    new = old - rate * m / multiply_add(sqrt(v), lanes(root), lanes(epsilon))
+    m = multiply_add(broadcast(beta1), old_m, (_F1 - beta1) * gradient)
+    v = multiply_add(broadcast(beta2), old_v, (_F1 - beta2) * gradient * gradient)
+    new = old - rate * m / multiply_add(sqrt(v), broadcast(root), broadcast(epsilon))
     store(first, at, select(seen, m, old_m))
     store(second, at, select(seen, v, old_v))
     store(parameters, at, select(seen, new, old))
@@ -789,14 +793,14 @@ def _move(parameters, first, second, at, gradient, seen, rate, adam):
 @njit(**_INNER)
 def _move_rest(parameters, first, second, row, start, gradient, column, seen, rate, adam):
     """`_move` of the last Gaussians, which are no whole group; column: where they begin in `gradient` and `seen`."""
-    rest = np.zeros((3, LANES), np.float32)
+    rest = np.zeros((3, SIMD_WIDTH), np.float32)
     size = parameters.shape[1] - start
     arrays = parameters, first, second
     for n in range(3):
         for i in range(size):
             rest[n, i] = arrays[n][row, start + i]
-    _move(rest[:1], rest[1:2], rest[2:], 0, load(gradient, row * LINE + column), lanes(_F0) < load(seen, column), rate,
-          adam)  # fmt: skip
+    _move(rest[:1], rest[1:2], rest[2:], 0, load(gradient, row * LINE + column), broadcast(_F0) < load(seen, column),
+          rate, adam)  # fmt: skip
     for n in range(3):
         for i in range(size):
             arrays[n][row, start + i] = rest[n, i]
@@ -822,17 +826,17 @@ def _adam_block(start, parameters, view, degree, b, first, second, rates, consta
     count = parameters.shape[1]
     rows = _FIRST + 3 * ((degree + 1) * (degree + 1) - 1)
     gradient = np.empty((len(parameters), LINE), np.float32)
-    sums, basis = np.empty((LANES, LANES), np.float32), np.empty((15, LANES), np.float32)
-    seen, columns = np.empty(BLOCK, np.float32), np.empty(BLOCK // LANES, np.int64)
+    sums, basis = np.empty((SIMD_WIDTH, SIMD_WIDTH), np.float32), np.empty((15, SIMD_WIDTH), np.float32)
+    seen, columns = np.empty(BLOCK, np.float32), np.empty(BLOCK // SIMD_WIDTH, np.int64)
     groups = 0
-    for column in range(0, min(BLOCK, count - start), LANES):
+    for column in range(0, min(BLOCK, count - start), SIMD_WIDTH):
         at = start + column
-        size = min(LANES, count - at)
-        if not _gather(b, at, size, sums, seen[column : column + LANES]):
+        size = min(SIMD_WIDTH, count - at)
+        if not _gather(b, at, size, sums, seen[column : column + SIMD_WIDTH]):
             continue
         source, place = parameters, at
-        if size < LANES:
-            padded = np.zeros((len(parameters), LANES), np.float32)
+        if size < SIMD_WIDTH:
+            padded = np.zeros((len(parameters), SIMD_WIDTH), np.float32)
             _copy_rest(parameters, at, padded)
             source, place = padded, 0
         for row in range(rows):
@@ -841,7 +845,7 @@ def _adam_block(start, parameters, view, degree, b, first, second, rates, consta
         columns[groups] = column
         groups += 1
         length = sqrt(gu * gu + gv * gv) * (np.float32(view.width) * _HALF)
-        store(sums, 0, select(lanes(_F0) < load(seen, column), length, lanes(_F0)))
+        store(sums, 0, select(broadcast(_F0) < load(seen, column), length, broadcast(_F0)))
         for i in range(size):
             screen_gradient[at + i] += sums[0, i]
     for row in range(rows):
@@ -850,9 +854,9 @@ def _adam_block(start, parameters, view, degree, b, first, second, rates, consta
             continue
         for n in range(groups):
             column = columns[n]
-            if start + column + LANES <= count:
+            if start + column + SIMD_WIDTH <= count:
                 _move(parameters, first, second, row * count + start + column, load(gradient, row * LINE + column),
-                      lanes(_F0) < load(seen, column), rate, constants)  # fmt: skip
+                      broadcast(_F0) < load(seen, column), rate, constants)  # fmt: skip
             else:
                 _move_rest(parameters, first, second, row, start + column, gradient, column, seen, rate, constants)
 
@@ -866,8 +870,8 @@ class Buffers(NamedTuple):
 
     splats: Float32Array  # [N, SPLAT], N rounded up to whole groups
     ranges: NDArray[np.int32]  # [N, 2], between which intersections each one's lie
-    pair_tile: NDArray[np.int32]  # [P]
-    pair_splat: NDArray[np.int32]  # [P]
+    tile_of: NDArray[np.int32]  # [P]
+    splat_of: NDArray[np.int32]  # [P]
     cells: NDArray[np.uint64]  # [P], those of its tile that a splat touches; once composited, those that took it
     places: NDArray[np.int64]  # [threads, T]
     loads: NDArray[np.int64]  # [threads, T]
@@ -883,8 +887,8 @@ class Buffers(NamedTuple):
     spare: NDArray[np.uint64]  # [P]
     order: NDArray[np.int32]  # [P], the intersections of each tile front to back
     indices: NDArray[np.int32]  # [P], their splats
-    met: NDArray[np.uint64]  # [P], their cells
-    grid: Float32Array  # [16, LANES], pixels' centres in a tile's columns of cells, then rows
+    hit_cells: NDArray[np.uint64]  # [P], their cells
+    grid: Float32Array  # [16, SIMD_WIDTH], pixels' centres in a tile's columns of cells, then rows
     states: Float32Array  # [threads, CELLS * BACKWARD_STATE]
     blank: NDArray[np.bool_]  # [T]
     image: Float32Array  # [4, H', W'], red, green, blue over the background, and the transmittance
@@ -895,40 +899,40 @@ class Buffers(NamedTuple):
 def _aligned(*shape: int) -> Float32Array:
     """Zeros that begin where a line of the cache does: of vectors of 64 bytes no other costs two lines."""
     line = 64 // 4
-    room = np.zeros(math.prod(shape) + line, np.float32)
-    start = -(room.ctypes.data // 4) % line
-    return room[start : start + math.prod(shape)].reshape(shape)
+    buffer = np.zeros(math.prod(shape) + line, np.float32)
+    start = -(buffer.ctypes.data // 4) % line
+    return buffer[start : start + math.prod(shape)].reshape(shape)
 
 
-def allocate(count: int, threads: int, width: int, height: int, pairs: int) -> Buffers:
+def allocate(count: int, threads: int, width: int, height: int, intersections: int) -> Buffers:
     """Buffers for so many Gaussians, views of width x height pixels and up to so many intersections per thread."""
-    whole = -(-count // LANES) * LANES
-    room = threads * pairs
+    whole = -(-count // SIMD_WIDTH) * SIMD_WIDTH
+    capacity = threads * intersections
     centres = np.arange(TILE, dtype=np.float32).reshape(LINES, 1, CELL) + np.float32(0.5)
-    across = np.broadcast_to(centres, (LINES, CELL, CELL)).reshape(LINES, LANES)
-    down = np.broadcast_to(centres.reshape(LINES, CELL, 1), (LINES, CELL, CELL)).reshape(LINES, LANES)
-    grid = _aligned(2 * LINES, LANES)
+    across = np.broadcast_to(centres, (LINES, CELL, CELL)).reshape(LINES, SIMD_WIDTH)
+    down = np.broadcast_to(centres.reshape(LINES, CELL, 1), (LINES, CELL, CELL)).reshape(LINES, SIMD_WIDTH)
+    grid = _aligned(2 * LINES, SIMD_WIDTH)
     grid[:LINES], grid[LINES:] = across, down
     i32, u32, i64, u64 = np.int32, np.uint32, np.int64, np.uint64
     return Buffers(
         splats=_aligned(whole, SPLAT),
         ranges=np.zeros((whole, 2), i32),
-        pair_tile=np.empty(room, i32),
-        pair_splat=np.empty(room, i32),
-        cells=np.empty(room, u64),
+        tile_of=np.empty(capacity, i32),
+        splat_of=np.empty(capacity, i32),
+        cells=np.empty(capacity, u64),
         starts=np.empty(threads, i64),
         found=np.empty(threads, i64),
         shares=np.empty(threads + 1, i64),
-        binned=np.empty(room, i32),
-        depths=np.empty(room, u32),
-        keys=np.empty(room, u64),
-        spare=np.empty(room, u64),
-        order=np.empty(room, i32),
-        indices=np.empty(room, i32),
-        met=np.empty(room, u64),
+        binned=np.empty(capacity, i32),
+        depths=np.empty(capacity, u32),
+        keys=np.empty(capacity, u64),
+        spare=np.empty(capacity, u64),
+        order=np.empty(capacity, i32),
+        indices=np.empty(capacity, i32),
+        hit_cells=np.empty(capacity, u64),
         grid=grid,
         states=_aligned(threads, CELLS * BACKWARD_STATE),
-        sums=_aligned(room, SPLAT),
+        sums=_aligned(capacity, SPLAT),
         **_allocate_picture(width, height, threads),
     )
 

@@ -35,7 +35,7 @@ class GaussianSplatting:
 
     def __init__(self, background: tuple[float, float, float]) -> None:
         self._background = np.asarray(background, np.float32)
-        self._room, self._size = (0, 0), (0, 0)  # what `allocate` takes first
+        self._counts, self._size = (0, 0), (0, 0)  # what `allocate` takes first
 
     def forward(self, parameters: Float32Array, camera: Camera, degree: int) -> Float32Array:
         """Composite `parameters` [D, N] over the background; returns the image [3, H', W'], not clamped."""
@@ -105,7 +105,7 @@ class GaussianSplatting:
     ) -> tuple[float, float]:
         """`forward`, the photometric loss and `step` in one call; returns the loss and its MSE part.
 
-        target [3, H, W], weight [H, W], gradient_weight and shifts: as `cpu_kernels.photometric` takes them; the rest
+        target [3, H, W], weight [H, W], gradient_weight and shifts: as `point_kernels.photometric` takes them; the rest
         as `step` does.
         """
         losses = np.empty(2)
@@ -123,9 +123,9 @@ class GaussianSplatting:
             raise ValueError(f"degree {degree}: a cloud of {len(parameters)} rows has fewer harmonics")
         self._view, self._degree = _view(camera), degree
         count, threads = parameters.shape[1], numba.get_num_threads()
-        room, size = (count, threads), (camera.width, camera.height)
-        if room != self._room:
-            self._allocate(room, size, 2 * count // threads + 256)
+        counts, size = (count, threads), (camera.width, camera.height)
+        if counts != self._counts:
+            self._allocate(counts, size, 2 * count // threads + 256)
         elif size != self._size:
             self._size, self.buffers = size, kernels.resize(self.buffers, *size)
         arguments = parameters, self._view, degree, self._background
@@ -136,12 +136,12 @@ class GaussianSplatting:
                 "fewer or smaller Gaussians"
             )
         if needed > len(self.buffers.cells) // threads:
-            self._allocate(room, size, needed + needed // 4)
+            self._allocate(counts, size, needed + needed // 4)
             kernel(*arguments, self.buffers, *more)
 
-    def _allocate(self, room: tuple[int, int], size: tuple[int, int], pairs: int) -> None:
-        self._room, self._size = room, size
-        self.buffers = kernels.allocate(*room, *size, pairs)
+    def _allocate(self, counts: tuple[int, int], size: tuple[int, int], intersections: int) -> None:
+        self._counts, self._size = counts, size
+        self.buffers = kernels.allocate(*counts, *size, intersections)
 
 
 def _view(camera: Camera) -> kernels.View:

@@ -3,21 +3,21 @@
 How it works, with a diagram, is in docs/renderer.md. In short, per view:
 
     count      how many splats touch each tile
-    bin        a *pair* for every tile that a splat touches: its pixel coordinates, depth and colours, each tile's pairs
-               in the order of the points; points that touch no pixel are left out
+    bin        an *intersection* for every tile that a splat touches: its pixel coordinates, depth and colours, those of
+               each tile in the order of the points; points that touch no pixel are left out
     composite  a tile at a time: sort its splats by depth and add them to its *cells* front to back; each cell keeps a
-               list of those it *met*
+               list of its *contributors*, those that a pixel took
 
 and back:
 
-    differentiate  a cell at a time; each pair sums into a place of its own
-    adam           each point sums its pairs (`gather`) and moves: no atomics, so results do not depend on the number of
-                   threads
+    differentiate  a cell at a time; each intersection sums into a place of its own
+    adam           each point sums its intersections (`gather`) and moves: no atomics, so results do not depend on the
+                   number of threads
 
 `forward` calls the first three, `train` all five, with the loss between.
 
-A *slot* is a place among the pairs in the order of the points. Binning cuts the points into a chunk per thread, and
-keeps their order, so the chunks leave no trace in the result.
+A *slot* is a place among the intersections in the order of the points. Binning cuts the points into a chunk per thread,
+and keeps their order, so the chunks leave no trace in the result.
 """
 
 # Numba compiles these functions: they are written for its type inference and for LLVM's vectoriser, not for mypy.
@@ -37,15 +37,16 @@ from pointrad.camera import to_pixels
 from pointrad.data.scene import Float32Array
 from pointrad.harmonics import Y0, Y1, Y2, Y2_XX_YY, Y2_ZZ
 from pointrad.kernel_cache import kernel
-from pointrad.render.cpu.lanes import (
+from pointrad.render.cpu.simd import (
     CELL,
     GROUP,
-    LANES,
+    SIMD_WIDTH,
     across,
     add_totals,
     all_zero,
     any_of,
     bits,
+    broadcast,
     ceil,
     copy_group,
     copysign,
@@ -54,13 +55,11 @@ from pointrad.render.cpu.lanes import (
     floor,
     flush_denormals,
     is_nonzero,
-    lanes,
     load,
     load_cell,
     maximum,
     minimum,
     multiply_add,
-    nothing,
     numbers,
     prefetch,
     restore,
@@ -70,6 +69,7 @@ from pointrad.render.cpu.lanes import (
     store_cells,
     total,
     transpose,
+    zeros_like,
 )
 
 # Pixels of a tile. The larger, the fewer splats lie in several; beyond this size the cache and the balance between
@@ -88,7 +88,7 @@ RADIX = 1 << RADIX_BITS
 # Points of a block, 4 KB of each row: longer stretches leave the first cache.
 BLOCK = 1024
 # How far ahead of themselves kernels ask for points and for rows of an image.
-AHEAD = 4 * LANES
+AHEAD = 4 * SIMD_WIDTH
 ROWS_AHEAD = 2
 # Rows of an image that a thread takes at once, few enough for all threads to have as many.
 BAND = 40
@@ -131,9 +131,9 @@ def _tile_range(centre, radius, size, tiles):
 
     In floats, whose quotients of whole numbers below 2^24 round to no wrong side of a whole number.
     """
-    first = maximum(floor(ceil(centre - radius - _HALF) / np.float32(size)), lanes(_F0))
-    last = minimum(floor(floor(centre + radius - _HALF) / np.float32(size)), lanes(np.float32(tiles - 1)))
-    return first, maximum(last - first + _F1, lanes(_F0))
+    first = maximum(floor(ceil(centre - radius - _HALF) / np.float32(size)), broadcast(_F0))
+    last = minimum(floor(floor(centre + radius - _HALF) / np.float32(size)), broadcast(np.float32(tiles - 1)))
+    return first, maximum(last - first + _F1, broadcast(_F0))
 
 
 @njit(**_INLINE)
@@ -161,7 +161,7 @@ def _project(parameters, start, size, m, lens, width, height, radius, found, box
     wide, high = np.float32(width), np.float32(height)
     columns, rows = -(-width // TILE_WIDTH), -(-height // TILE_HEIGHT)
     # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
-    for i in range(0, size, LANES):
+    for i in range(0, size, SIMD_WIDTH):
         x, y, z = _to_camera(parameters, start + i, m)
         u, v = _to_pixels(x, y, z, lens)
         beside = (u + radius > _F0) & (u - radius < wide)
@@ -172,7 +172,7 @@ def _project(parameters, start, size, m, lens, width, height, radius, found, box
         store(found, BLOCK + i, v)
         store(found, 2 * BLOCK + i, z)
         store(boxes, i, row * np.float32(columns) + column)
-        store(boxes, BLOCK + i, select(inside, across * below, lanes(_F0)))
+        store(boxes, BLOCK + i, select(inside, across * below, broadcast(_F0)))
         store(boxes, 2 * BLOCK + i, across)
 
 
@@ -183,7 +183,7 @@ def _tile(first, n, across, columns):
 
 
 @njit(**_PARALLEL)
-def count_pairs(parameters, world_to_image, lens, width, height, radius, places, starts):
+def count_intersections(parameters, world_to_image, lens, width, height, radius, places, starts):
     """places: [chunks, tiles] int64 out, how many splats of each chunk of points touch each tile. starts: [chunks]
     int64 out, how many tiles they touch in all."""
     for chunk in prange(len(starts)):
@@ -218,12 +218,12 @@ def _find_channels(parameters, start, stop, eye, harmonics, channels, values):
             for i in range(size):
                 values[c, i] = parameters[3 + c, start + i]
         return
-    whole = size // LANES * LANES
-    for i in range(0, whole, LANES):
+    whole = size // SIMD_WIDTH * SIMD_WIDTH
+    for i in range(0, whole, SIMD_WIDTH):
         _find_colours(parameters, start + i, eye, values, i)
     if whole < size:
         # Beyond the last row there is nothing to read.
-        rest = np.zeros((parameters.shape[0], LANES), np.float32)
+        rest = np.zeros((parameters.shape[0], SIMD_WIDTH), np.float32)
         for row in range(len(rest)):
             for i in range(size - whole):
                 rest[row, i] = parameters[row, start + whole + i]
@@ -254,7 +254,7 @@ def _basis(parameters, at, eye):
     scale = _F1 / sqrt(x * x + y * y + z * z)
     x, y, z = x * scale, y * scale, z * scale
     return (
-        lanes(_Y0),
+        broadcast(_Y0),
         -_Y1 * y,
         _Y1 * z,
         -_Y1 * x,
@@ -268,9 +268,9 @@ def _basis(parameters, at, eye):
 
 @njit(**_PART)
 def begin_tiles(places, starts, tile_start):
-    """Turn `count_pairs`' counts into where each chunk of points begins to write in each tile, and in the slots.
+    """Turn `count_intersections`' counts into where each chunk of points begins to write in each tile and in the slots.
 
-    tile_start: [tiles + 1] int64 out, where the pairs of each tile begin.
+    tile_start: [tiles + 1] int64 out, where the intersections of each tile begin.
     """
     chunks, tiles = places.shape
     at = 0
@@ -290,17 +290,17 @@ def begin_tiles(places, starts, tile_start):
 
 @kernel(error_model="numpy")
 def share_tiles(tile_start, tiles, shares):
-    """Deal the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
+    """Assign the tiles to threads, the fullest first and back and forth, so that all have about as much to do.
 
-    tile_start: [tiles + 1] int64, the first pair of each tile. tiles: [tiles] int64 out, thread after thread; shares:
-    [threads + 1] int64 out, where each one's begin.
+    tile_start: [tiles + 1] int64, the first intersection of each tile. tiles: [tiles] int64 out, thread after thread;
+    shares: [threads + 1] int64 out, where each one's begin.
     """
     threads = shares.size - 1
-    room = np.empty((2, tiles.size), np.uint64)
+    scratch = np.empty((2, tiles.size), np.uint64)
     free = np.empty((tiles.size, 2), np.uint32)[:, 0]  # a column, as `composite` passes: one type to compile for
     for tile in range(tiles.size):
         free[tile] = np.uint32(0xFFFFFFFF) - np.uint32(tile_start[tile + 1] - tile_start[tile])
-    fullest_first = sort_by_depth(free, room[0], room[1])
+    fullest_first = sort_by_depth(free, scratch[0], scratch[1])
     shares[0] = at = 0
     for thread in range(threads):
         for place in range(tiles.size):
@@ -313,22 +313,22 @@ def share_tiles(tile_start, tiles, shares):
 
 @njit(**_PARALLEL)
 def bin_splats(parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels, places, starts,
-               binned, slot_start, slot_pair):  # fmt: skip
-    """Write the pairs of each tile, points in their own order.
+               binned, slot_start, slot_place):  # fmt: skip
+    """Write the intersections of each tile, points in their own order.
 
-    places, starts: as `begin_tiles` leaves them. binned: [P, S] float32 out, of each pair u, v, the depth, and the
+    places, starts: as `begin_tiles` leaves them. binned: [P, S] float32 out, of each one u, v, the depth, and the
     channels: RGB, with its harmonics (if on) at the camera-to-point direction, or all coefficients. slot_start: [N + 1]
-    int32 out, the first slot of each point; slot_pair: [P] int32 out, the pair of each slot. These two are empty where
-    nothing will be differentiated.
+    int32 out, the first slot of each point; slot_place: [P] int32 out, each slot's place in `binned`. These two are
+    empty where nothing will be differentiated.
     """
     for chunk in prange(len(starts)):
         _bin_chunk(np.int64(chunk), parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels,
-                   places, starts, binned, slot_start, slot_pair)  # fmt: skip
+                   places, starts, binned, slot_start, slot_place)  # fmt: skip
 
 
 @njit(**_PART)
 def _bin_chunk(chunk, parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels, places,
-               starts, binned, slot_start, slot_pair):  # fmt: skip
+               starts, binned, slot_start, slot_place):  # fmt: skip
     chunks, columns, values = len(starts), -(-width // TILE_WIDTH), binned.shape[1]
     chunk_start, chunk_stop = chunk_of(chunk, chunks, parameters.shape[1])
     if chunk == 0:
@@ -340,7 +340,7 @@ def _bin_chunk(chunk, parameters, world_to_image, lens, eye, width, height, radi
         size = min(BLOCK, chunk_stop - start)
         _project(parameters, start, size, world_to_image, lens, width, height, radius, found, boxes)
         _find_channels(parameters, start, start + size, eye, harmonics, channels, found[3:])
-        for i in range(0, size, LANES):
+        for i in range(0, size, SIMD_WIDTH):
             for at in range(0, values, GROUP):
                 transpose(found, at * BLOCK + i, BLOCK, splats, i * values + at, values)
         for i in range(size):
@@ -351,8 +351,8 @@ def _bin_chunk(chunk, parameters, world_to_image, lens, eye, width, height, radi
                 place_in[tile] = place + 1
                 for at in range(0, values, GROUP):
                     copy_group(splats, i * values + at, binned, place * values + at)
-                if slot_pair.size:
-                    slot_pair[slot] = place
+                if slot_place.size:
+                    slot_place[slot] = place
                 slot += np.uint64(1)
             if slot_start.size:
                 slot_start[np.uint64(start + i + 1)] = slot
@@ -401,10 +401,10 @@ def _place(key):
 
 
 @kernel(error_model="numpy")
-def _find_reach(keys, binned, radius, left, top, first, last, reach):
+def _find_touched(keys, binned, radius, left, top, first, last, touched):
     """Which splats of a tile touch which rows and columns of its cells.
 
-    keys: of splats in `binned`, front to back. left, top: the first pixel's centre. reach: [TILE_ROWS + TILE_COLUMNS,
+    keys: of splats in `binned`, front to back. left, top: the first pixel's centre. touched: [TILE_ROWS + TILE_COLUMNS,
     words] uint64 out, from word `first` to before `last`; each has a bit for each of 64 splats: whether it touches this
     row, this column.
     """
@@ -418,13 +418,13 @@ def _find_reach(keys, binned, radius, left, top, first, last, reach):
         for line in range(TILE_ROWS + TILE_COLUMNS):
             axis = np.int64(line >= TILE_ROWS)
             pixel = (left if axis else top) + np.float32((line - TILE_ROWS * axis) * CELL)
-            nearest, farthest = lanes(pixel - radius), lanes(pixel + np.float32(CELL - 1) + radius)
-            touched = np.uint64(0)
-            for n in range(0, WORD, LANES):
+            nearest, farthest = broadcast(pixel - radius), broadcast(pixel + np.float32(CELL - 1) + radius)
+            line_bits = np.uint64(0)
+            for n in range(0, WORD, SIMD_WIDTH):
                 centre = load(centres, axis * WORD + n)
                 # Not `<`: both borders may have been rounded onto the centre of a splat that hits.
-                touched |= bits((nearest <= centre) & (centre <= farthest)) << np.uint64(n)
-            reach[line, word] = touched
+                line_bits |= bits((nearest <= centre) & (centre <= farthest)) << np.uint64(n)
+            touched[line, word] = line_bits
 
 
 @njit(**_INLINE)
@@ -457,7 +457,7 @@ def _decode(word, first, places, n):
 
 
 @njit(**_INLINE)
-def _meet(splat, x, y, square, open_hits):
+def _hit_test(splat, x, y, square, open_hits):
     """The squared distances of pixels to a splat, and which of them take it: those near enough that take another.
 
     In one comparison with `open_hits`, for which the next splat waits; an `and` of two would take LLVM two after
@@ -465,110 +465,112 @@ def _meet(splat, x, y, square, open_hits):
     """
     dx, dy = x - splat[0], y - splat[1]
     d2 = dx * dx + dy * dy
-    return d2, select(d2 < square, lanes(_F0), lanes(_INFINITY)) < open_hits
+    return d2, select(d2 < square, broadcast(_F0), broadcast(_INFINITY)) < open_hits
 
 
 @njit(**_INLINE)
-def _composite_cell(cell, keys, binned, radius, nearest, left, top, channels, reach, known, places, met, end, listed):
+def _composite_cell(
+    cell, keys, binned, radius, nearest, left, top, channels, touched, known, places, contributors, end, listed
+):
     """Add splats to a cell, front to back, until all its pixels are full.
 
-    reach: as `_find_reach` leaves it, of the first `known` words; more are found where they are needed. met: out from
-    `end` on, if `listed` is 1, the places in `binned` of the splats that any pixel took. places: room. Returns the
-    channels, the transmittance, and where `known` and `end` are now.
+    touched: as `_find_touched` leaves it, of the first `known` words; more are found where they are needed.
+    contributors: out from `end` on, if `listed` is 1, the places in `binned` of the splats that any pixel took. places:
+    scratch. Returns the channels, the transmittance, and where `known` and `end` are now.
     """
     count = len(channels)
     square, inverse = radius * radius, _F1 / (radius * radius)
-    t, open_hits, colours = lanes(_F1), lanes(nearest), nothing(channels)
+    t, open_hits, colours = broadcast(_F1), broadcast(nearest), zeros_like(channels)
     x, y = _centres(cell, left, top)
-    row, column = reach[cell // TILE_COLUMNS], reach[TILE_ROWS + cell % TILE_COLUMNS]
-    words = reach.shape[1]
+    row, column = touched[cell // TILE_COLUMNS], touched[TILE_ROWS + cell % TILE_COLUMNS]
+    words = touched.shape[1]
     for first in range(0, words, WORDS_AT_ONCE):
         last = min(first + WORDS_AT_ONCE, words)
         if known < last:
             known = min(first + WORDS_FOUND_AT_ONCE, words)
-            _find_reach(keys, binned, radius, left, top, first, known, reach)
+            _find_touched(keys, binned, radius, left, top, first, known, touched)
         n = np.uint64(0)
         for word in range(first, last):
             n = _decode(row[word] & column[word], np.uint64(word * WORD), places, n)
         for k in range(n):
             place = _place(keys[places[k]])
             splat = binned[place]
-            d2, hit = _meet(splat, x, y, square, open_hits)
+            d2, hit = _hit_test(splat, x, y, square, open_hits)
             passes = select(hit, t * (d2 * inverse), t)
             for c in range(count):
                 colours = tuple_setitem(colours, c, multiply_add(t - passes, splat[3 + c], colours[c]))
             t = passes
             open_hits = select(hit, open_hits - _F1, open_hits)
-            met[end] = np.uint32(place)
+            contributors[end] = np.uint32(place)
             end += np.uint64(any_of(hit)) & listed
         # Whether no pixel takes another hit that could be seen.
-        if not any_of((open_hits > _F0) & (lanes(OPAQUE) <= t)):
+        if not any_of((open_hits > _F0) & (broadcast(OPAQUE) <= t)):
             break
     return colours, t, known, end
 
 
 @njit(**_PARALLEL)
-def composite(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start, blank,
+def composite(binned, tile_start, tiles, shares, radius, nearest, channels, background, contributors, cell_start, blank,
               image):  # fmt: skip
     """Composite all tiles (docs/method.md).
 
-    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` deals them. background: RGB, behind the first
+    binned: as `bin_splats` leaves it. tiles, shares: as `share_tiles` assigns them. background: RGB, behind the first
     three channels. image: [channels, H', W'] out, H', W' being the image size rounded up to whole tiles; kept from call
     to call, since tiles without splats are not written again. blank: [T] bool out, which have none; False before the
     first call.
 
-    met: [P, `most_cells`] uint32 out, for each tile the places (among its pairs) of the splats that its first cell took
-    front to back, then its next cell, and so on. met_start: [T, CELLS + 1] uint64 out, where the cells begin in the
-    tile's `met`. These two are empty where nothing will be differentiated.
+    contributors: [P, `most_cells`] uint32 out, for each tile the places (among its own) of the splats that its first
+    cell took front to back, then its next cell, and so on. cell_start: [T, CELLS + 1] uint64 out, where the cells begin
+    in the tile's `contributors`. These two are empty where nothing will be differentiated.
     """
     for thread in prange(shares.size - 1):
         _composite_share(np.int64(thread), binned, tile_start, tiles, shares, radius, nearest, channels, background,
-                         met, met_start, blank, image)  # fmt: skip
+                         contributors, cell_start, blank, image)  # fmt: skip
 
 
 @njit(**_PART)
-def _composite_share(thread, binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start,
-                     blank, image):  # fmt: skip
+def _composite_share(thread, binned, tile_start, tiles, shares, radius, nearest, channels, background, contributors,
+                     cell_start, blank, image):  # fmt: skip
     line, plane = image.shape[2], image[0].size
     columns = line // TILE_WIDTH
     count = len(channels)
-    size = count * LANES
+    size = count * SIMD_WIDTH
     depths = binned.view(np.uint32)[:, 2]
-    listed = np.uint64(met_start.size > 0)
+    listed = np.uint64(cell_start.size > 0)
     mode = flush_denormals()
     places = np.empty(WORDS_AT_ONCE * WORD + 3, np.uint64)
     strip = np.empty(CELL * size, np.float32)  # cells side by side
     unlisted, unlisted_start = np.empty(1, np.uint32), np.empty(CELLS + 1, np.uint64)
     for tile in tiles[shares[thread] : shares[thread + 1]]:
-        pairs = slice(tile_start[tile], tile_start[tile + 1])
-        tile_met = met[pairs].reshape(-1) if listed else unlisted
-        starts = met_start[tile] if listed else unlisted_start
-        is_blank = pairs.start == pairs.stop
+        of_tile = slice(tile_start[tile], tile_start[tile + 1])
+        of_cells = contributors[of_tile].reshape(-1) if listed else unlisted
+        starts = cell_start[tile] if listed else unlisted_start
+        is_blank = of_tile.start == of_tile.stop
         if is_blank:
             starts[:] = 0
             if blank[tile]:
                 continue
         blank[tile] = is_blank
         left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
-        room = np.empty((2, pairs.stop - pairs.start), np.uint64)
-        tile_binned = binned[pairs]
-        keys = sort_by_depth(depths[pairs], room[0], room[1])
-        reach = np.empty((TILE_ROWS + TILE_COLUMNS, (keys.size + WORD - 1) // WORD), np.uint64)
+        scratch = np.empty((2, of_tile.stop - of_tile.start), np.uint64)
+        tile_binned = binned[of_tile]
+        keys = sort_by_depth(depths[of_tile], scratch[0], scratch[1])
+        touched = np.empty((TILE_ROWS + TILE_COLUMNS, (keys.size + WORD - 1) // WORD), np.uint64)
         known, end = 0, np.uint64(0)
         for cell in range(CELLS):
             starts[cell] = end
             colours, t, known, end = _composite_cell(
                 cell, keys, tile_binned, radius, nearest, np.float32(left) + _HALF, np.float32(top) + _HALF,
-                channels, reach, known, places, tile_met, end, listed,
+                channels, touched, known, places, of_cells, end, listed,
             )  # fmt: skip
             at = cell % CELL * size
             for c in range(count):
                 colour = multiply_add(t, background[c], colours[c]) if c < 3 else colours[c]
-                store(strip, at + c * LANES, colour)
+                store(strip, at + c * SIMD_WIDTH, colour)
             if cell % CELL == CELL - 1:
                 to = (top + cell // TILE_COLUMNS * CELL) * line + left + (cell % TILE_COLUMNS - CELL + 1) * CELL
                 for c in range(count):
-                    store_cells(image, c * plane + to, line, strip, c * LANES, size)
+                    store_cells(image, c * plane + to, line, strip, c * SIMD_WIDTH, size)
         starts[CELLS] = end
     restore(mode)
 
@@ -580,33 +582,34 @@ def most_cells(radius: float) -> int:
 
 
 @njit(**_PART)
-def _differentiate_cell(g, b, nearest, x, y, binned, met, radius, channels, kept, slots):
-    """Add the gradients of the pairs that a cell met to their slots.
+def _differentiate_cell(g, b, nearest, x, y, binned, contributors, radius, channels, kept, slots):
+    """Add the gradients of a cell's contributors to their slots.
 
-    met: their places, front to back. g: the image's gradient, of each channel. b: its product with what lies behind the
-    splats. kept: room for the transmittance before each splat and the splat's weight, both 0 where it is not hit.
+    contributors: their places, front to back. g: the image's gradient, of each channel. b: its product with what lies
+    behind the splats. kept: room for the transmittance before each splat and the splat's weight, both 0 where it is not
+    hit.
     """
     square, inverse = radius * radius, _F1 / (radius * radius)
-    t, open_hits = lanes(_F1), lanes(nearest)
-    for k in range(met.size):
-        d2, hit = _meet(binned[met[k]], x, y, square, open_hits)
+    t, open_hits = broadcast(_F1), broadcast(nearest)
+    for k in range(contributors.size):
+        d2, hit = _hit_test(binned[contributors[k]], x, y, square, open_hits)
         q = d2 * inverse
-        store(kept, 2 * LANES * k, select(hit, t, lanes(_F0)))
-        store(kept, 2 * LANES * k + LANES, select(hit, _F1 - q, lanes(_F0)))
+        store(kept, 2 * SIMD_WIDTH * k, select(hit, t, broadcast(_F0)))
+        store(kept, 2 * SIMD_WIDTH * k + SIMD_WIDTH, select(hit, _F1 - q, broadcast(_F0)))
         t = select(hit, t * q, t)
         open_hits = select(hit, open_hits - _F1, open_hits)
-    for k in range(met.size - 1, -1, -1):
-        place = met[np.uint64(k)]
+    for k in range(contributors.size - 1, -1, -1):
+        place = contributors[np.uint64(k)]
         splat = binned[place]
         dx, dy = x - splat[0], y - splat[1]
-        t, w = load(kept, 2 * LANES * k), load(kept, 2 * LANES * k + LANES)
+        t, w = load(kept, 2 * SIMD_WIDTH * k), load(kept, 2 * SIMD_WIDTH * k + SIMD_WIDTH)
         s = g[0] * splat[3]
         for c in range(1, len(channels)):
             s = multiply_add(g[c], splat[3 + c], s)
         before = s - b
         b = multiply_add(w, before, b)
         dw, a = t * before, t * w
-        values = nothing(channels + (0, 0))  # noqa: RUF005 (Numba concatenates)
+        values = zeros_like(channels + (0, 0))  # noqa: RUF005 (Numba concatenates)
         values = tuple_setitem(values, 0, dw * dx)
         values = tuple_setitem(values, 1, dw * dy)
         for c in range(len(channels)):
@@ -615,64 +618,65 @@ def _differentiate_cell(g, b, nearest, x, y, binned, met, radius, channels, kept
 
 
 @kernel(**_PARALLEL)
-def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, background, met, met_start,
+def differentiate(binned, tile_start, tiles, shares, radius, nearest, channels, background, contributors, cell_start,
                   gradient, slots):  # fmt: skip
-    """Gradients of every pair: slots [P, S] out, with respect to u and v, times radius^2 / 2, and the channels.
+    """Gradients of every intersection: slots [P, S] out, with respect to u and v, times radius^2 / 2, and the channels.
 
-    gradient: [channels, H', W'] of the loss with respect to `image`. binned, met, met_start: as forward left them.
+    gradient: [channels, H', W'] of the loss with respect to `image`. binned, contributors, cell_start: as forward left
+    them.
 
     With A the colour behind a splat of weight w and colour c, dC/dw = T (c - A). The transmittance T is found once
     more, front to back; then only b = g . A, the product with the pixel's gradient g, is carried back to front.
     """
     for thread in prange(shares.size - 1):
         _differentiate_share(np.int64(thread), binned, tile_start, tiles, shares, radius, nearest, channels, background,
-                             met, met_start, gradient, slots)  # fmt: skip
+                             contributors, cell_start, gradient, slots)  # fmt: skip
 
 
 @njit(**_PART)
-def _differentiate_share(thread, binned, tile_start, tiles, shares, radius, nearest, channels, background, met,
-                         met_start, gradient, slots):  # fmt: skip
+def _differentiate_share(thread, binned, tile_start, tiles, shares, radius, nearest, channels, background, contributors,
+                         cell_start, gradient, slots):  # fmt: skip
     line, plane = gradient.shape[2], gradient[0].size
     columns = line // TILE_WIDTH
     mode = flush_denormals()
     for tile in tiles[shares[thread] : shares[thread + 1]]:
-        pairs = slice(tile_start[tile], tile_start[tile + 1])
-        tile_binned, tile_met, tile_slots = binned[pairs], met[pairs].reshape(-1), slots[pairs]
-        starts = met_start[tile]
+        of_tile = slice(tile_start[tile], tile_start[tile + 1])
+        tile_binned, of_cells, tile_slots = binned[of_tile], contributors[of_tile].reshape(-1), slots[of_tile]
+        starts = cell_start[tile]
         tile_slots[:] = _F0
         # A cell takes no more splats than its pixels do together.
-        kept = np.empty(2 * LANES * min(len(tile_binned), np.int64(LANES * nearest)), np.float32)
+        kept = np.empty(2 * SIMD_WIDTH * min(len(tile_binned), np.int64(SIMD_WIDTH * nearest)), np.float32)
         left, top = (tile % columns) * TILE_WIDTH, (tile // columns) * TILE_HEIGHT
         for cell in range(CELLS):
-            cell_met = tile_met[starts[cell] : starts[cell + 1]]
-            if cell_met.size == 0:
+            of_cell = of_cells[starts[cell] : starts[cell + 1]]
+            if of_cell.size == 0:
                 continue
             x, y = _centres(cell, np.float32(left) + _HALF, np.float32(top) + _HALF)
             at = (top + cell // TILE_COLUMNS * CELL) * line + left + cell % TILE_COLUMNS * CELL
-            g = nothing(channels)
+            g = zeros_like(channels)
             for c in range(len(channels)):
                 g = tuple_setitem(g, c, load_cell(gradient, c * plane + at, line))
-            b = lanes(_F0)
+            b = broadcast(_F0)
             for c in range(3):
                 b = multiply_add(g[c], background[c], b)
-            _differentiate_cell(g, b, nearest, x, y, tile_binned, cell_met, radius, channels, kept, tile_slots)
+            _differentiate_cell(g, b, nearest, x, y, tile_binned, of_cell, radius, channels, kept, tile_slots)
     restore(mode)
 
 
 @kernel(**_PARALLEL)
-def gather(parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, gradient):
+def gather(parameters, world_to_image, lens, radius, channels, slot_start, slot_place, slots, gradient):
     """Sum each point's slots into gradient [3 + channels, N] out: with respect to its position, then its channels."""
     for block in prange((parameters.shape[1] + BLOCK - 1) // BLOCK):
-        _gather_block(np.int64(block), parameters, world_to_image, lens, radius, channels, slot_start, slot_pair,
+        _gather_block(np.int64(block), parameters, world_to_image, lens, radius, channels, slot_start, slot_place,
                       slots, gradient)  # fmt: skip
 
 
 @njit(**_PART)
-def _gather_block(block, parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, gradient):
+def _gather_block(block, parameters, world_to_image, lens, radius, channels, slot_start, slot_place, slots, gradient):
     mode = flush_denormals()
     start, stop = block * BLOCK, min((block + 1) * BLOCK, parameters.shape[1])
     found = np.empty((3 + len(channels), BLOCK), np.float32)
-    _gather(parameters, start, stop, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, found)
+    _gather(parameters, start, stop, world_to_image, lens, radius, channels, slot_start, slot_place, slots, found)
     for row in range(len(found)):
         for i in range(stop - start):
             gradient[row, start + i] = found[row, i]
@@ -680,7 +684,7 @@ def _gather_block(block, parameters, world_to_image, lens, radius, channels, slo
 
 
 @njit(**_PART)
-def _gather(parameters, start, stop, m, lens, radius, channels, slot_start, slot_pair, slots, gradient):
+def _gather(parameters, start, stop, m, lens, radius, channels, slot_start, slot_place, slots, gradient):
     """`gather` of a block of points into gradient [3 + channels, BLOCK] out."""
     fx, fy, _, _ = lens
     scale_u, scale_v = _F2 * fx / (radius * radius), _F2 * fy / (radius * radius)
@@ -688,15 +692,15 @@ def _gather(parameters, start, stop, m, lens, radius, channels, slot_start, slot
     gradient[3:] = _F0
     for i in range(stop - start):
         for slot in range(slot_start[start + i], slot_start[start + i + 1]):
-            values = slots[slot_pair[slot]]
+            values = slots[slot_place[slot]]
             moves[0, i] += values[0]
             moves[1, i] += values[1]
             for c in range(len(channels)):
                 gradient[3 + c, i] += values[2 + c]
     # Whole vectors: beyond the last point, the positions' rows run into those of the colours.
-    for i in range(0, stop - start, LANES):
+    for i in range(0, stop - start, SIMD_WIDTH):
         x, y, z = _to_camera(parameters, start + i, m)
-        z = select(z > _F0, z, lanes(_F1))
+        z = select(z > _F0, z, broadcast(_F1))
         dx, dy = load(moves, i) * scale_u / z, load(moves, BLOCK + i) * scale_v / z
         dz = (dx * x + dy * y) * -_F1 / z
         for row in range(3):
@@ -704,10 +708,10 @@ def _gather(parameters, start, stop, m, lens, radius, channels, slot_start, slot
 
 
 class Buffers(NamedTuple):
-    """All that lies between a cloud of N points and its image, and on the way back; T tiles, room for P pairs.
+    """All that lies between a cloud of N points and its image, and on the way back; T tiles, room for P intersections.
 
-    S: how many values a splat has, rounded up to whole groups of `lanes.GROUP`. Empty, where nothing will be
-    differentiated: met, met_start, slot_start, slot_pair, gradient, slots and gathered.
+    S: how many values a splat has, rounded up to whole groups of `simd.GROUP`. Empty, where nothing will be
+    differentiated: contributors, cell_start, slot_start, slot_place, gradient, slots and gathered.
     """
 
     places: NDArray[np.int64]  # [threads, T]
@@ -717,9 +721,9 @@ class Buffers(NamedTuple):
     shares: NDArray[np.int64]  # [threads + 1]
     binned: Float32Array  # [P, S], the splats of each tile in points' order
     slot_start: NDArray[np.int32]  # [N + 1]
-    slot_pair: NDArray[np.int32]  # [P]
-    met: NDArray[np.uint32]  # [P, `most_cells`], of which a few are touched
-    met_start: NDArray[np.uint64]  # [T, CELLS + 1]
+    slot_place: NDArray[np.int32]  # [P]
+    contributors: NDArray[np.uint32]  # [P, `most_cells`], of which a few are touched
+    cell_start: NDArray[np.uint64]  # [T, CELLS + 1]
     blank: NDArray[np.bool_]  # [T]
     composited: Float32Array  # [channels, H', W']
     gradient: Float32Array  # [3, H', W'], of a loss with respect to the image
@@ -728,27 +732,34 @@ class Buffers(NamedTuple):
 
 
 def allocate(
-    points: int, channels: int, threads: int, cells: int, width: int, height: int, pairs: int, differentiable: bool
+    points: int,
+    channels: int,
+    threads: int,
+    cells: int,
+    width: int,
+    height: int,
+    intersections: int,
+    differentiable: bool,
 ) -> Buffers:
-    """Buffers for views of width x height pixels, splats that touch up to so many cells, and up to so many pairs."""
+    """Buffers for views of width x height pixels, splats that touch up to `cells`, and up to so many intersections."""
     values = -(-(3 + channels) // GROUP) * GROUP
     back = int(differentiable)
     f32, i32, i64 = np.float32, np.int32, np.int64
     return Buffers(
         starts=np.empty(threads, i64),
         shares=np.empty(threads + 1, i64),
-        binned=np.empty((pairs, values), f32),
+        binned=np.empty((intersections, values), f32),
         slot_start=np.empty(back * (points + 1), i32),
-        slot_pair=np.empty(back * pairs, i32),
-        met=np.empty((back * pairs, cells), np.uint32),
-        slots=np.empty((back * pairs, values), f32),
+        slot_place=np.empty(back * intersections, i32),
+        contributors=np.empty((back * intersections, cells), np.uint32),
+        slots=np.empty((back * intersections, values), f32),
         gathered=np.empty((3 + channels, back * points), f32),
         **_allocate_picture(channels, width, height, threads, back),
     )
 
 
 def resize(b: Buffers, width: int, height: int) -> Buffers:
-    """The buffers for views of another size; room for points and pairs, which is most of them, stays as it is."""
+    """The buffers for views of another size; room for points and intersections, most of them, stays as it is."""
     return b._replace(**_allocate_picture(len(b.composited), width, height, len(b.starts), len(b.gradient) // 3))
 
 
@@ -761,7 +772,7 @@ def _allocate_picture(channels: int, width: int, height: int, threads: int, back
         "places": np.empty((threads, tiles), np.int64),
         "tile_start": np.empty(tiles + 1, np.int64),
         "tiles": np.empty(tiles, np.int64),
-        "met_start": np.empty((back * tiles, CELLS + 1), np.uint64),
+        "cell_start": np.empty((back * tiles, CELLS + 1), np.uint64),
         "blank": np.zeros(tiles, np.bool_),
         "composited": np.empty((channels, *padded), np.float32),
         "gradient": np.zeros((back * 3, *padded), np.float32),  # whose padding no kernel writes
@@ -774,21 +785,21 @@ def _allocate_picture(channels: int, width: int, height: int, threads: int, back
 @kernel(nogil=True, error_model="numpy")
 def forward(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels, background,
             b):  # fmt: skip
-    """Splat `parameters` [33, N] into `b`; returns how many pairs there are.
+    """Splat `parameters` [33, N] into `b`; returns how many intersections there are.
 
-    Where `b` lacks room for so many pairs, no image is made.
+    Where `b` lacks room for so many, no image is made.
     """
-    count_pairs(parameters, world_to_image, lens, width, height, radius, b.places, b.starts)
+    count_intersections(parameters, world_to_image, lens, width, height, radius, b.places, b.starts)
     begin_tiles(b.places, b.starts, b.tile_start)
-    pairs = b.tile_start[-1]
-    if pairs > len(b.binned):
-        return pairs
+    intersections = b.tile_start[-1]
+    if intersections > len(b.binned):
+        return intersections
     share_tiles(b.tile_start, b.tiles, b.shares)
     bin_splats(parameters, world_to_image, lens, eye, width, height, radius, harmonics, channels, b.places, b.starts,
-               b.binned, b.slot_start, b.slot_pair)  # fmt: skip
-    composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
-              b.blank, b.composited)  # fmt: skip
-    return pairs
+               b.binned, b.slot_start, b.slot_place)  # fmt: skip
+    composite(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.contributors,
+              b.cell_start, b.blank, b.composited)  # fmt: skip
+    return intersections
 
 
 @kernel(**_PARALLEL)
@@ -838,7 +849,7 @@ def _differentiate_band(band, image, target, weight, shifts, weights, gradient, 
     # border, and how far each moves with its colour. Around an object errors are 0: each row keeps where they are
     # not, between `first` and `last`.
     rows = 2 * margin + 1
-    errors = np.empty((3, rows, margin + (width + LANES - 1) // LANES * LANES + margin), np.float32)
+    errors = np.empty((3, rows, margin + (width + SIMD_WIDTH - 1) // SIMD_WIDTH * SIMD_WIDTH + margin), np.float32)
     moves = np.empty(errors.shape, np.float32)
     errors[:] = np.float32(np.nan)
     first, last = np.empty(rows, np.int64), np.empty(rows, np.int64)
@@ -852,9 +863,9 @@ def _differentiate_band(band, image, target, weight, shifts, weights, gradient, 
             if start <= y < stop:
                 sums[y, 0] = squares
         if start <= y - margin:
-            reach = _least(first) - margin, _greatest(last) + margin
+            extent = _least(first) - margin, _greatest(last) + margin
             sums[y - margin, 1] = _find_gradient(
-                height, width, shifts, weights, y - margin, margin, reach, errors, moves, gradient
+                height, width, shifts, weights, y - margin, margin, extent, errors, moves, gradient
             )
 
 
@@ -879,13 +890,13 @@ def _find_errors(image, target, weight, y, margin, errors, moves):
     """Errors of a row of the image; returns the sum of their squares, and between which pixels not all are 0."""
     height, width = target.shape[1:]
     rows, line = errors.shape[1:]
-    squares = lanes(_F0)
+    squares = broadcast(_F0)
     first, last = width, 0
-    rest, rest_of_weights = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    rest, rest_of_weights = np.empty(SIMD_WIDTH, np.float32), np.empty(SIMD_WIDTH, np.float32)
     for c in range(3):
-        for x in range(0, width, LANES):
+        for x in range(0, width, SIMD_WIDTH):
             colour = load(image, c * image[0].size + y * image.shape[2] + x)
-            if x + LANES <= width:
+            if x + SIMD_WIDTH <= width:
                 wanted = load(target, (c * height + y) * width + x)
                 counts = load(weight, y * width + x)
             else:
@@ -896,29 +907,29 @@ def _find_errors(image, target, weight, y, margin, errors, moves):
             prefetch(target, (c * height + y + ROWS_AHEAD) * width + x)
             inside = numbers() + np.float32(x) < np.float32(width)
             # In this order, a colour that is NaN stays so: black would hide that training diverged.
-            shown = minimum(lanes(_F1), maximum(lanes(_F0), colour))
+            shown = minimum(broadcast(_F1), maximum(broadcast(_F0), colour))
             e = (shown - wanted) * counts
-            counted = select(inside, e, lanes(_F0))
+            counted = select(inside, e, broadcast(_F0))
             squares = multiply_add(counted, counted, squares)
             if not all_zero(counted):
-                first, last = min(first, x), max(last, x + LANES)
+                first, last = min(first, x), max(last, x + SIMD_WIDTH)
             at = (c * rows + y % rows) * line + margin + x
-            store(errors, at, select(inside, e, lanes(np.float32(np.nan))))
-            clamped_not = (colour <= _F1) & (lanes(_F0) <= colour) & inside
-            store(moves, at, select(clamped_not, counts, lanes(_F0)))
+            store(errors, at, select(inside, e, broadcast(np.float32(np.nan))))
+            clamped_not = (colour <= _F1) & (broadcast(_F0) <= colour) & inside
+            store(moves, at, select(clamped_not, counts, broadcast(_F0)))
     return total(squares), first, last
 
 
 @njit(**_PART)
-def _find_gradient(height, width, shifts, weights, y, margin, reach, errors, moves, gradient):
-    """The gradient of a row of the image, 0 beyond `reach`; returns its part of the gradient loss."""
+def _find_gradient(height, width, shifts, weights, y, margin, extent, errors, moves, gradient):
+    """The gradient of a row of the image, 0 beyond `extent`; returns its part of the gradient loss."""
     rows, line = errors.shape[1:]
-    differences = lanes(_F0)
+    differences = broadcast(_F0)
     plane = gradient[0].size
-    for x in range(0, width, LANES):
-        if x + LANES <= reach[0] or reach[1] <= x:
+    for x in range(0, width, SIMD_WIDTH):
+        if x + SIMD_WIDTH <= extent[0] or extent[1] <= x:
             for c in range(3):
-                store(gradient, c * plane + y * gradient.shape[2] + x, lanes(_F0))
+                store(gradient, c * plane + y * gradient.shape[2] + x, broadcast(_F0))
             continue
         for c in range(3):
             column = c * rows * line + margin + x
@@ -934,7 +945,7 @@ def _find_gradient(height, width, shifts, weights, y, margin, reach, errors, mov
                 g = _add_sign(_add_sign(_add_sign(_add_sign(g, left, across), right, across), up, down), below, down)
                 differences = _add_size(_add_size(differences, left, across), up, down)
             counts = load(moves, at)
-            g = select(counts > _F0, g * counts, lanes(_F0))
+            g = select(counts > _F0, g * counts, broadcast(_F0))
             store(gradient, c * plane + y * gradient.shape[2] + x, g)
     return total(differences)
 
@@ -948,12 +959,12 @@ def _weight(weight, count):
 # Where there is no neighbour, the difference is NaN and adds nothing.
 @njit(**_INLINE)
 def _add_sign(sums, difference, weight):
-    return select(is_nonzero(difference), sums + copysign(lanes(weight), difference), sums)
+    return select(is_nonzero(difference), sums + copysign(broadcast(weight), difference), sums)
 
 
 @njit(**_INLINE)
 def _add_size(sums, difference, weight):
-    return select(is_nonzero(difference), multiply_add(difference, copysign(lanes(weight), difference), sums), sums)
+    return select(is_nonzero(difference), multiply_add(difference, copysign(broadcast(weight), difference), sums), sums)
 
 
 @njit(**_PART)
@@ -978,11 +989,11 @@ def _move(parameters, first, second, at, gradient, rate, adam):
     prefetch(parameters, ahead)
     prefetch(first, ahead)
     prefetch(second, ahead)
-    m = multiply_add(lanes(beta1), load(first, at), (_F1 - beta1) * gradient)
-    v = multiply_add(lanes(beta2), load(second, at), (_F1 - beta2) * gradient * gradient)
+    m = multiply_add(broadcast(beta1), load(first, at), (_F1 - beta1) * gradient)
+    v = multiply_add(broadcast(beta2), load(second, at), (_F1 - beta2) * gradient * gradient)
     store(first, at, m)
     store(second, at, v)
-    store(parameters, at, load(parameters, at) - rate * m / multiply_add(sqrt(v), lanes(root), lanes(epsilon)))
+    store(parameters, at, load(parameters, at) - rate * m / multiply_add(sqrt(v), broadcast(root), broadcast(epsilon)))
 
 
 @njit(**_PART)
@@ -992,33 +1003,33 @@ def _move_points(parameters, first, second, start, size, gradient, direct, eye, 
     count = parameters.shape[1]
     if colour_rate > _F0:
         for row in range(3, direct):
-            for i in range(0, size, LANES):
+            for i in range(0, size, SIMD_WIDTH):
                 _move(parameters, first, second, row * count + start + i, load(gradient, row * BLOCK + i),
                       colour_rate, adam)  # fmt: skip
         if harmonics and direct == 6:
             values = np.empty((9, BLOCK), np.float32)
-            for i in range(0, size, LANES):
+            for i in range(0, size, SIMD_WIDTH):
                 basis = _basis(parameters, start + i, eye)
                 for k in range(9):
                     store(values, k * BLOCK + i, basis[k])
             for k in range(9):
                 for c in range(3):
-                    for i in range(0, size, LANES):
+                    for i in range(0, size, SIMD_WIDTH):
                         _move(parameters, first, second, (6 + 3 * k + c) * count + start + i,
                               load(values, k * BLOCK + i) * load(gradient, (3 + c) * BLOCK + i), colour_rate,
                               adam)  # fmt: skip
     # Positions last: the harmonics above were rendered at the directions of the old ones.
     if position_rate > _F0:
         for row in range(3):
-            for i in range(0, size, LANES):
+            for i in range(0, size, SIMD_WIDTH):
                 at = row * count + start + i
                 _move(parameters, first, second, at,
-                      multiply_add(lanes(ridge), load(parameters, at), load(gradient, row * BLOCK + i)), position_rate,
-                      adam)  # fmt: skip
+                      multiply_add(broadcast(ridge), load(parameters, at), load(gradient, row * BLOCK + i)),
+                      position_rate, adam)  # fmt: skip
 
 
 @kernel(**_PARALLEL)
-def adam(parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, first, second, eye,
+def adam(parameters, world_to_image, lens, radius, channels, slot_start, slot_place, slots, first, second, eye,
          harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon, ridge):  # fmt: skip
     """Adam over all points and the rows that train, straight from the slots: `gather` a block at a time.
 
@@ -1028,24 +1039,24 @@ def adam(parameters, world_to_image, lens, radius, channels, slot_start, slot_pa
     """
     constants = beta1, beta2, root, epsilon
     for block in prange((parameters.shape[1] + BLOCK - 1) // BLOCK):
-        _adam_block(np.int64(block), parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots,
+        _adam_block(np.int64(block), parameters, world_to_image, lens, radius, channels, slot_start, slot_place, slots,
                     first, second, eye, harmonics, position_rate, colour_rate, constants, ridge)  # fmt: skip
 
 
 @njit(**_PART)
-def _adam_block(block, parameters, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, first, second,
+def _adam_block(block, parameters, world_to_image, lens, radius, channels, slot_start, slot_place, slots, first, second,
                 eye, harmonics, position_rate, colour_rate, constants, ridge):  # fmt: skip
     mode = flush_denormals()
     direct = 3 + len(channels) if harmonics else 6
     start, stop = block * BLOCK, min((block + 1) * BLOCK, parameters.shape[1])
     gradient = np.empty((3 + len(channels), BLOCK), np.float32)
-    _gather(parameters, start, stop, world_to_image, lens, radius, channels, slot_start, slot_pair, slots, gradient)
-    whole = (stop - start) // LANES * LANES
+    _gather(parameters, start, stop, world_to_image, lens, radius, channels, slot_start, slot_place, slots, gradient)
+    whole = (stop - start) // SIMD_WIDTH * SIMD_WIDTH
     _move_points(parameters, first, second, start, whole, gradient, direct, eye, harmonics, position_rate, colour_rate,
                  constants, ridge)  # fmt: skip
     if start + whole < stop:
         rest = stop - start - whole
-        padded = np.zeros((3, parameters.shape[0], LANES), np.float32)
+        padded = np.zeros((3, parameters.shape[0], SIMD_WIDTH), np.float32)
         sources = parameters, first, second
         for n in range(3):
             for row in range(parameters.shape[0]):
@@ -1054,8 +1065,8 @@ def _adam_block(block, parameters, world_to_image, lens, radius, channels, slot_
         for row in range(len(gradient)):
             for i in range(rest):
                 gradient[row, i] = gradient[row, whole + i]
-        _move_points(padded[0], padded[1], padded[2], np.int64(0), np.int64(LANES), gradient, direct, eye, harmonics,
-                     position_rate, colour_rate, constants, ridge)  # fmt: skip
+        _move_points(padded[0], padded[1], padded[2], np.int64(0), np.int64(SIMD_WIDTH), gradient, direct, eye,
+                     harmonics, position_rate, colour_rate, constants, ridge)  # fmt: skip
         for n in range(3):
             for row in range(parameters.shape[0]):
                 for i in range(rest):
@@ -1067,20 +1078,20 @@ def _adam_block(block, parameters, world_to_image, lens, radius, channels, slot_
 def train(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels, background, b,
           target, weight, gradient_weight, shifts, first, second, position_rate, colour_rate, beta1, beta2, root,
           epsilon, losses):  # fmt: skip
-    """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns how many pairs there are.
+    """A step on one view: `forward`, `photometric`, `differentiate` and `adam`; returns the number of intersections.
 
     Three channels only. losses: [2] float64 out, as `photometric` returns them. Where `b` lacks room, no point moves.
     """
-    pairs = forward(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels,
-                    background, b)  # fmt: skip
-    if pairs > len(b.binned):
-        return pairs
+    intersections = forward(parameters, world_to_image, lens, eye, width, height, radius, nearest, harmonics, channels,
+                            background, b)  # fmt: skip
+    if intersections > len(b.binned):
+        return intersections
     losses[0], losses[1] = photometric(b.composited, target, weight, gradient_weight, shifts, b.gradient)
-    differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.met, b.met_start,
-                  b.gradient, b.slots)  # fmt: skip
-    adam(parameters, world_to_image, lens, radius, channels, b.slot_start, b.slot_pair, b.slots, first, second, eye,
+    differentiate(b.binned, b.tile_start, b.tiles, b.shares, radius, nearest, channels, background, b.contributors,
+                  b.cell_start, b.gradient, b.slots)  # fmt: skip
+    adam(parameters, world_to_image, lens, radius, channels, b.slot_start, b.slot_place, b.slots, first, second, eye,
          harmonics, position_rate, colour_rate, beta1, beta2, root, epsilon, _F0)  # fmt: skip
-    return pairs
+    return intersections
 
 
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]

@@ -1,4 +1,4 @@
-"""The CPU renderer: the passes of `cpu_kernels` over a view, room for them, and their place in torch's autograd."""
+"""The CPU renderer: the passes of `point_kernels` over a view, room for them, and their place in torch's autograd."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def set_threads(threads: int) -> None:
 class Splatting:
     """One view being splatted: everything between a cloud and its image, kept for the backward pass.
 
-    Buffers are allocated once for a size of clouds, with room for the pairs that come, so one object serves a whole
-    training; those of a picture are anew where views differ in size. Results of `forward` are valid until the next.
+    Buffers are allocated once for a size of clouds, with room for the intersections that come, so one object serves a
+    whole training; those of a picture are anew where views differ in size. Results of `forward` are valid until the
+    next.
     Images here are planar and padded to whole tiles: [3, H', W'].
     """
 
@@ -41,7 +42,7 @@ class Splatting:
         self.settings = settings
         self._nearest = np.float32(settings.points_per_pixel)
         self._background = np.asarray(settings.background, np.float32)
-        self._room, self._size = (0, 0, 0, 0), (0, 0)  # what `allocate` takes first
+        self._counts, self._size = (0, 0, 0, 0), (0, 0)  # what `allocate` takes first
 
     def forward(
         self, parameters: Float32Array, camera: Camera, harmonics: bool, differentiable: bool = True
@@ -62,26 +63,26 @@ class Splatting:
         return harmonics and self.settings.view_direction == "pixel"
 
     def differentiate(self, gradient: Float32Array) -> None:
-        """Leave the gradient of every pair in the buffers, for what takes `pairs_of_points`.
+        """Leave the gradient of every intersection in the buffers, for what takes `intersections_of_points`.
 
         gradient: [3, H', W'] of the loss with respect to the image `forward` returned.
         """
         b, spread = self.buffers, self._spread_over_harmonics(gradient)
         kernels.differentiate(
             b.binned, b.tile_start, b.tiles, b.shares, self.radius, self._nearest, self.channels, self._background,
-            b.met, b.met_start, spread, b.slots,
+            b.contributors, b.cell_start, spread, b.slots,
         )  # fmt: skip
 
-    def pairs_of_points(self) -> tuple[Any, ...]:
-        """What `kernels.gather` and `kernels.adam` take after the parameters: which pairs are a point's, how it moves
-        them, and their gradients, as `differentiate` left them."""
+    def intersections_of_points(self) -> tuple[Any, ...]:
+        """What `kernels.gather` and `kernels.adam` take after the parameters: which intersections are a point's, how it
+        moves them, and their gradients, as `differentiate` left them."""
         b = self.buffers
-        return *self._projection, self.radius, self.channels, b.slot_start, b.slot_pair, b.slots
+        return *self._projection, self.radius, self.channels, b.slot_start, b.slot_place, b.slots
 
     def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
         """[3 + channels, N] gradient with respect to positions and composited channels, given the image's gradient."""
         self.differentiate(gradient)
-        kernels.gather(parameters, *self.pairs_of_points(), self.buffers.gathered)
+        kernels.gather(parameters, *self.intersections_of_points(), self.buffers.gathered)
         return self.buffers.gathered
 
     def _splat(
@@ -103,28 +104,28 @@ class Splatting:
             *self._projection, camera.position.astype(np.float32), camera.width, camera.height, self.radius,
             self._nearest, harmonics, self.channels, self._background,
         )  # fmt: skip
-        cells = max(kernels.most_cells(float(self.radius)), self._room[-1])  # radii go by the views' sizes, too
-        room = parameters.shape[1], len(self.channels), numba.get_num_threads(), cells
+        cells = max(kernels.most_cells(float(self.radius)), self._counts[-1])  # radii go by the views' sizes, too
+        counts = parameters.shape[1], len(self.channels), numba.get_num_threads(), cells
         size = camera.width, camera.height
-        if room != self._room or (differentiable and not self.buffers.slot_start.size):
-            self._allocate(room, size, room[0] + room[0] // 2, differentiable)
+        if counts != self._counts or (differentiable and not self.buffers.slot_start.size):
+            self._allocate(counts, size, counts[0] + counts[0] // 2, differentiable)
         elif size != self._size:
             self._size, self.buffers = size, kernels.resize(self.buffers, *size)
-        self.pairs = kernel(parameters, *view, self.buffers, *more)
-        if self.pairs >= 2**31:
+        self.intersections = kernel(parameters, *view, self.buffers, *more)
+        if self.intersections >= 2**31:
             raise OverflowError(
-                f"{self.pairs} splats in all tiles; the CPU renderer can hold {2**31 - 1}: use a smaller "
+                f"{self.intersections} splats in all tiles; the CPU renderer can hold {2**31 - 1}: use a smaller "
                 "model.splat_radius or fewer points"
             )
-        if self.pairs > len(self.buffers.binned):
-            self._allocate(room, size, self.pairs + self.pairs // 4, differentiable)
+        if self.intersections > len(self.buffers.binned):
+            self._allocate(counts, size, self.intersections + self.intersections // 4, differentiable)
             kernel(parameters, *view, self.buffers, *more)
 
     def _allocate(
-        self, room: tuple[int, int, int, int], size: tuple[int, int], pairs: int, differentiable: bool
+        self, counts: tuple[int, int, int, int], size: tuple[int, int], intersections: int, differentiable: bool
     ) -> None:
-        self._room, self._size = room, size
-        self.buffers = kernels.allocate(*room, *size, pairs, differentiable)
+        self._counts, self._size = counts, size
+        self.buffers = kernels.allocate(*counts, *size, intersections, differentiable)
 
     def _evaluate_harmonics(self, composited: Float32Array) -> Float32Array:
         if len(self.channels) == 3:

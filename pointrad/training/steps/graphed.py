@@ -12,7 +12,13 @@ from torch import Tensor
 from pointrad.camera import Camera
 from pointrad.model.base import Cloud
 from pointrad.render.projection import DeviceCamera
-from pointrad.render.triton import MOST_PAIRS, Footprints, TritonRenderer, count_pairs, list_pairs
+from pointrad.render.triton import (
+    MOST_INTERSECTIONS,
+    Footprints,
+    TritonRenderer,
+    count_intersections,
+    list_intersections,
+)
 from pointrad.training.config import AdamConfig, StageConfig
 from pointrad.training.steps.triton import TritonStep
 from pointrad.training.target import Target
@@ -63,7 +69,7 @@ class CudaGraphs:
 
 
 class GraphedStep(TritonStep):
-    """The Triton step in two recordings: up to the number of pairs, which the host reads, and from there on.
+    """The Triton step in two recordings: up to the number of intersections, which the host reads, and from there on.
 
     The second has arrays of a fixed `capacity`, so there is one for each capacity that views come to need. What changes
     from step to step lies in `_Inputs`. What does not is part of a recording: cloud, stage and renderer, which a step
@@ -90,18 +96,18 @@ class GraphedStep(TritonStep):
         inputs = self._inputs[lens]
         inputs.fill(camera, target, self._rates(decay), self.steps)
         splats = self._replay((lens, "footprints"), lambda: self._footprints(inputs))
-        room = capacity(count_pairs(splats))
-        losses = self._replay((lens, room), lambda: self._train(inputs, splats, room))
+        size = capacity(count_intersections(splats))
+        losses = self._replay((lens, size), lambda: self._train(inputs, splats, size))
         self.steps += 1
         return losses.clone()  # the next replay overwrites them
 
     def _footprints(self, inputs: _Inputs) -> Footprints:
         return self.renderer.footprints(self.cloud.parameters, inputs.camera)
 
-    def _train(self, inputs: _Inputs, splats: Footprints, room: int) -> Tensor:
+    def _train(self, inputs: _Inputs, splats: Footprints, size: int) -> Tensor:
         """All of a step that follows the footprints; returns the loss and its MSE part."""
         parameters = self.cloud.parameters.requires_grad_()
-        bins = list_pairs(splats, room)
+        bins = list_intersections(splats, size)
         composited = self.renderer.composite(parameters, inputs.camera, self.stage.harmonics, bins)
         losses, gradient = self._of_composited(parameters, composited, inputs.target)
         parameters.requires_grad_(False)
@@ -147,12 +153,12 @@ class _Inputs:
             self._copied = target.weight
 
 
-def capacity(pairs: int) -> int:
-    """The least size of arrays that holds so many pairs: 0, 4096 and 5/4 of the size before, up to `MOST_PAIRS`.
+def capacity(intersections: int) -> int:
+    """The least size of arrays that holds so many: 0, 4096 and 5/4 of the size before, up to `MOST_INTERSECTIONS`.
 
     Each is recorded anew, so there are few; a quarter more is sorted at most.
     """
-    size = LEAST_CAPACITY if pairs else 0
-    while size < pairs:
+    size = LEAST_CAPACITY if intersections else 0
+    while size < intersections:
         size += size // 4
-    return min(size, MOST_PAIRS)
+    return min(size, MOST_INTERSECTIONS)

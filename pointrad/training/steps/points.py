@@ -65,7 +65,7 @@ class FusedStep:
         if self._ridge:
             losses[0] += self._ridge * float(self.cloud["position"].square().mean())
         kernels.adam(
-            parameters, *self._splatting.pairs_of_points(), self._exp_avg, self._exp_avg_sq,
+            parameters, *self._splatting.intersections_of_points(), self._exp_avg, self._exp_avg_sq,
             camera.position.astype(np.float32), harmonics, *self._adam(decay),
             np.float32(2 * self._ridge / max(self.cloud["position"].numel(), 1)),
         )  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointrad.render.cpu.point_kernels import CELL, TILE_COLUMNS, TILE_ROWS, _find_reach
+from pointrad.render.cpu.point_kernels import CELL, TILE_COLUMNS, TILE_ROWS, _find_touched
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)  # the first is compiled
@@ -17,7 +17,7 @@ from pointrad.render.cpu.point_kernels import CELL, TILE_COLUMNS, TILE_ROWS, _fi
     before=st.booleans(),
     step=st.integers(-1, 1),
 )
-def test_every_cell_with_a_pixel_that_a_splat_hits_is_in_its_reach(
+def test_every_cell_with_a_pixel_that_a_splat_hits_is_looked_at(
     radius: float, cell: int, left: int, before: bool, step: int
 ) -> None:
     """At the very edge: a radius away from a cell's first or last pixel, and one float nearer or farther."""
@@ -27,7 +27,7 @@ def test_every_cell_with_a_pixel_that_a_splat_hits_is_in_its_reach(
     centre = pixel - r if before else pixel + r
     if step:
         centre = np.nextafter(centre, np.float32(step * np.inf), dtype=np.float32)
-    columns = _columns_in_reach(centre, r, first)
+    columns = _columns_touched(centre, r, first)
     for column in range(TILE_COLUMNS):
         pixels = first + np.arange(CELL * column, CELL * (column + 1), dtype=np.float32)
         distance = pixels - centre
@@ -35,9 +35,9 @@ def test_every_cell_with_a_pixel_that_a_splat_hits_is_in_its_reach(
             assert columns[column], f"column {column} of a splat at {centre}"
 
 
-def _columns_in_reach(u: np.float32, radius: np.float32, left: np.float32) -> list[bool]:
+def _columns_touched(u: np.float32, radius: np.float32, left: np.float32) -> list[bool]:
     splat = np.zeros((1, 8), np.float32)
     splat[0, :2] = u, np.float32(0.5)
-    reach = np.zeros((TILE_ROWS + TILE_COLUMNS, 1), np.uint64)
-    _find_reach(np.zeros(1, np.uint64), splat, radius, left, np.float32(0.5), 0, 1, reach)
-    return [bool(word) for word in reach[TILE_ROWS:, 0]]
+    touched = np.zeros((TILE_ROWS + TILE_COLUMNS, 1), np.uint64)
+    _find_touched(np.zeros(1, np.uint64), splat, radius, left, np.float32(0.5), 0, 1, touched)
+    return [bool(word) for word in touched[TILE_ROWS:, 0]]

@@ -10,26 +10,25 @@ from numba import njit
 from numba.cpython.unsafe.tuple import tuple_setitem
 
 from pointrad.data.scene import Float32Array
-from pointrad.render.cpu.lanes import (
+from pointrad.render.cpu.simd import (
     CELL,
     GROUP,
-    LANES,
+    SIMD_WIDTH,
     across,
     add_totals,
     all_zero,
     any_of,
     bits,
+    broadcast,
     copy_group,
     copysign,
     count_bits,
     down,
     flush_denormals,
     is_nonzero,
-    lanes,
     load,
     load_cell,
     multiply_add,
-    nothing,
     prefetch,
     restore,
     select,
@@ -37,6 +36,7 @@ from pointrad.render.cpu.lanes import (
     store_cells,
     total,
     transpose,
+    zeros_like,
 )
 
 WIDTH = 20  # of an image, pixels
@@ -44,10 +44,10 @@ WIDTH = 20  # of an image, pixels
 
 @njit
 def _copy_four_cells(source: Float32Array, at: int, target: Float32Array, to: int) -> None:
-    cells = np.empty(CELL * LANES, np.float32)
+    cells = np.empty(CELL * SIMD_WIDTH, np.float32)
     for n in range(CELL):
-        store(cells, n * LANES, load_cell(source, at + n * CELL, WIDTH))
-    store_cells(target, to, WIDTH, cells, 0, LANES)
+        store(cells, n * SIMD_WIDTH, load_cell(source, at + n * CELL, WIDTH))
+    store_cells(target, to, WIDTH, cells, 0, SIMD_WIDTH)
 
 
 @njit
@@ -57,22 +57,22 @@ def _places(out: Float32Array) -> None:
 
 @njit
 def _sums(vectors: Float32Array, like: tuple[int, ...], out: Float32Array) -> None:
-    values = nothing(like)
+    values = zeros_like(like)
     for n in range(len(like)):
-        values = tuple_setitem(values, n, load(vectors, n * LANES))
+        values = tuple_setitem(values, n, load(vectors, n * SIMD_WIDTH))
     add_totals(out, 0, values)
 
 
 @njit
 def _scalars(values: Float32Array, limit: np.float32) -> tuple[float, int, bool, bool]:
     here = load(values, 0)
-    return total(here), bits(here < lanes(limit)), any_of(here < lanes(limit)), all_zero(here)
+    return total(here), bits(here < broadcast(limit)), any_of(here < broadcast(limit)), all_zero(here)
 
 
 @njit
 def _signed(values: Float32Array, out: Float32Array) -> None:
     here = load(values, 0)
-    store(out, 0, select(is_nonzero(here), copysign(lanes(np.float32(2)), here), lanes(np.float32(0))))
+    store(out, 0, select(is_nonzero(here), copysign(broadcast(np.float32(2)), here), broadcast(np.float32(0))))
 
 
 @njit
@@ -83,7 +83,7 @@ def _multiply_add(a: Float32Array, b: Float32Array, c: Float32Array, out: Float3
 @njit
 def _transpose(source: Float32Array, target: Float32Array) -> None:
     for at in range(0, source.shape[0], GROUP):
-        transpose(source, at * LANES, LANES, target, at, source.shape[0])
+        transpose(source, at * SIMD_WIDTH, SIMD_WIDTH, target, at, source.shape[0])
 
 
 @njit
@@ -101,20 +101,20 @@ def test_cells_are_squares_of_an_image_side_by_side() -> None:
     copied = np.zeros_like(image)
     _copy_four_cells(image, 2 * WIDTH + 3, copied, WIDTH + 1)
     expected = np.zeros_like(image)
-    expected[1 : 1 + CELL, 1 : 1 + LANES] = image[2 : 2 + CELL, 3 : 3 + LANES]
+    expected[1 : 1 + CELL, 1 : 1 + SIMD_WIDTH] = image[2 : 2 + CELL, 3 : 3 + SIMD_WIDTH]
     np.testing.assert_array_equal(copied, expected)
 
 
 def test_lanes_of_a_cell_go_row_by_row() -> None:
-    out = np.zeros(LANES, np.float32)
+    out = np.zeros(SIMD_WIDTH, np.float32)
     _places(out)
-    np.testing.assert_array_equal(out, np.arange(LANES))
+    np.testing.assert_array_equal(out, np.arange(SIMD_WIDTH))
 
 
 @pytest.mark.parametrize("count", [1, 5, 8, 32])
 def test_totals_are_added_in_the_order_of_their_vectors(count: int) -> None:
     # Whole numbers: their sums are exact in any order.
-    vectors = np.random.default_rng(0).integers(-99, 99, (count, LANES)).astype(np.float32)
+    vectors = np.random.default_rng(0).integers(-99, 99, (count, SIMD_WIDTH)).astype(np.float32)
     groups = -(-count // GROUP) * GROUP
     out = np.arange(groups, dtype=np.float32)
     _sums(vectors, tuple(range(count)), out)
@@ -122,10 +122,10 @@ def test_totals_are_added_in_the_order_of_their_vectors(count: int) -> None:
 
 
 def test_sum_and_bits_of_lanes() -> None:
-    values = np.random.default_rng(1).permutation(LANES).astype(np.float32)
+    values = np.random.default_rng(1).permutation(SIMD_WIDTH).astype(np.float32)
     assert _scalars(values, np.float32(5)) == (
         values.sum(),
-        sum(1 << n for n in range(LANES) if values[n] < 5),
+        sum(1 << n for n in range(SIMD_WIDTH) if values[n] < 5),
         True,
         False,
     )
@@ -133,29 +133,29 @@ def test_sum_and_bits_of_lanes() -> None:
 
 @pytest.mark.parametrize("value", [0.0, np.nan, 1e-45])
 def test_lanes_are_all_zero_only_where_each_is(value: float) -> None:
-    values = np.zeros(LANES, np.float32)
+    values = np.zeros(SIMD_WIDTH, np.float32)
     values[-1] = value
     assert _scalars(values, np.float32(0))[1:] == (0, False, value == 0)
 
 
 def test_what_is_neither_zero_nor_nan_has_a_sign() -> None:
-    values = np.resize(np.array([3, -0.5, 0, -0.0, np.nan, np.inf, -np.inf, 1e-45], np.float32), LANES)
-    out = np.empty(LANES, np.float32)
+    values = np.resize(np.array([3, -0.5, 0, -0.0, np.nan, np.inf, -np.inf, 1e-45], np.float32), SIMD_WIDTH)
+    out = np.empty(SIMD_WIDTH, np.float32)
     _signed(values, out)
-    np.testing.assert_array_equal(out, np.resize(np.array([2, -2, 0, 0, 0, 2, -2, 2], np.float32), LANES))
+    np.testing.assert_array_equal(out, np.resize(np.array([2, -2, 0, 0, 0, 2, -2, 2], np.float32), SIMD_WIDTH))
 
 
 def test_multiply_add_rounds_once() -> None:
-    a, b, c = np.random.default_rng(2).normal(size=(3, LANES)).astype(np.float32)
-    out = np.empty(LANES, np.float32)
+    a, b, c = np.random.default_rng(2).normal(size=(3, SIMD_WIDTH)).astype(np.float32)
+    out = np.empty(SIMD_WIDTH, np.float32)
     _multiply_add(a, b, c, out)
     np.testing.assert_array_equal(out, (a.astype(np.float64) * b + c).astype(np.float32))
 
 
 @pytest.mark.parametrize("rows", [GROUP, 5 * GROUP])
 def test_transposed_columns_are_rows(rows: int) -> None:
-    source = np.arange(rows * LANES, dtype=np.float32).reshape(rows, LANES)
-    target = np.zeros((LANES, rows), np.float32)
+    source = np.arange(rows * SIMD_WIDTH, dtype=np.float32).reshape(rows, SIMD_WIDTH)
+    target = np.zeros((SIMD_WIDTH, rows), np.float32)
     _transpose(source, target)
     np.testing.assert_array_equal(target, source.T)
 
@@ -183,11 +183,11 @@ def _halve(values: Float32Array, at: int, flushing: bool) -> None:
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="denormals are slow on x86 alone")
 def test_denormals_are_zero_until_it_is_undone() -> None:
-    values = np.full(2 * LANES, np.finfo(np.float32).tiny)
+    values = np.full(2 * SIMD_WIDTH, np.finfo(np.float32).tiny)
     _halve(values, 0, True)
-    _halve(values, LANES, False)
-    np.testing.assert_array_equal(values[:LANES], 0)
-    np.testing.assert_array_equal(values[LANES:], np.finfo(np.float32).tiny / 2)
+    _halve(values, SIMD_WIDTH, False)
+    np.testing.assert_array_equal(values[:SIMD_WIDTH], 0)
+    np.testing.assert_array_equal(values[SIMD_WIDTH:], np.finfo(np.float32).tiny / 2)
 
 
 @njit
@@ -197,6 +197,6 @@ def _ask_for(array: Float32Array, index: int) -> None:
 
 @pytest.mark.parametrize("index", [0, 10**6, 10**15, -(10**15)])
 def test_asking_for_what_is_nowhere_does_nothing(index: int) -> None:
-    array = np.ones(LANES, np.float32)
+    array = np.ones(SIMD_WIDTH, np.float32)
     _ask_for(array, index)
     assert (array == 1).all()

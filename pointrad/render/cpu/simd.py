@@ -1,9 +1,9 @@
-"""Sixteen float32 at once, as a type that Numba's kernels can compute with.
+"""SIMD vectors of sixteen float32, as a type that Numba's kernels can compute with; each of the sixteen is a *lane*.
 
-LLVM vectorises plain loops only where it can prove that nothing overlaps; `Lanes` say outright what is meant. They are
-LLVM's own vectors, so every machine runs them: AVX-512 in one instruction, AVX in two, NEON in four. All arithmetic is
-IEEE's, lane by lane and unfused but for `multiply_add`, and sums have a fixed order: the same bits on every machine,
-but for numbers below 2^-126 after `flush_denormals`. Indices are not checked.
+LLVM vectorises plain loops only where it can prove that nothing overlaps; vectors say outright what is meant. They are
+LLVM's own, so every machine runs them: AVX-512 in one instruction, AVX in two, NEON in four. All arithmetic is IEEE's,
+lane by lane and unfused but for `multiply_add`, and sums have a fixed order: the same bits on every machine, but for
+numbers below 2^-126 after `flush_denormals`. Indices are not checked.
 
 Of an image, 16 lanes are either neighbours in a row or a *cell*, a square of 4x4 pixels, row by row.
 """
@@ -23,18 +23,18 @@ from numba.core.errors import TypingError
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-LANES = 16
+SIMD_WIDTH = 16
 CELL = 4  # pixels to a side
 GROUP = 8  # values that `add_totals`, `copy_group` and `transpose` take together
 
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_BITS = ir.VectorType(ir.IntType(1), LANES)
+_FLOATS = ir.VectorType(ir.FloatType(), SIMD_WIDTH)
+_BITS = ir.VectorType(ir.IntType(1), SIMD_WIDTH)
 _ALIGNMENT = 4
 
 
-class LanesType(types.Type):
+class VectorType(types.Type):
     def __init__(self):
-        super().__init__("Lanes")
+        super().__init__("Vector")
 
 
 class MaskType(types.Type):
@@ -42,11 +42,11 @@ class MaskType(types.Type):
         super().__init__("Mask")
 
 
-lanes_type, mask_type = LanesType(), MaskType()
+vector_type, mask_type = VectorType(), MaskType()
 
 
-@register_model(LanesType)
-class _LanesModel(models.PrimitiveModel):
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, type_):
         super().__init__(manager, type_, _FLOATS)
 
@@ -62,18 +62,18 @@ def _repeat(builder, value):
     if value.type == _FLOATS:
         return value
     one = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), value, ir.IntType(32)(0))
-    return _shuffle(builder, one, one, [0] * LANES)
+    return _shuffle(builder, one, one, [0] * SIMD_WIDTH)
 
 
 def _define(symbol, build, result):
-    """An operator of Lanes with Lanes or a float32, by the function that writes its instruction."""
+    """An operator of vectors with vectors or a float32, by the function that writes its instruction."""
 
     @infer_global(symbol)
     class Template(ConcreteTemplate):
         cases = [  # noqa: RUF012
-            signature(result, lanes_type, lanes_type),
-            signature(result, lanes_type, types.float32),
-            signature(result, types.float32, lanes_type),
+            signature(result, vector_type, vector_type),
+            signature(result, vector_type, types.float32),
+            signature(result, types.float32, vector_type),
         ]
 
     def lower(context, builder, signature, values):
@@ -83,10 +83,10 @@ def _define(symbol, build, result):
         lower_builtin(symbol, *case.args)(lower)
 
 
-_define(operator.add, ir.IRBuilder.fadd, lanes_type)
-_define(operator.sub, ir.IRBuilder.fsub, lanes_type)
-_define(operator.mul, ir.IRBuilder.fmul, lanes_type)
-_define(operator.truediv, ir.IRBuilder.fdiv, lanes_type)
+_define(operator.add, ir.IRBuilder.fadd, vector_type)
+_define(operator.sub, ir.IRBuilder.fsub, vector_type)
+_define(operator.mul, ir.IRBuilder.fmul, vector_type)
+_define(operator.truediv, ir.IRBuilder.fdiv, vector_type)
 for _symbol in ("<", "<=", ">"):
     _define(
         {"<": operator.lt, "<=": operator.le, ">": operator.gt}[_symbol],
@@ -110,14 +110,14 @@ def _require_contiguous(array):
         raise TypingError(f"expected a contiguous array of float32, found {array}")
 
 
-def _address(context, builder, array_type, array, index, length=LANES):
+def _address(context, builder, array_type, array, index, length=SIMD_WIDTH):
     """Where so many neighbours begin in an array."""
     data = context.make_array(array_type)(context, builder, array).data
     pointer = ir.VectorType(ir.FloatType(), length).as_pointer()
     return builder.bitcast(builder.gep(data, [index], inbounds=True), pointer)
 
 
-def _addresses(context, builder, array_type, array, index, line, count, length=LANES):
+def _addresses(context, builder, array_type, array, index, line, count, length=SIMD_WIDTH):
     """Where rows of so many neighbours begin, of which each lies `line` numbers after the last."""
     for _ in range(count):
         yield _address(context, builder, array_type, array, index, length)
@@ -135,7 +135,7 @@ def _store(builder, value, address):
 def _call(builder, name, values):
     """LLVM's function of this name, lane by lane."""
     function_type = ir.FunctionType(_FLOATS, [_FLOATS] * len(values))
-    function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{LANES}f32")
+    function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{SIMD_WIDTH}f32")
     return builder.call(function, values)
 
 
@@ -146,8 +146,8 @@ def _shuffle(builder, a, b, lanes):
 
 def _transposed(builder, rows):
     """The numbers of so many rows of sixteen, a power of two, column by column: as many rows again."""
-    low = [lane // 2 + LANES * (lane % 2) for lane in range(LANES)]
-    high = [LANES // 2 + lane for lane in low]
+    low = [lane // 2 + SIMD_WIDTH * (lane % 2) for lane in range(SIMD_WIDTH)]
+    high = [SIMD_WIDTH // 2 + lane for lane in low]
     half = len(rows) // 2
     # Shuffling each with the row half of all rows further on, as often as halves can be taken.
     for _ in range(half.bit_length()):
@@ -164,7 +164,7 @@ def load(typing_context, array, index):
     def generate(context, builder, signature, values):
         return _load(builder, _address(context, builder, signature.args[0], *values))
 
-    return lanes_type(array, types.int64), generate
+    return vector_type(array, types.int64), generate
 
 
 @intrinsic
@@ -177,7 +177,7 @@ def store(typing_context, array, index, value):
         _store(builder, value, _address(context, builder, signature.args[0], array, index))
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, lanes_type), generate
+    return types.void(array, types.int64, vector_type), generate
 
 
 @intrinsic
@@ -209,9 +209,9 @@ def load_cell(typing_context, array, index, line):
         addresses = _addresses(context, builder, signature.args[0], *values, CELL, CELL)
         rows = [_load(builder, address) for address in addresses]
         pairs = [_shuffle(builder, rows[n], rows[n + 1], range(2 * CELL)) for n in (0, 2)]
-        return _shuffle(builder, *pairs, range(LANES))
+        return _shuffle(builder, *pairs, range(SIMD_WIDTH))
 
-    return lanes_type(array, types.int64, types.int64), generate
+    return vector_type(array, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -230,9 +230,9 @@ def store_cells(typing_context, array, index, line, cells, first, distance):
         targets = _addresses(context, builder, signature.args[0], array, index, line, CELL)
         for row, target in enumerate(targets):
             part = list(range(row * CELL, (row + 1) * CELL))
-            both = part + [LANES + lane for lane in part]
+            both = part + [SIMD_WIDTH + lane for lane in part]
             halves = [_shuffle(builder, *four[n : n + 2], both) for n in (0, 2)]
-            _store(builder, _shuffle(builder, *halves, range(LANES)), target)
+            _store(builder, _shuffle(builder, *halves, range(SIMD_WIDTH)), target)
         return context.get_dummy_value()
 
     whole = types.int64
@@ -267,7 +267,7 @@ def transpose(typing_context, source, index, line, target, to, length):
         sources = _addresses(context, builder, signature.args[0], source, index, line, GROUP)
         rows = [_load(builder, address) for address in sources]
         groups = [group for row in _transposed(builder, rows) for group in _halves(builder, row)]
-        targets = _addresses(context, builder, signature.args[3], target, to, length, LANES, GROUP)
+        targets = _addresses(context, builder, signature.args[3], target, to, length, SIMD_WIDTH, GROUP)
         for group, address in zip(groups, targets, strict=True):
             _store(builder, group, address)
         return context.get_dummy_value()
@@ -277,13 +277,13 @@ def transpose(typing_context, source, index, line, target, to, length):
 
 
 @intrinsic
-def lanes(typing_context, value):
+def broadcast(typing_context, value):
     """The same float32 in all lanes."""
 
     def generate(context, builder, signature, values):
         return _repeat(builder, values[0])
 
-    return lanes_type(types.float32), generate
+    return vector_type(types.float32), generate
 
 
 def _constant(name, description, number):
@@ -291,9 +291,9 @@ def _constant(name, description, number):
 
     def typed(typing_context):
         def generate(context, builder, signature, values):
-            return ir.Constant(_FLOATS, [float(number(lane)) for lane in range(LANES)])
+            return ir.Constant(_FLOATS, [float(number(lane)) for lane in range(SIMD_WIDTH)])
 
-        return lanes_type(), generate
+        return vector_type(), generate
 
     typed.__name__, typed.__doc__ = name, description
     return intrinsic(typed)
@@ -312,7 +312,7 @@ def select(typing_context, mask, here, elsewhere):
         mask, here, elsewhere = values
         return builder.select(mask, here, elsewhere)
 
-    return lanes_type(mask_type, lanes_type, lanes_type), generate
+    return vector_type(mask_type, vector_type, vector_type), generate
 
 
 @intrinsic
@@ -322,7 +322,7 @@ def is_nonzero(typing_context, value):
     def generate(context, builder, signature, values):
         return builder.fcmp_ordered("!=", values[0], ir.Constant(_FLOATS, None))
 
-    return mask_type(lanes_type), generate
+    return mask_type(vector_type), generate
 
 
 @intrinsic
@@ -331,9 +331,9 @@ def all_zero(typing_context, value):
 
     def generate(context, builder, signature, values):
         other = builder.fcmp_unordered("!=", values[0], ir.Constant(_FLOATS, None))
-        return cgutils.is_null(builder, builder.bitcast(other, ir.IntType(LANES)))
+        return cgutils.is_null(builder, builder.bitcast(other, ir.IntType(SIMD_WIDTH)))
 
-    return types.boolean(lanes_type), generate
+    return types.boolean(vector_type), generate
 
 
 @intrinsic
@@ -343,7 +343,7 @@ def copysign(typing_context, size, sign):
     def generate(context, builder, signature, values):
         return _call(builder, "copysign", values)
 
-    return lanes_type(lanes_type, lanes_type), generate
+    return vector_type(vector_type, vector_type), generate
 
 
 @intrinsic
@@ -351,7 +351,7 @@ def any_of(typing_context, mask):
     """Whether the mask holds in any lane."""
 
     def generate(context, builder, signature, values):
-        return cgutils.is_not_null(builder, builder.bitcast(values[0], ir.IntType(LANES)))
+        return cgutils.is_not_null(builder, builder.bitcast(values[0], ir.IntType(SIMD_WIDTH)))
 
     return types.boolean(mask_type), generate
 
@@ -361,7 +361,7 @@ def bits(typing_context, mask):
     """The mask as a number, the first lane its lowest bit."""
 
     def generate(context, builder, signature, values):
-        return builder.zext(builder.bitcast(values[0], ir.IntType(LANES)), ir.IntType(64))
+        return builder.zext(builder.bitcast(values[0], ir.IntType(SIMD_WIDTH)), ir.IntType(64))
 
     return types.uint64(mask_type), generate
 
@@ -373,7 +373,7 @@ def multiply_add(typing_context, a, b, c):
     def generate(context, builder, signature, values):
         return _call(builder, "fma", [_repeat(builder, value) for value in values])
 
-    return lanes_type(a, b, c), generate
+    return vector_type(a, b, c), generate
 
 
 @intrinsic
@@ -396,7 +396,7 @@ def total(typing_context, value):
             value = _add_halves(builder, value)
         return builder.extract_element(value, ir.IntType(32)(0))
 
-    return types.float32(lanes_type), generate
+    return types.float32(vector_type), generate
 
 
 def _halves(builder, value):
@@ -419,7 +419,7 @@ _FOLDS = [
 
 @intrinsic
 def add_totals(typing_context, array, index, values):
-    """Add the sum of all lanes of each of a tuple of Lanes to the float32 from `index` on, 0 to the rest of a group.
+    """Add the sum of all lanes of each of a tuple of vectors to the float32 from `index` on, 0 to the rest of a group.
 
     Groups of `GROUP` are summed together, in a third of the instructions that as many times `total` takes.
     """
@@ -491,8 +491,8 @@ def restore(typing_context, before):
 
 
 @intrinsic
-def nothing(typing_context, like):
-    """A tuple of Lanes of zeros, to set and add to: as many as the tuple `like` has items."""
+def zeros_like(typing_context, like):
+    """A tuple of vectors of zeros, to set and add to: as many as the tuple `like` has items."""
     if not isinstance(like, types.BaseTuple):
         raise TypingError(f"expected a tuple, found {like}")
     count = len(like)
@@ -500,7 +500,7 @@ def nothing(typing_context, like):
     def generate(context, builder, signature, values):
         return ir.Constant(ir.ArrayType(_FLOATS, count), None)
 
-    return types.UniTuple(lanes_type, count)(like), generate
+    return types.UniTuple(vector_type, count)(like), generate
 
 
 def _function(name):
@@ -510,7 +510,7 @@ def _function(name):
         def generate(context, builder, signature, values):
             return _call(builder, name, values)
 
-        return lanes_type(lanes_type), generate
+        return vector_type(vector_type), generate
 
     typed.__name__ = name
     return intrinsic(typed)
@@ -526,7 +526,7 @@ def _extreme(comparison, name):
         def generate(context, builder, signature, values):
             return builder.select(builder.fcmp_ordered(comparison, *values), *values)
 
-        return lanes_type(lanes_type, lanes_type), generate
+        return vector_type(vector_type, vector_type), generate
 
     typed.__name__ = name
     return intrinsic(typed)
@@ -539,15 +539,15 @@ maximum, minimum = _extreme(">", "maximum"), _extreme("<", "minimum")
 # Coefficients of 2^f for f in [-1/2, 1/2], from that of f on; with 1 before them the relative error is at most 1e-7.
 _EXP2 = (0.6931469775972964, 0.24022242084119166, 0.055507337459344934, 0.009671512697263412, 0.001326472639037229)
 _ROUND = 1.5 * 2**23  # added, it leaves a float of less than 2^22 rounded to a whole number in its lowest bits
-_WHOLE = ir.VectorType(ir.IntType(32), LANES)
+_WHOLE = ir.VectorType(ir.IntType(32), SIMD_WIDTH)
 
 
 def _same(number):
-    return ir.Constant(_FLOATS, [float(number)] * LANES)
+    return ir.Constant(_FLOATS, [float(number)] * SIMD_WIDTH)
 
 
 def _same_whole(number):
-    return ir.Constant(_WHOLE, [number] * LANES)
+    return ir.Constant(_WHOLE, [number] * SIMD_WIDTH)
 
 
 @intrinsic
@@ -564,7 +564,7 @@ def exp2(typing_context, value):
         exponent = builder.shl(builder.bitcast(moved, _WHOLE), _same_whole(23))
         return builder.bitcast(builder.add(builder.bitcast(power, _WHOLE), exponent), _FLOATS)
 
-    return lanes_type(lanes_type), generate
+    return vector_type(vector_type), generate
 
 
 @intrinsic
@@ -585,7 +585,7 @@ def log2(typing_context, value):
         scaled = builder.fmul(s, _same(2 / math.log(2)))
         return _call(builder, "fma", [scaled, series, builder.sitofp(e, _FLOATS)])
 
-    return lanes_type(lanes_type), generate
+    return vector_type(vector_type), generate
 
 
 # Halves of a tile's edges: see `cells_between`.
@@ -611,12 +611,12 @@ def cells_between(typing_context, edges, first):
         span = builder.select(builder.icmp_signed(">", stop, start), span, ir.Constant(stop.type, [0] * GROUP))
         return builder.bitcast(builder.trunc(span, ir.VectorType(ir.IntType(8), GROUP)), ir.IntType(64))
 
-    return types.uint64(lanes_type, types.float32), generate
+    return types.uint64(vector_type, types.float32), generate
 
 
 def _quarters(*lanes):
     """Of two vectors, these lanes of each of their four quarters: 0 to 3 of the first's, 4 to 7 of the second's."""
-    return [4 * quarter + lane % 4 + LANES * (lane // 4) for quarter in range(4) for lane in lanes]
+    return [4 * quarter + lane % 4 + SIMD_WIDTH * (lane // 4) for quarter in range(4) for lane in lanes]
 
 
 # Neighbours are added, then neighbours of those, within quarters; then halves, and neighbours among the quarters left.
@@ -633,19 +633,19 @@ _SUMS = [
 
 @intrinsic
 def totals(typing_context, values):
-    """The sum of all lanes of each of a tuple of up to sixteen Lanes, in a lane each; 0 in the others."""
+    """The sum of all lanes of each of a tuple of up to sixteen vectors, in a lane each; 0 in the others."""
     count = len(values)
 
     def generate(context, builder, signature, arguments):
         vectors = [builder.extract_value(arguments[0], n) for n in range(count)]
-        vectors += [None] * (LANES - count)
+        vectors += [None] * (SIMD_WIDTH - count)
         for low, high in _SUMS:
             vectors = [
                 _add_shuffled(builder, a, b, low, high) for a, b in zip(vectors[::2], vectors[1::2], strict=True)
             ]
         return vectors[0]
 
-    return lanes_type(values), generate
+    return vector_type(values), generate
 
 
 def _add_shuffled(builder, a, b, low, high):
@@ -668,9 +668,10 @@ def transpose_square(typing_context, source, index, line, target, to, length):
     def generate(context, builder, signature, values):
         source, index, line, target, to, length = values
         rows = [
-            _load(builder, at) for at in _addresses(context, builder, signature.args[0], source, index, line, LANES)
+            _load(builder, at)
+            for at in _addresses(context, builder, signature.args[0], source, index, line, SIMD_WIDTH)
         ]
-        targets = _addresses(context, builder, signature.args[3], target, to, length, LANES)
+        targets = _addresses(context, builder, signature.args[3], target, to, length, SIMD_WIDTH)
         for row, address in zip(_transposed(builder, rows), targets, strict=True):
             _store(builder, row, address)
         return context.get_dummy_value()
