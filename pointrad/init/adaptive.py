@@ -21,18 +21,18 @@ from pointrad.init.evidence import Evidence, by_view, in_a_row
 from pointrad.init.votes import Lattice, Votes, described, in_pixels
 from pointrad.kernel_cache import kernel
 
-_LEAST_VOTES = 0.5  # of those that the hull needs: points with fewer explain nothing
+_LEAST_VOTES = 0.5  # of those that the hull needs: points with fewer are not added to it
 _NEARLY_RIGHT = 0.75  # of the views must vote for a point of the hull: then masks are nearly right
-_NUMBERS = 9  # of votes that are tried with explanations,
-_MOST_EXPLAINING = 0.1  # of the hull: explanations are surfaces, with nothing behind them
+_NUMBERS = 9  # of votes that are tried with added points,
+_MOST_ADDED = 0.1  # of the hull: added points are surfaces, with nothing behind them
 _LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
 
 
 def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
     """How many views vote for each lattice point, 0 where that is too few for the hull that agrees best.
 
-    Where masks have cut the pictures, points go with that hull that explain best what it leaves out of the object;
-    they have fewer votes than the result's `floor`. Raises UserError if no point is left.
+    Where masks have cut the pictures, points with fewer votes than the result's `floor` are added to that hull, for
+    pixels of the object that it does not cover. Raises UserError if no point is left.
     """
     lattice = Lattice(config.lattice, config.box)
     if evidence.cut:
@@ -49,11 +49,11 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
 
 
 def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
-    """How many votes a point needs that explains nothing, for the hull that agrees best with what pictures show.
+    """How many votes a point needs that is not added, for the hull that agrees best with what pictures show.
 
     The number that `_best_agreeing` found is so low for the sake of what masks cut, and lets points through that few
-    views see past. With explanations it may be higher, until they no longer make up for what is lost, or are too much
-    of the hull. Pixels that are unknown are not asked: what explains others is neither right nor wrong there. The more
+    views see past. With added points it may be higher, until they no longer make up for what is lost, or are too much
+    of the hull. Pixels that are unknown are not asked: what covers others is neither right nor wrong there. The more
     views may miss a point, the more of those with few votes are of the object: only if few may, the number is raised.
     """
     needed, most = evidence.needs.votes, len(evidence.views)
@@ -68,7 +68,7 @@ def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
 
     def agreement(enough: int) -> float:
         hull = thin_parts.hull(enough)
-        if enough > needed and (hull >= enough).sum() < (1 - _MOST_EXPLAINING) * (hull > 0).sum():
+        if enough > needed and (hull >= enough).sum() < (1 - _MOST_ADDED) * (hull > 0).sum():
             return 0.0
         drawn = in_a_row(highest_votes(thin_parts.votes.lattice, hull, cameras)) > 0
         return float((drawn & shown & known).sum() / max(((drawn | shown) & known).sum(), 1))
@@ -79,7 +79,7 @@ def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
 
 @dataclass(frozen=True)
 class _ThinParts:
-    """Points of a lattice that have votes enough to explain what a hull of more votes leaves out of the object.
+    """Points of a lattice that may be added to a hull of more votes, for pixels of the object that it does not cover.
 
     A pixel of a cut picture that is not background shows some point of the object. Of a thin part that most of the
     wrong masks cut, or of what few views see, points have fewer votes than of the rest, but more than those beside
@@ -104,15 +104,15 @@ class _ThinParts:
         return cls(evidence, votes, positions, highest)
 
     def hull(self, enough: int) -> NDArray[np.uint16]:
-        """[X, Y, Z], the votes of points with `enough` of them, and of the best explanations of the rest."""
+        """[X, Y, Z], the votes of points with `enough` of them, and of those added for the rest."""
         found = self.votes.counts > 0
         numbers = self.votes.counts[found]
         kept = numbers >= enough
         beside = self.highest < enough
-        unexplained, background = self.evidence.seen_object & beside, self.evidence.seen_background & beside
-        if background.sum() >= _LEAST_BACKGROUND * (background.sum() + unexplained.sum()):
+        uncovered, background = self.evidence.seen_object & beside, self.evidence.seen_background & beside
+        if background.sum() >= _LEAST_BACKGROUND * (background.sum() + uncovered.sum()):
             views = self.evidence.views
-            highest, wanted = by_view(self.highest, views), by_view(unexplained, views)
+            highest, wanted = by_view(self.highest, views), by_view(uncovered, views)
             for view, most, pixels in zip(views, highest, wanted, strict=True):
                 camera = view.camera
                 _keep_highest(self.positions, numbers, camera.world_to_image, camera.intrinsics, most, pixels, kept)

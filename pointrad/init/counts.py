@@ -81,7 +81,7 @@ class Counts:
 
         Where some abstain, as many of all as of those that do not, rounded down; 0 where too few do not.
         """
-        points = np.flatnonzero(self.votes.counts > 0)  # a small part of the lattice; others meet no demand
+        points = np.flatnonzero(self.votes.counts > 0)  # a small part of the lattice; others meet no needs
         votes, possible = (counted.counts.ravel()[points].astype(np.int32) for counted in (self.votes, self.possible))
         background = self.possible.views - possible
         met = background <= needs.empty_share * (votes + background)

@@ -174,8 +174,8 @@ def _padded(tables: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """[V, H, W] tables of several sizes, each in the top left of its own, with 0 beyond."""
     height, width = np.max([table.shape for table in tables], axis=0)
     padded = np.zeros((len(tables), height, width), np.uint8)
-    for room, table in zip(padded, tables, strict=True):
-        room[: table.shape[0], : table.shape[1]] = table
+    for own, table in zip(padded, tables, strict=True):
+        own[: table.shape[0], : table.shape[1]] = table
     return padded
 
 

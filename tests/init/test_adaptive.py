@@ -226,7 +226,7 @@ class TestTheHull:
         found = hull_of(cut(views, shifted_masks(views, 24)))
         assert (found.counts > 0)[thin].mean() > 0.7 > 0.4 > (found.counts >= found.floor)[thin].mean()
 
-    def test_of_images_that_nearly_right_masks_cut_needs_more_votes_as_explanations_make_up_for_what_is_lost(
+    def test_of_images_that_nearly_right_masks_cut_needs_more_votes_as_added_points_make_up_for_what_is_lost(
         self,
     ) -> None:
         views = sphere_views(24, 256, 192)

@@ -444,7 +444,7 @@ def _bin_chunk(chunk, b):
 
 
 @njit(**_INLINE)
-def _place_on(x, y, u, v, k, p, r, level):
+def _log_alpha(x, y, u, v, k, p, r, level):
     """log2 of the alpha of a splat at pixels x, y; t and dy on the way."""
     dy = y - v
     t = multiply_add(dy, broadcast(-k), x - u)
@@ -475,7 +475,7 @@ def _composite_tile(b, left, top, order, indices, hit_cells, state):
             x = load(b.grid, (cell & np.uint64(LINES - 1)) * np.uint64(SIMD_WIDTH))
             y = load(b.grid, (np.uint64(LINES) + cell // np.uint64(LINES)) * np.uint64(SIMD_WIDTH))
             t = load(state, at)
-            log_alpha, _, _ = _place_on(x, y, u, v, k, p, r, level)
+            log_alpha, _, _ = _log_alpha(x, y, u, v, k, p, r, level)
             hit = (broadcast(_LOG2_LEAST) <= log_alpha) & (broadcast(_OPAQUE) <= t)
             if any_of(hit):
                 hits |= bit
@@ -569,7 +569,7 @@ def _differentiate_tile(b, left, top, order, indices, hit_cells, state):
             transmittance, behind = load(state, at), load(state, at + np.uint64(SIMD_WIDTH))
             g0, g1 = load(state, at + np.uint64(2 * SIMD_WIDTH)), load(state, at + np.uint64(3 * SIMD_WIDTH))
             g2 = load(state, at + np.uint64(4 * SIMD_WIDTH))
-            log_alpha, t, dy = _place_on(x, y, u, v, k, p, r, level)
+            log_alpha, t, dy = _log_alpha(x, y, u, v, k, p, r, level)
             hit = (broadcast(_LOG2_LEAST) <= log_alpha) & (broadcast(_OPAQUE) <= transmittance)
             full = exp2(log_alpha)
             alpha = select(hit, minimum(full, broadcast(_MOST_ALPHA)), broadcast(_F0))
