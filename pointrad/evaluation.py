@@ -10,7 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
-from pointrad.masks.iou import mask_iou, with_true_masks
+from pointrad.masks.iou import iou, with_true_masks
 from pointrad.progress import announce
 
 if TYPE_CHECKING:  # imported where it is needed: reports score nothing, and would wait for it
@@ -33,7 +33,7 @@ Opacity = Callable[[Sequence[Camera]], Iterable[NDArray[np.float32]]]  # from ea
 Pixels = NDArray[np.bool_]  # [H, W]
 
 _SSIM_WINDOW = 11  # pixels: a Gaussian of sigma 1.5, cut off at 3.5 sigma
-_OPAQUE = 0.5  # from which on a pixel is the object's
+OPAQUE = 0.5  # from which on a pixel is the object's
 _MEGABYTE = 2**20
 
 
@@ -165,17 +165,12 @@ def _score(image: Float32Array, opacity: Float32Array, view: View, distance: Lpi
         ssim=ssim(image, view.image),
         lpips=None if distance is None else distance(image, view.image),
         psnr_object_db=psnr_db(image, view.image, mask) if mask.any() else None,
-        silhouette_iou=None if view.mask.all() else _iou(_among(counted, opacity >= _OPAQUE), mask, view),
+        silhouette_iou=None if view.mask.all() else iou(_among(counted, opacity >= OPAQUE), mask),
     )
 
 
 def _among(counted: Pixels | None, pixels: Pixels) -> Pixels:
     return pixels if counted is None else pixels & counted
-
-
-def _iou(silhouette: Pixels, mask: Pixels, view: View) -> float:
-    one, other = (replace(view, mask=pixels.astype(np.float32)) for pixels in (silhouette, mask))
-    return mask_iou([one], [other])
 
 
 def _mean(scores: Sequence[Any]) -> Any:

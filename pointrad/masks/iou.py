@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointrad.data.scene import View
+
+Mask = NDArray[np.bool_]
+
+
+def iou(one: Mask, other: Mask) -> float:
+    """The intersection over union of two masks [H, W]; two empty ones agree (1)."""
+    union = np.count_nonzero(one | other)
+    return np.count_nonzero(one & other) / union if union else 1.0
 
 
 def mask_iou(corrupted: Sequence[View], clean: Sequence[View]) -> float:
     """Mean over views of the intersection over union of the corrupted and the clean mask, both taken as mask > 0, the
-    way the hull reads them. Two empty masks agree (1)."""
-    ratios = []
-    for a, b in zip(corrupted, clean, strict=True):
-        union = np.count_nonzero((a.mask > 0) | (b.mask > 0))
-        ratios.append(np.count_nonzero((a.mask > 0) & (b.mask > 0)) / union if union else 1.0)
-    return float(np.mean(ratios))
+    way the hull reads them."""
+    return float(np.mean([iou(a.mask > 0, b.mask > 0) for a, b in zip(corrupted, clean, strict=True)]))
 
 
 def with_true_masks(views: Sequence[View]) -> tuple[View, ...]:

@@ -1,0 +1,84 @@
+"""What is wrong with a given mask, beside the one that replaces it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.ndimage import binary_erosion, binary_fill_holes, distance_transform_edt, label
+
+from pointrad.masks.iou import Mask, iou
+
+_FINE = 0.015  # of the object's size: so far outlines of sound masks are from each other,
+_FINE_PIXELS = 1.0  # or so many pixels, of a small object
+_MOST = 0.5  # of all that differs: what explains it names the error
+_ONE_SIDED = 3  # times as much on one side of the outline as on the other
+
+
+class Kind(StrEnum):
+    """What kind of error a given mask has. missing: it shows nothing, or everything. shifted: it has too much on one
+    side and too little on another, as if moved or turned."""
+
+    MISSING = "missing"
+    TOO_LARGE = "too large"
+    TOO_SMALL = "too small"
+    SHIFTED = "shifted"
+    HOLE = "hole"
+    STRAY_BLOB = "stray blob"
+    FINE = "fine"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """iou: of the given mask and the repaired one; 0 where the given one is missing. distance: between their outlines,
+    the mean in pixels; None where one has none."""
+
+    kind: Kind
+    iou: float
+    distance: float | None
+
+
+def compare(given: Mask | None, repaired: Mask) -> Comparison:
+    """given, repaired: [H, W]; None: no mask was given, or none that could be used."""
+    if given is None or not given.any() or given.all():
+        agree = given is not None and np.array_equal(given, repaired)
+        return Comparison(Kind.FINE, 1.0, None) if agree else Comparison(Kind.MISSING, 0.0, None)
+    distance = outline_distance(given, repaired)
+    return Comparison(_kind(given, repaired, distance), iou(given, repaired), distance)
+
+
+def outline_distance(one: Mask, other: Mask) -> float | None:
+    """The mean distance in pixels from each pixel of either mask's outline to the other's; None where one has none."""
+    outlines = [mask & ~binary_erosion(mask, border_value=1) for mask in (one, other)]
+    if not all(outline.any() for outline in outlines):
+        return None
+    there, back = (distance_transform_edt(~outline) for outline in outlines)
+    return float((there[outlines[1]].mean() + back[outlines[0]].mean()) / 2)
+
+
+def _kind(given: Mask, repaired: Mask, distance: float | None) -> Kind:
+    """By what explains most of the pixels that differ: first what is apart from the outline, then its sides."""
+    size = float(np.sqrt(np.count_nonzero(repaired)))
+    if distance is not None and distance <= max(_FINE * size, _FINE_PIXELS):
+        return Kind.FINE
+    beyond, lacking = given & ~repaired, repaired & ~given
+    all_that_differs = np.count_nonzero(beyond) + np.count_nonzero(lacking)
+    if np.count_nonzero(lacking & binary_fill_holes(given)) >= _MOST * all_that_differs:
+        return Kind.HOLE
+    if np.count_nonzero(_apart(given, repaired)) >= _MOST * all_that_differs:
+        return Kind.STRAY_BLOB
+    if np.count_nonzero(beyond) > _ONE_SIDED * np.count_nonzero(lacking):
+        return Kind.TOO_LARGE
+    if np.count_nonzero(lacking) > _ONE_SIDED * np.count_nonzero(beyond):
+        return Kind.TOO_SMALL
+    return Kind.SHIFTED
+
+
+def _apart(given: Mask, repaired: Mask) -> Mask:
+    """The parts of the given mask that touch nothing of the repaired one."""
+    parts, count = label(given, np.ones((3, 3)))
+    touching = np.zeros(count + 1, bool)
+    touching[np.unique(parts[repaired])] = True
+    apart: Mask = given & ~touching[parts]
+    return apart

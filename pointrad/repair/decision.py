@@ -1,0 +1,89 @@
+"""What a mask should be: what was given, but where the trained cloud says otherwise and the photograph does not object.
+
+A cloud is wrong, too. Where it was trained on a black background, black splats beside the object cost nothing, and
+its outlines are a pixel off. So a mask changes only where it differs from the cloud by more than an outline's width,
+and gains only pixels in which the photograph shows what the cloud renders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt, label
+
+from pointrad.data.scene import Float32Array
+from pointrad.evaluation import OPAQUE
+from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour
+from pointrad.masks.iou import Mask
+
+# In pixels of the view, and chosen on hotdog; docs/notes/masks.md has what others bring.
+_OUTLINE = 2  # radius: differences that hold no such disc are those of outlines
+_UNLIKE = 0.25  # of a channel: photograph and render show different things, on the mean of so many pixels:
+_LOOKED_AT = 5
+_FILTER = 4  # radius of the guided filter,
+_FLAT = 1e-3  # and the variance of brightness below which it sees no edge
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One camera's view. opacity: [H, W], of the cloud. render: [H, W, 3], its image. photograph: [H, W, 3], of the
+    background's colour where nothing is known of it. All float32 in [0, 1]."""
+
+    opacity: Float32Array
+    render: Float32Array
+    photograph: Float32Array
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """soft: [H, W] float32, above one half on the object. changed: [H, W], where it is another mask than was given, and
+    a little around."""
+
+    soft: Float32Array
+    changed: Mask
+
+    @property
+    def mask(self) -> Mask:
+        return self.soft >= 0.5
+
+
+def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
+    """given: [H, W]; nothing where no mask was given. background: the colour that the cloud was trained on."""
+    covered = seen.opacity >= OPAQUE
+    wrong = _wider_than_outlines(given & ~covered) | _wider_than_outlines(covered & ~given & ~_objects(seen, background))
+    mask = np.where(wrong, covered, given).astype(np.float32)
+    if not wrong.any():
+        return Repaired(mask, wrong)
+    around = cv2.dilate(wrong.astype(np.uint8), np.ones((2 * _FILTER + 1,) * 2, np.uint8)) > 0
+    return Repaired(np.where(around, _along_edges(mask, seen.photograph), mask), around)
+
+
+def _objects(seen: Seen, background: Colour) -> Mask:
+    """[H, W], where the photograph is known and shows something else than the cloud does."""
+    known = np.abs(seen.photograph - np.asarray(background, np.float32)).max(axis=-1) > BACKGROUND_TOLERANCE
+    difference = np.abs(seen.photograph - seen.render).max(axis=-1)
+    unlike: Mask = known & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= _UNLIKE)
+    return unlike
+
+
+def _wider_than_outlines(pixels: Mask) -> Mask:
+    """The connected parts that hold a disc of `_OUTLINE` pixels."""
+    parts, count = label(pixels, np.ones((3, 3)))
+    wide = np.zeros(count + 1, bool)
+    wide[np.unique(parts[distance_transform_edt(np.pad(pixels, 1))[1:-1, 1:-1] > _OUTLINE])] = True
+    wide[0] = False
+    return wide[parts]
+
+
+def _along_edges(mask: Float32Array, photograph: Float32Array) -> Float32Array:
+    """The mask as a linear function of brightness around each pixel: the guided filter of He, Sun and Tang (2010)."""
+
+    def mean(values: Float32Array) -> Float32Array:
+        return np.asarray(cv2.blur(values, (2 * _FILTER + 1, 2 * _FILTER + 1)), np.float32)
+
+    guide = photograph.mean(axis=-1)
+    slope = (mean(guide * mask) - mean(guide) * mean(mask)) / (mean(guide * guide) - mean(guide) ** 2 + _FLAT)
+    offset = mean(mask) - slope * mean(guide)
+    return mean(slope) * guide + mean(offset)
