@@ -53,12 +53,13 @@ QUICK = (
     "artifacts.views=[0]",
     "artifacts.curves=false",
     "artifacts.turntable.frames=0",
+    "artifacts.repaired_masks=false",
     "tracker=none",
     "threads=1",  # others test at the same time
 )
 
 # After QUICK, for all that a run can leave.
-ALL_ARTIFACTS = ("artifacts.curves=true", "artifacts.turntable.frames=4")
+ALL_ARTIFACTS = ("artifacts.curves=true", "artifacts.turntable.frames=4", "artifacts.repaired_masks=true")
 
 
 def quick(*overrides: str) -> tuple[str, ...]:

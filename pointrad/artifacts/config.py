@@ -20,8 +20,9 @@ class TurntableConfig(Config):
 
 class ArtifactsConfig(Config):
     """Which evaluation views are drawn after initialisation and after each stage (None: a few), whether the training
-    curves are, and the turntable."""
+    curves are, the turntable, and whether masks are put right."""
 
     views: tuple[Annotated[int, Field(ge=0)], ...] | None
     curves: bool
     turntable: TurntableConfig
+    repaired_masks: bool

@@ -43,6 +43,15 @@ class Capture:
         found = self._find(split)
         return found.files(Split.TRAIN), found.files(split)
 
+    def photos(self, split: Split) -> tuple[Photo, ...]:
+        """The photographs of the training views, then those of this split that are none of them."""
+        listings = self._find(split).listings
+        return tuple(photo for part in dict.fromkeys((Split.TRAIN, split)) for photo in listings[part].photos)
+
+    def given_masks(self, split: Split) -> Masks:
+        """The masks that these photographs come with."""
+        return self._find(split).given
+
     def load(self, split: Split) -> Scene:
         """The scene with its train views and, for evaluation, those of `split`; no other picture is read.
 

@@ -71,6 +71,16 @@ class Reader:
         )
 
 
+def uncut(pixels: NDArray[np.uint8], lens: Lens, width: int, height: int) -> Float32Array:
+    """[height, width, ...] float32 in [0, 1]: a photograph's pixels [H, W, ...], or its mask's, as a view has them that
+    no mask composites, undistorted and averaged."""
+    if not lens.is_pinhole:
+        from pointrad.data.undistort import Undistortion  # not above, as above
+
+        pixels = Undistortion.of(lens).pixels(pixels)
+    return _averaged(pixels, (width, height), 255)
+
+
 def _size(dataset: Layout, width: int, height: int) -> tuple[int, int]:
     """Width and height of a view of a photograph of width x height pixels."""
     factor = dataset.downscale

@@ -50,7 +50,7 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     neither do, images with surroundings are one more reading.
     """
     colour = np.asarray(background, np.float32)
-    differences = in_a_row(_greatest(np.abs(view.image - colour)) for view in views)
+    differences = in_a_row(greatest(np.abs(view.image - colour)) for view in views)
     masks: Pixels = in_a_row(view.mask > 0 for view in views)
     if config.source == "none":
         masks[:] = False
@@ -63,7 +63,7 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     return replace(found, views=_without(views, surroundings, background))
 
 
-def _greatest(channels: Float32Array) -> Float32Array:
+def greatest(channels: Float32Array) -> Float32Array:
     """[H, W] of [H, W, 3]; several times as fast as `max` along its last axis."""
     red, green, blue = np.moveaxis(channels, -1, 0)
     greatest: Float32Array = np.maximum(np.maximum(red, green), blue)

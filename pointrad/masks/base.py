@@ -15,9 +15,11 @@ SoftMask = NDArray[np.uint8]
 
 
 class Masks(ABC):
-    """The masks of some photographs. said: which they are, in a few words, where that is worth telling."""
+    """The masks of some photographs. said: which they are, in a few words, where that is worth telling. inverted: their
+    files are black on the object."""
 
     said: str = ""
+    inverted: bool = False
 
     def file(self, photo: Photo) -> Path | None:
         """What is read for a photograph's mask; None where that is the photograph, or nothing."""

@@ -40,6 +40,7 @@ _BY_NUMBER = "012.png for 000012.jpg"  # IDR, NeuS
 class FolderMasks(Masks):
     """Masks in a folder, by the photographs' names. inverted: black on the object."""
 
+    folder: Path
     by_name: dict[str, Path]
     said: str
     inverted: bool = False
@@ -55,7 +56,8 @@ class FolderMasks(Masks):
 def find_masks(key: str, given: str, photos: Sequence[Photo], folder: Path, inverted: bool = False) -> FolderMasks:
     """The masks of `photos`, as `mask_files` finds them."""
     files, said = mask_files(key, given, [photo.path for photo in photos], folder)
-    return FolderMasks({photo.name: file for photo, file in zip(photos, files, strict=True)}, said, inverted)
+    by_name = {photo.name: file for photo, file in zip(photos, files, strict=True)}
+    return FolderMasks(_mask_folder(key, given, folder), by_name, said, inverted)
 
 
 def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> tuple[tuple[Path, ...], str]:
@@ -63,10 +65,7 @@ def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> 
 
     key: what errors name. Raises UserError, listing what was looked for, unless every picture has its mask.
     """
-    inside, outside = folder / given, Path(given).expanduser()
-    where = inside if inside.is_dir() else outside
-    if not where.is_dir():
-        raise UserError(f"{key}: found {given}; expected a folder, but there is neither {inside} nor {outside}")
+    where = _mask_folder(key, given, folder)
     there = {path.relative_to(where).as_posix() for path in where.rglob("*") if path.suffix in _MASK_SUFFIXES}
     names = [_names(picture, folder) for picture in pictures]
     matches = {said: _matched(names, there, candidates) for said, candidates in _CONVENTIONS.items()}
@@ -82,6 +81,22 @@ def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> 
             f"expected one of each, but none is there of {', '.join(missing[:3])}{more} ({looked_for})"
         )
     return tuple(where / path for path in found if path is not None), f"{where.name}/{said}"
+
+
+def _mask_folder(key: str, given: str, folder: Path) -> Path:
+    inside, outside = folder / given, Path(given).expanduser()
+    where = inside if inside.is_dir() else outside
+    if not where.is_dir():
+        raise UserError(f"{key}: found {given}; expected a folder, but there is neither {inside} nor {outside}")
+    return where
+
+
+def replacing_name(masks: Masks, photo: Photo, folder: Path) -> PurePosixPath:
+    """Where in a folder of masks the PNG lies that takes the place of a photograph's mask: as in the folder that
+    `masks` come from, else where the photograph lies. folder: the capture's."""
+    if isinstance(masks, FolderMasks):
+        return PurePosixPath(masks.file(photo).relative_to(masks.folder).as_posix()).with_suffix(".png")
+    return _names(photo.path, folder)[-1].with_suffix(".png")
 
 
 def mask_of(path: Path, photo: Photo, picture: Picture) -> SoftMask:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import cv2
 import numpy as np
-from scipy.ndimage import binary_erosion, binary_fill_holes, distance_transform_edt, label
+from scipy.ndimage import binary_fill_holes
 
 from pointrad.masks.iou import Mask, iou
 
@@ -38,6 +39,10 @@ class Comparison:
     iou: float
     distance: float | None
 
+    def enlarged(self, factor: float) -> Comparison:
+        """Of the same masks with so many times as many pixels along each axis."""
+        return self if self.distance is None else replace(self, distance=factor * self.distance)
+
 
 def compare(given: Mask | None, repaired: Mask) -> Comparison:
     """given, repaired: [H, W]; None: no mask was given, or none that could be used."""
@@ -50,10 +55,13 @@ def compare(given: Mask | None, repaired: Mask) -> Comparison:
 
 def outline_distance(one: Mask, other: Mask) -> float | None:
     """The mean distance in pixels from each pixel of either mask's outline to the other's; None where one has none."""
-    outlines = [mask & ~binary_erosion(mask, border_value=1) for mask in (one, other)]
-    if not all(outline.any() for outline in outlines):
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    outlines = [mask & (cv2.erode(mask.astype(np.uint8), cross) == 0) for mask in (one, other)]
+    if not all(line.any() for line in outlines):
         return None
-    there, back = (distance_transform_edt(~outline) for outline in outlines)
+    there, back = (
+        cv2.distanceTransform((~line).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for line in outlines
+    )
     return float((there[outlines[1]].mean() + back[outlines[0]].mean()) / 2)
 
 
@@ -77,8 +85,8 @@ def _kind(given: Mask, repaired: Mask, distance: float | None) -> Kind:
 
 def _apart(given: Mask, repaired: Mask) -> Mask:
     """The parts of the given mask that touch nothing of the repaired one."""
-    parts, count = label(given, np.ones((3, 3)))
-    touching = np.zeros(count + 1, bool)
+    count, parts = cv2.connectedComponents(given.astype(np.uint8), connectivity=8)
+    touching = np.zeros(count, bool)
     touching[np.unique(parts[repaired])] = True
     apart: Mask = given & ~touching[parts]
     return apart

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt, label
 
 from pointrad.data.scene import Float32Array
 from pointrad.evaluation import OPAQUE
 from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour
+from pointrad.init.readings import greatest
 from pointrad.masks.iou import Mask
 
 # In pixels of the view, and chosen on hotdog; docs/notes/masks.md has what others bring.
@@ -52,7 +52,8 @@ class Repaired:
 def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
     """given: [H, W]; nothing where no mask was given. background: the colour that the cloud was trained on."""
     covered = seen.opacity >= OPAQUE
-    wrong = _wider_than_outlines(given & ~covered) | _wider_than_outlines(covered & ~given & ~_objects(seen, background))
+    too_much, too_little = given & ~covered, covered & ~given & ~_shows_otherwise(seen, background)
+    wrong = _wider_than_outlines(too_much) | _wider_than_outlines(too_little)
     mask = np.where(wrong, covered, given).astype(np.float32)
     if not wrong.any():
         return Repaired(mask, wrong)
@@ -60,21 +61,22 @@ def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
     return Repaired(np.where(around, _along_edges(mask, seen.photograph), mask), around)
 
 
-def _objects(seen: Seen, background: Colour) -> Mask:
+def _shows_otherwise(seen: Seen, background: Colour) -> Mask:
     """[H, W], where the photograph is known and shows something else than the cloud does."""
-    known = np.abs(seen.photograph - np.asarray(background, np.float32)).max(axis=-1) > BACKGROUND_TOLERANCE
-    difference = np.abs(seen.photograph - seen.render).max(axis=-1)
-    unlike: Mask = known & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= _UNLIKE)
-    return unlike
+    known = greatest(np.abs(seen.photograph - np.asarray(background, np.float32))) > BACKGROUND_TOLERANCE
+    difference = greatest(np.abs(seen.photograph - seen.render))
+    otherwise: Mask = known & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= _UNLIKE)
+    return otherwise
 
 
 def _wider_than_outlines(pixels: Mask) -> Mask:
     """The connected parts that hold a disc of `_OUTLINE` pixels."""
-    parts, count = label(pixels, np.ones((3, 3)))
-    wide = np.zeros(count + 1, bool)
-    wide[np.unique(parts[distance_transform_edt(np.pad(pixels, 1))[1:-1, 1:-1] > _OUTLINE])] = True
-    wide[0] = False
-    return wide[parts]
+    depth = cv2.distanceTransform(np.pad(pixels, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    count, parts = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
+    wide = np.zeros(count, bool)
+    wide[np.unique(parts[depth > _OUTLINE])] = True
+    found: Mask = wide[parts]
+    return found
 
 
 def _along_edges(mask: Float32Array, photograph: Float32Array) -> Float32Array:
@@ -86,4 +88,5 @@ def _along_edges(mask: Float32Array, photograph: Float32Array) -> Float32Array:
     guide = photograph.mean(axis=-1)
     slope = (mean(guide * mask) - mean(guide) * mean(mask)) / (mean(guide * guide) - mean(guide) ** 2 + _FLAT)
     offset = mean(mask) - slope * mean(guide)
-    return mean(slope) * guide + mean(offset)
+    along: Float32Array = mean(slope) * guide + mean(offset)
+    return along

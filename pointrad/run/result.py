@@ -22,6 +22,9 @@ class RunResult:
     lpips: float | None
     psnr_object_db: float | None
     silhouette_iou: float | None
+    given_repaired_iou: float | None
+    repaired_iou: float | None
+    ranking_precision: float | None
     train_seconds: float
     render_fps: float
     model_mb: float

@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ from pointrad.init.placement import object_bounds
 from pointrad.init.start import Start, TrainingViews, start
 from pointrad.init.votes import Votes, described
 from pointrad.masks.iou import mask_iou, with_true_masks
+from pointrad.masks.none import NoMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
 from pointrad.progress import TrainingBar, announce
@@ -60,6 +62,9 @@ from pointrad.training.densify import with_opacities
 from pointrad.training.preemption import Preempted, raise_if_told
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
+
+if TYPE_CHECKING:  # slow to import, and training would wait for it
+    from pointrad.repair.table import Ranking
 
 
 def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None) -> RunResult:
@@ -92,7 +97,8 @@ def _run(
     identity, training_identity = config.identity(content), config.training_identity(content)
     state = Checkpoint.load(run_dir, training_identity)
     _check_results_are_of(config, content, run_dir)
-    scene = capture.prepare(cache.scene(capture, config.eval.split, content))
+    loaded = cache.scene(capture, config.eval.split, content)
+    scene = capture.prepare(loaded)
     _check_picture_views(config, scene)
     check_scored_views(scene.evaluation)
     given, wrong = config, functools.cache(partial(_with_wrong_masks, config, scene))  # not every run that goes on asks
@@ -128,7 +134,8 @@ def _run(
             picture.result()
             state.save(run_dir)
         compilation.wait()
-        result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker)
+        repair = partial(_repair_masks, given, loaded, wrong, frame, renderer, run_dir)
+        result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker, repair)
         exit_code = 0
     except Preempted:
         preempted = True
@@ -207,6 +214,7 @@ def _train_and_evaluate(
     run_dir: Path,
     metrics: MetricsFile,
     tracker: Tracker,
+    repair: Callable[[Cloud], Ranking | None],
 ) -> RunResult:
     warm_up(config, scene.train, renderer)
     with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
@@ -219,7 +227,7 @@ def _train_and_evaluate(
     evaluation = evaluate(render, opacity, scene.evaluation, config.eval.lpips)
     write_json(run_dir / "evaluation.json", evaluation.by_view())
     _write_artifacts(config, scene, frame, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
-    result = _summarise(config, identity, scene, renderer, cloud, evaluation, state)
+    result = _summarise(config, identity, scene, renderer, cloud, evaluation, repair(cloud), state)
     write_json(run_dir / SUMMARY_FILE, asdict(result))
     tracker.summarise(asdict(result))
     return result
@@ -303,6 +311,37 @@ def _write_artifacts(
         tracker.log_video("turntable", path, epoch)
 
 
+def _repair_masks(
+    config: RunConfig,
+    loaded: Scene,
+    wrong: Callable[[], TrainingViews],
+    frame: SceneFrame,
+    renderer: Renderer,
+    run_dir: Path,
+    cloud: Cloud,
+) -> Ranking | None:
+    """Put the masks right that training had; None where they are not wanted, or there were none."""
+    if not config.artifacts.repaired_masks or isinstance(config.masks, NoMasksConfig):
+        return None
+    # Not above, as for other artifacts.
+    from pointrad.repair.artifact import Source, write_repaired_masks
+    from pointrad.repair.subjects import TrainedOn, subjects
+
+    views, spoilt = wrong(), config.corruption.level > 0
+    given, images = ({view.name: view for view in of} for of in (views.corrupted, views.targets))
+    trained = TrainedOn(given, images, spoilt, spoilt and config.corruption.targets == "masked")
+    source = Source.of(config.capture, config.eval.split, loaded.background)
+    found = list(subjects(config.capture, config.eval.split, loaded, trained, source.threshold))
+    render, opacity = _render_function(renderer, cloud), _opacity_function(renderer, cloud)
+    return write_repaired_masks(
+        run_dir,
+        source,
+        [replace(subject, camera=frame.camera(subject.camera)) for subject in found],
+        render,
+        opacity,
+    )
+
+
 def _summarise(
     config: RunConfig,
     identity: str,
@@ -310,6 +349,7 @@ def _summarise(
     renderer: Renderer,
     cloud: Cloud,
     evaluation: Evaluation,
+    ranking: Ranking | None,
     state: Checkpoint,
 ) -> RunResult:
     return RunResult(
@@ -322,6 +362,9 @@ def _summarise(
         consistency=_consistency(config, scene, state),
         mask_iou=state.facts["mask_iou"],
         **asdict(evaluation.means),
+        given_repaired_iou=ranking.given_repaired_iou if ranking else None,
+        repaired_iou=ranking.repaired_iou if ranking else None,
+        ranking_precision=ranking.precision if ranking else None,
         train_seconds=state.progress.seconds,
         render_fps=measure_fps(
             partial(renderer.render_views, cloud.parameters),

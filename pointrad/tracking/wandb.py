@@ -40,6 +40,8 @@ _BETTER = {  # which way each metric improves, so that W&B's tables and summarie
     "lpips": "min",
     "psnr_object_db": "max",
     "silhouette_iou": "max",
+    "repaired_iou": "max",
+    "ranking_precision": "max",
     "train_seconds": "min",
     "render_fps": "max",
     "model_mb": "min",

@@ -16,7 +16,8 @@ from pointrad.study.results import StudyResults
 from pointrad.terminal import printable
 
 _USUAL = (
-    "psnr_db", "ssim", "lpips", "psnr_object_db", "silhouette_iou", "model_mb", "train_seconds", "mask_iou", "points",
+    "psnr_db", "ssim", "lpips", "psnr_object_db", "silhouette_iou", "model_mb", "train_seconds", "mask_iou",
+    "repaired_iou", "points",
 )  # fmt: skip
 _NONE = "—"
 # What begins a formula in a spreadsheet, in half and in full width.

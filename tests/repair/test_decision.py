@@ -1,0 +1,53 @@
+"""What becomes of a mask where the cloud says otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pointrad.masks.iou import Mask, iou
+from pointrad.repair.decision import Seen, repair
+from tests.repair.test_comparison import RIGHT, SHAPE, disc
+
+BLACK = (0.0, 0.0, 0.0)
+OBJECT, BACKDROP = (0.8, 0.5, 0.2), (0.9, 0.9, 0.9)
+
+
+def painted(mask: Mask, colour: tuple[float, ...], beside: tuple[float, ...]) -> np.ndarray:
+    return np.where(mask[..., None], np.float32(colour), np.float32(beside))
+
+
+def seen(covered: Mask, photographed: Mask = RIGHT, beside: tuple[float, ...] = BACKDROP) -> Seen:
+    """A cloud that covers some pixels, and a photograph of an object before a backdrop."""
+    render = painted(covered, OBJECT, BLACK)
+    return Seen(covered.astype(np.float32), render, painted(photographed, OBJECT, beside))
+
+
+def test_a_right_mask_stays_as_it_is_though_the_clouds_outline_is_a_pixel_off() -> None:
+    found = repair(RIGHT, seen(disc(31)), BLACK)
+    assert np.array_equal(found.mask, RIGHT)
+    assert not found.changed.any()
+
+
+def test_a_wrong_mask_becomes_what_the_cloud_covers() -> None:
+    for wrong in (disc(24), disc(38), disc(30, x=75), RIGHT & ~disc(9), RIGHT | disc(8, x=12, y=12)):
+        assert iou(repair(wrong, seen(RIGHT), BLACK).mask, RIGHT) > 0.98
+
+
+def test_a_view_without_a_mask_gets_one() -> None:
+    assert iou(repair(np.zeros(SHAPE, bool), seen(RIGHT), BLACK).mask, RIGHT) > 0.98
+
+
+def test_a_cloud_that_covers_backdrop_does_not_enlarge_a_mask() -> None:
+    found = repair(RIGHT, seen(RIGHT | disc(12, x=15, y=15)), BLACK)
+    assert np.array_equal(found.mask, RIGHT)
+
+
+def test_where_the_photograph_is_not_known_the_cloud_is_believed() -> None:
+    cut = repair(disc(20), seen(RIGHT, photographed=disc(20), beside=BLACK), BLACK)
+    assert iou(cut.mask, RIGHT) > 0.98
+
+
+def test_outlines_that_change_follow_the_photographs_edges() -> None:
+    ragged = RIGHT ^ ((disc(32) & ~disc(28)) & (np.random.default_rng(0).random(SHAPE) < 0.5))
+    assert iou(ragged, RIGHT) < 0.9
+    assert iou(repair(disc(20), seen(ragged), BLACK).mask, RIGHT) > 0.93
