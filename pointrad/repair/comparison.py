@@ -11,8 +11,7 @@ from scipy.ndimage import binary_fill_holes
 
 from pointrad.masks.iou import Mask, iou
 
-_FINE = 0.015  # of the object's size: so far outlines of sound masks are from each other,
-_FINE_PIXELS = 1.0  # or so many pixels, of a small object
+_FINE = 0.98  # IoU of masks that differ by little
 _MOST = 0.5  # of all that differs: what explains it names the error
 _ONE_SIDED = 3  # times as much on one side of the outline as on the other
 
@@ -49,8 +48,9 @@ def compare(given: Mask | None, repaired: Mask) -> Comparison:
     if given is None or not given.any() or given.all():
         agree = given is not None and np.array_equal(given, repaired)
         return Comparison(Kind.FINE, 1.0, None) if agree else Comparison(Kind.MISSING, 0.0, None)
-    distance = outline_distance(given, repaired)
-    return Comparison(_kind(given, repaired, distance), iou(given, repaired), distance)
+    agreement = iou(given, repaired)
+    kind = Kind.FINE if agreement >= _FINE else _kind(given, repaired)
+    return Comparison(kind, agreement, outline_distance(given, repaired))
 
 
 def outline_distance(one: Mask, other: Mask) -> float | None:
@@ -65,11 +65,8 @@ def outline_distance(one: Mask, other: Mask) -> float | None:
     return float((there[outlines[1]].mean() + back[outlines[0]].mean()) / 2)
 
 
-def _kind(given: Mask, repaired: Mask, distance: float | None) -> Kind:
+def _kind(given: Mask, repaired: Mask) -> Kind:
     """By what explains most of the pixels that differ: first what is apart from the outline, then its sides."""
-    size = float(np.sqrt(np.count_nonzero(repaired)))
-    if distance is not None and distance <= max(_FINE * size, _FINE_PIXELS):
-        return Kind.FINE
     beyond, lacking = given & ~repaired, repaired & ~given
     all_that_differs = np.count_nonzero(beyond) + np.count_nonzero(lacking)
     if np.count_nonzero(lacking & binary_fill_holes(given)) >= _MOST * all_that_differs:
