@@ -54,7 +54,7 @@ def write_repaired_masks(
 ) -> Ranking:
     """Write `masks_repaired/`, `masks.csv` and `masks.html` to a folder; returns what the table says.
 
-    render, opacity: of the trained cloud, for cameras in world units. Masks of photographs that were held out are
+    render, opacity: of the trained cloud. Masks of photographs that were held out are
     written too, so that the folder has all masks of the capture, and are not ranked.
     """
     unfinished = folder / f".{MASKS}"

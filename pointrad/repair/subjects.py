@@ -17,9 +17,9 @@ from pointrad.masks.iou import Mask
 class Subject:
     """A photograph and what is known of it, at a view's size.
 
-    camera: world units. given: the mask that training had; None: none that it could use. spoilt: that is another than
-    the capture's. reference: the one known to be right, if there is one. image: [H, W, 3] what is known of the
-    photograph, the background's colour elsewhere; None: all that its file shows. held_out: training had neither.
+    camera: in the frame of the cloud. given: the mask that training had; None: none that it could use. spoilt: that is
+    another than the capture's. reference: the one known to be right, if there is one. image: [H, W, 3] what is known of
+    the photograph, the background's colour elsewhere; None: all that its file shows. held_out: training had neither.
     """
 
     photo: Photo
@@ -33,7 +33,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """The training views that a cloud comes from, world units.
+    """The training views that a cloud comes from.
 
     given: as their masks went into training, by name. images: what they show of their photographs. spoilt: the masks
     are other ones than the capture's, and those are the reference. cut: the images have been cut by them.
@@ -48,7 +48,7 @@ class TrainedOn:
 def subjects(capture: Capture, split: Split, loaded: Scene, trained: TrainedOn, threshold: float) -> Iterator[Subject]:
     """The photographs of the training views, in order, and then those held out for `split`.
 
-    loaded: the scene with all its views, their masks soft. threshold: of masks.
+    loaded: the scene with all its views, their masks soft, in the cloud's frame. threshold: of masks.
     """
     photos = {photo.name: photo for photo in capture.photos(split)}
     is_cut = trained.cut or isinstance(capture.given_masks(split), AlphaMasks)

@@ -20,6 +20,7 @@ from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mas
 from pointrad.camera import Camera
 from pointrad.config import RunConfig
 from pointrad.corruption import corrupt_views, cut_targets
+from pointrad.data.capture import Capture
 from pointrad.data.frame import SceneFrame
 from pointrad.data.scene import Float32Array, Scene, SceneContent, View
 from pointrad.errors import OtherRunError, UserError
@@ -134,7 +135,7 @@ def _run(
             picture.result()
             state.save(run_dir)
         compilation.wait()
-        repair = partial(_repair_masks, given, loaded, wrong, frame, renderer, run_dir)
+        repair = partial(_repair_masks, given, capture, frame.scene(loaded), wrong, renderer, run_dir)
         result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker, repair)
         exit_code = 0
     except Preempted:
@@ -313,9 +314,9 @@ def _write_artifacts(
 
 def _repair_masks(
     config: RunConfig,
+    capture: Capture,
     loaded: Scene,
     wrong: Callable[[], TrainingViews],
-    frame: SceneFrame,
     renderer: Renderer,
     run_dir: Path,
     cloud: Cloud,
@@ -327,18 +328,13 @@ def _repair_masks(
     from pointrad.repair.artifact import Source, write_repaired_masks
     from pointrad.repair.subjects import TrainedOn, subjects
 
-    views, spoilt = wrong(), config.corruption.level > 0
+    split, views, spoilt = config.eval.split, wrong(), config.corruption.level > 0
     given, images = ({view.name: view for view in of} for of in (views.corrupted, views.targets))
     trained = TrainedOn(given, images, spoilt, spoilt and config.corruption.targets == "masked")
-    source = Source.of(config.capture, config.eval.split, loaded.background)
-    found = list(subjects(config.capture, config.eval.split, loaded, trained, source.threshold))
-    render, opacity = _render_function(renderer, cloud), _opacity_function(renderer, cloud)
+    source = Source.of(capture, split, loaded.background)
+    found = list(subjects(capture, split, loaded, trained, source.threshold))
     return write_repaired_masks(
-        run_dir,
-        source,
-        [replace(subject, camera=frame.camera(subject.camera)) for subject in found],
-        render,
-        opacity,
+        run_dir, source, found, _render_function(renderer, cloud), _opacity_function(renderer, cloud)
     )
 
 

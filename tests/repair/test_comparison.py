@@ -24,7 +24,7 @@ RIGHT = disc(30)
     ("given", "kind"),
     [
         (RIGHT, Kind.FINE),
-        (disc(30.2), Kind.FINE),
+        (RIGHT | disc(3, x=91), Kind.FINE),
         (disc(36), Kind.TOO_LARGE),
         (disc(24), Kind.TOO_SMALL),
         (disc(30, x=75), Kind.SHIFTED),
