@@ -20,7 +20,7 @@ from pointrad.artifacts.pictures import read_comparison
 from pointrad.run.run import run
 from pointrad.run.status import RunState, read_status
 from tests.runs import ALL_ARTIFACTS, QUICK, REPOSITORY, config, one_epoch_each, same_cloud
-from tests.scenes import turned_and_sized, write_tiny_scene
+from tests.scenes import TINY_VIEWS, turned_and_sized, write_tiny_scene
 
 pytestmark = pytest.mark.integration
 
@@ -104,6 +104,8 @@ class TestAFinishedRun:
         expected |= {"cloud.ply", "splats.ply", "turntable.mp4", "checkpoint.pt", "status.json", "run.lock"} | {
             f"pictures/{name}.png" for name in pictures
         }
+        views = [f"{split}/r_{n}" for split in ("train", "test") for n in range(TINY_VIEWS[split])]
+        expected |= {"masks.csv", "masks.html"} | {f"masks_repaired/{view}.png" for view in views}
         assert {path for path in found if not path.startswith("wandb")} == expected
 
     def test_its_summary_has_the_promised_keys(self, finished: Ended) -> None:
