@@ -9,13 +9,13 @@ import numpy as np
 
 from pointrad.artifacts.config import TurntableConfig
 from pointrad.camera import Camera, Float64Array
+from pointrad.data.poses import upward
 
 Place = tuple[float, float, float]
 
 _ORIGIN = (0.0, 0.0, 0.0)
 _TURNS = 2  # of a spiral
 _ONE_SIDED = 0.5  # length of the mean of the horizontal directions that cameras stand in
-_ALIKE = 0.01  # mean square of what horizontal edges have beside their main direction, below which they are alike
 
 
 def turntable_cameras(cameras: Sequence[Camera], config: TurntableConfig, centre: Place = _ORIGIN) -> list[Camera]:
@@ -69,21 +69,6 @@ def around(
         for elevation, azimuth in zip(elevations, azimuths, strict=True)
     )
     return [Camera.centred(pose, focal, width, height) for pose in poses]
-
-
-def upward(cameras: Sequence[Camera]) -> Float64Array:
-    """[3] float64 unit vector in the world: which way is up, if people hold cameras level.
-
-    It is perpendicular to pictures' horizontal edges, and near their vertical ones where these edges are too much alike
-    to tell, as when all cameras look the same way.
-    """
-    poses = np.stack([camera.camera_to_world[:3, :3] for camera in cameras])
-    right, up = poses[:, :, 0], poses[:, :, 1].mean(axis=0)
-    values, vectors = np.linalg.eigh(right.T @ right / len(right))  # the smallest first
-    across = vectors[:, : 1 if values[1] > _ALIKE else 2]
-    axis: Float64Array = across @ (across.T @ up)
-    length = np.linalg.norm(axis)
-    return axis / length if length > 0 else vectors[:, 0]
 
 
 def _axes(up: Float64Array) -> Float64Array:

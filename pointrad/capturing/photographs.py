@@ -12,13 +12,13 @@ from pathlib import Path
 from PIL import ExifTags, Image
 from tqdm import tqdm
 
-from pointrad.data.picture_files import SUFFIXES, check_headers, pictures_in, read_picture
+from pointrad.data.picture_files import CONVERSION, SUFFIXES, check_headers, pictures_in, read_picture
 from pointrad.errors import UserError
 from pointrad.progress import announce
 
 FEWEST = 3  # photographs that structure can be had from
 _OTHER_PICTURES = (".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3",
-                   ".nef", ".arw", ".orf", ".rw2", ".raf", *{suffix.lower() for suffix in SUFFIXES})  # fmt: skip
+                   ".nef", ".arw", ".orf", ".rw2", ".raf")  # fmt: skip
 _FILM = 36.0  # mm, the longer side that focal lengths "in 35 mm" are for
 
 
@@ -50,8 +50,8 @@ def photographs_in(folder: Path) -> tuple[Path, ...]:
     others = sorted(path.name for path in visible if path.suffix.lower() in _OTHER_PICTURES)
     if others:
         raise UserError(
-            f"photos: found {_listed(others)} in {folder}; expected {', '.join(SUFFIXES[:4])} alone: convert such "
-            "files first, for example with `magick mogrify -format jpg`, or put them elsewhere"
+            f"photos: found {_listed(others)} in {folder}; expected {', '.join(SUFFIXES)} alone ({CONVERSION}, or put "
+            "them elsewhere)"
         )
     below = sorted(path.name for path in folder.iterdir() if path.is_dir() and pictures_in(path))
     if below:

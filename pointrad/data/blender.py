@@ -49,7 +49,8 @@ def _read_split(folder: Path, split: Split) -> Transforms:
     """What the file of `split` says, with the frames of the split alone."""
     path = _transforms_path(folder, split)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; the splits that exist there: {_existing_splits(folder)}")
+        others = "" if split == Split.TRAIN else "; expected it, or eval.split of one of them"
+        raise UserError(f"{path}: no such file; the splits that exist there: {_existing_splits(folder)}{others}")
     transforms = read_transforms(path)
     if split != Split.PAPER:
         return transforms

@@ -8,8 +8,9 @@ from pathlib import Path
 from pointrad.data.layout import Layout
 from pointrad.data.photo import Listing, Photo
 from pointrad.data.photographs import Reader
+from pointrad.data.picture_files import check_headers
 from pointrad.data.poses import refuse_world_to_camera
-from pointrad.data.remarks import remark
+from pointrad.data.remarks import remark, remark_pictures
 from pointrad.data.scene import BACKGROUNDS, Scene, Split
 from pointrad.errors import UserError
 from pointrad.masks.base import Masks
@@ -61,6 +62,8 @@ class Capture:
         found = self._find(split)
         for said in found.remarks:
             announce(f"{self.name}: {said}")
+        photos = [photo for listed in found.listings.values() for photo in listed.photos]
+        remark_pictures(self.name, self.dataset, photos, check_headers([photo.path for photo in photos]))
         reader = Reader(self.dataset, found.given, found.reference)
         views = {part: reader.views(listed.photos, part) for part, listed in found.listings.items()}
         return Scene(self.name, views[Split.TRAIN], views[split], BACKGROUNDS[self.dataset.background])

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pointrad.data.colmap_model import ModelFiles, Registered, model_files, read_model
 from pointrad.data.layout import ImagesLayout
 from pointrad.data.photo import Listing, Photo
-from pointrad.data.picture_files import SUFFIXES, view_name
+from pointrad.data.picture_files import is_picture, view_name
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 
@@ -71,7 +71,7 @@ def _photo(folder: Path, images: Path, cameras: Path, registered: Registered) ->
 
 
 def _unregistered(registered: Sequence[Registered], images: Path) -> list[str]:
-    there = {path.relative_to(images).as_posix() for path in images.rglob("*") if path.suffix in SUFFIXES}
+    there = {path.relative_to(images).as_posix() for path in images.rglob("*") if is_picture(path)}
     others = sorted(there - {one.name for one in registered})
     said = f"{len(others)} of {len(there)} photographs in {images.name} are not in COLMAP's model and are left out"
     return [f"{said}, the first {others[0]}"] if others else []

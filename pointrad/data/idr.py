@@ -21,9 +21,7 @@ from pointrad.data.picture_files import view_name
 from pointrad.data.poses import OPENCV_TO_OPENGL, check_rigid
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
-from pointrad.schema import Bounds
 
-_SPHERE: Bounds = ((-1.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))
 _SAME = 1e-3  # of the scale: how far scale_mat may differ from one photograph to another
 _SKEWED = 0.5  # pixels: how far from rectangular the grid of pixels may be at the corners
 _CENTRE = 0.5  # there, pixel centres are at whole numbers
@@ -46,7 +44,7 @@ class IdrDatasetConfig(ImagesLayout):
             _photo(folder, picture, projection, f"{file}: world_mat_{n}")
             for n, (picture, projection) in enumerate(zip(pictures, projections, strict=True))
         )
-        return Listing((file,), self.held_out(photos, split), bounds=_SPHERE)
+        return Listing((file,), self.held_out(photos, split))
 
 
 def _projections(file: Path) -> list[Float64Array]:
@@ -68,8 +66,10 @@ def _matrix(file: Path, matrices: Mapping[str, np.ndarray], key: str) -> Float64
     if key not in matrices:
         raise UserError(f"{file}: {key}: missing; expected a 4x4 matrix")
     matrix = matrices[key]
-    if matrix.shape != (4, 4) or matrix.dtype.kind not in "fiu" or not np.isfinite(matrix).all():
+    if matrix.shape != (4, 4) or matrix.dtype.kind not in "fiu":
         raise UserError(f"{file}: {key}: found {matrix.dtype} {list(matrix.shape)}; expected a 4x4 matrix of numbers")
+    if not np.isfinite(matrix).all():
+        raise UserError(f"{file}: {key}: found a value that is not finite; expected a 4x4 matrix of numbers")
     return matrix.astype(np.float64)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 
 from pointrad.data.photo import Listing, Photo
-from pointrad.data.picture_files import pictures_in
+from pointrad.data.picture_files import SUFFIXES, pictures_in
 from pointrad.data.scene import Background, Split
 from pointrad.errors import UserError
 from pointrad.schema import Config, Count, GivenPath
@@ -118,6 +118,8 @@ class CaptureLayout(FolderLayout, ABC):
         """The photographs of the split, `train` or `test`, sorted by name. Raises UserError if it has none."""
         if split not in (Split.TRAIN, Split.TEST):
             raise UserError(f"eval.split: found {split}; a capture has no such split, expected test or train")
+        if len(photos) == 1:
+            raise UserError(f"dataset.root: found 1 photograph in {self.root}; expected at least 2, as one is held out")
         ordered = sorted(photos, key=lambda photo: photo.name)
         wanted = [photo for n, photo in enumerate(ordered) if (n % self.holdout == 0) == (split == Split.TEST)]
         if not wanted:
@@ -156,7 +158,7 @@ class ImagesLayout(CaptureLayout, ABC):
         pictures = pictures_in(images)
         if len(pictures) != cameras:
             raise UserError(
-                f"{file}: found {found}; expected one for each of the {len(pictures)} photographs in {images}, in the "
-                "order of their names"
+                f"{file}: found {found}; expected one for each of the {len(pictures)} photographs ("
+                f"{', '.join(SUFFIXES)}) in {images}, {_holding(images)}, in the order of their names"
             )
         return pictures

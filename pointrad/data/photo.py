@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pointrad.camera import Float64Array
 from pointrad.errors import UserError
-from pointrad.schema import Bounds
 
 COEFFICIENTS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 FISHEYE_COEFFICIENTS = ("k1", "k2", "k3", "k4")
@@ -102,10 +101,8 @@ class Listing:
     """The photographs of one split, in order.
 
     index: the files that say which there are and where their cameras stand. remarks: what is worth saying of them.
-    bounds: where the object lies, world units, in a layout that says so.
     """
 
     index: tuple[Path, ...]
     photos: tuple[Photo, ...]
     remarks: tuple[str, ...] = ()
-    bounds: Bounds | None = None

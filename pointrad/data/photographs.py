@@ -24,6 +24,7 @@ from pointrad.masks.base import Masks
 from pointrad.masks.files import mask_of
 
 T = TypeVar("T", np.uint8, np.uint32)
+_AT_ONCE = 2**26  # pixels of photographs that are read at the same time, at some 30 bytes each
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Reader:
 
     def views(self, photos: Sequence[Photo], split: Split) -> tuple[View, ...]:
         """The views of photographs, in order. Masks are soft. Raises UserError naming the file that is wrong."""
-        check_headers([photo.path for photo in photos])
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers = check_headers([photo.path for photo in photos])
+        largest = max(header.width * header.height for header in headers)
+        with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, _AT_ONCE // largest))) as pool:
             views = pool.map(lambda photo: self._view(photo, split), photos)
             return tuple(tqdm(views, f"{split} images", len(photos), unit="image", leave=False, disable=None))
 
@@ -59,7 +61,7 @@ class Reader:
             ignored = None if ignored is None else undistorted.pixels(ignored)
         if reference is not None and split != Split.TRAIN:
             given, reference = reference, None
-        size = _size(self.dataset, width, height)
+        size = view_size(self.dataset, width, height)
         return View(
             name=photo.name,
             split=split,
@@ -81,7 +83,7 @@ def uncut(pixels: NDArray[np.uint8], lens: Lens, width: int, height: int) -> Flo
     return _averaged(pixels, (width, height), 255)
 
 
-def _size(dataset: Layout, width: int, height: int) -> tuple[int, int]:
+def view_size(dataset: Layout, width: int, height: int) -> tuple[int, int]:
     """Width and height of a view of a photograph of width x height pixels."""
     factor = dataset.downscale
     if dataset.max_size is not None:

@@ -7,18 +7,21 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar, cast
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from pointrad.errors import UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG", ".JPEG", ".WEBP")  # tried where a path has none
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # in small letters, capitals or both
+_TRIED = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))  # where a path has none
+CONVERSION = "convert others first, for example with `magick mogrify -format jpg`"
 T = TypeVar("T", np.uint8, np.float32)
 _NOT_CONVERTED = ("I;16", "I", "F")  # grey of 16 bits and more, which Pillow cuts off instead of scaling
+_QUARTERS = 5  # from this orientation of EXIF on, pictures are turned by a quarter
 _LARGE = 2**26  # bytes of RGBA; smaller pictures are cheap to try
 _COMPRESSION = 1032  # bytes that a byte of a PNG holds at most (deflate)
 
@@ -26,7 +29,8 @@ _COMPRESSION = 1032  # bytes that a byte of a PNG holds at most (deflate)
 def without_suffix(file_path: str) -> str:
     """A frame's path without "./" and a picture's suffix, with slashes as on every system but Windows."""
     name = file_path.replace("\\", "/").removeprefix("./")
-    return name.removesuffix(next((suffix for suffix in SUFFIXES if name.endswith(suffix)), ""))
+    suffix = PurePosixPath(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
 
 
 def view_name(folder: Path, picture: Path) -> str:
@@ -39,15 +43,15 @@ def find_picture(folder: Path, file_path: str) -> Path:
     found = picture_or_none(folder, file_path)
     if found is None:
         path = _meant(folder, file_path)
-        shown = path if path.suffix in SUFFIXES else path.with_name(path.name + SUFFIXES[0])
-        raise UserError(f"{shown}: no such file; expected the RGBA image of frame {file_path!r}")
+        shown = path if path.suffix.lower() in SUFFIXES else path.with_name(path.name + SUFFIXES[0])
+        raise UserError(f"{shown}: no such file; expected the picture of frame {file_path!r}")
     return found
 
 
 def picture_or_none(folder: Path, file_path: str) -> Path | None:
     """`find_picture`, None if there is none."""
     path = _meant(folder, file_path)
-    candidates = (path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES))
+    candidates = (path, *(path.with_name(path.name + suffix) for suffix in _TRIED))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
@@ -56,14 +60,33 @@ def _meant(folder: Path, file_path: str) -> Path:
 
 
 def pictures_in(folder: Path) -> tuple[Path, ...]:
-    """The pictures that lie in a folder, sorted by name; hidden files are none."""
-    there = (path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
-    return tuple(sorted(path for path in there if path.is_file()))
+    """The pictures that lie in a folder, sorted by name."""
+    return tuple(sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file()))
 
 
-def check_headers(paths: Sequence[Path]) -> list[bool]:
-    """Whether each picture has an alpha channel, once it is sure that it may be decoded: none is larger than its file
-    can hold.
+def is_picture(path: Path) -> bool:
+    """Whether a file is one by its name; hidden files are none."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+class Header(NamedTuple):
+    """What a picture's file says before its pixels: their number as they are stored, and how EXIF turns them (1: it
+    does not)."""
+
+    width: int
+    height: int
+    has_alpha: bool
+    orientation: int
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height, turned as EXIF says."""
+        return (self.height, self.width) if self.orientation >= _QUARTERS else (self.width, self.height)
+
+
+def check_headers(paths: Sequence[Path]) -> list[Header]:
+    """What each picture's file says of it, once it is sure that it may be decoded: none is larger than its file can
+    hold.
 
     Only headers are read, so a picture that would take gigabytes costs nothing. Raises UserError naming it.
     """
@@ -71,14 +94,17 @@ def check_headers(paths: Sequence[Path]) -> list[bool]:
         warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        return list(pool.map(_has_alpha, paths))
+        return list(pool.map(_header, paths))
 
 
-def _has_alpha(path: Path) -> bool:
+def _header(path: Path) -> Header:
     try:
         with Image.open(path) as image:
             width, height = image.size
             has_alpha = image.has_transparency_data
+            # Pillow decodes a PNG to look for an EXIF block behind its pixels.
+            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            orientation = int(exif.get(ExifTags.Base.Orientation, 1))
             bits = 1 if image.mode in ("1", "L", "P") else 8 * len(image.getbands())  # fewest bits of a pixel
     except Exception as error:  # a decoder raises all kinds of errors on a broken file
         raise _unreadable(path, error) from None
@@ -86,9 +112,9 @@ def _has_alpha(path: Path) -> bool:
     if 4 * width * height > _LARGE and width * height * bits / 8 > _COMPRESSION * held:
         raise UserError(
             f"{path}: found a header that promises {width}x{height} pixels, more than the file's {held:,} bytes can "
-            "hold; expected a whole RGBA picture"
+            "hold; expected a whole picture"
         )
-    return has_alpha
+    return Header(width, height, has_alpha, orientation)
 
 
 @dataclass(frozen=True)
@@ -106,7 +132,7 @@ def read_picture(path: Path) -> Picture:
         with Image.open(path) as image:
             mode = image.mode
             if mode in _NOT_CONVERTED:
-                raise UserError(f"{path}: found a {mode} image without alpha; expected 8 bits, or RGB")
+                raise UserError(f"{path}: found a grey picture of 16 bits or more ({mode}); expected 8 bits, or RGB")
             upright = ImageOps.exif_transpose(image)
             if not image.has_transparency_data:
                 return Picture(np.asarray(upright.convert("RGB")), None, mode)
@@ -132,4 +158,5 @@ def resized(pixels: NDArray[T], width: int, height: int) -> NDArray[T]:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: found an image that cannot be read ({error}); expected a whole RGBA picture")
+    kinds = "" if is_picture(path) else f" ({', '.join(SUFFIXES)}; {CONVERSION})"
+    return UserError(f"{path}: found an image that cannot be read ({error}); expected a whole picture{kinds}")

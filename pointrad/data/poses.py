@@ -14,6 +14,7 @@ from pointrad.errors import UserError
 
 OPENCV_TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # of a camera's axes: x right, y down, looking along z, in OpenCV
 _FEWEST = 4  # cameras: of fewer, axes may meet by chance
+_ALIKE = 0.01  # mean square of what horizontal edges have beside their main direction, below which they are alike
 _PARALLEL = 1e6  # condition of the equations from which on axes are parallel
 _MOST = 0.9  # of the cameras: so many make a rule
 _RIGID_TOLERANCE = 1e-3
@@ -47,6 +48,37 @@ def nearest_to_axes(poses: Float64Array) -> Float64Array | None:
         return None
     point: Float64Array = np.linalg.solve(matrix, np.einsum("vij,vj->i", across, origins))
     return point
+
+
+def upward(cameras: Sequence[Camera]) -> Float64Array:
+    """[3] float64 unit vector in the world: which way is up, if people hold cameras level.
+
+    It is perpendicular to pictures' horizontal edges, and near their vertical ones where these edges are too much alike
+    to tell, as when all cameras look the same way.
+    """
+    poses = np.stack([camera.camera_to_world[:3, :3] for camera in cameras])
+    right, up = poses[:, :, 0], poses[:, :, 1].mean(axis=0)
+    values, vectors = np.linalg.eigh(right.T @ right / len(right))  # the smallest first
+    across = vectors[:, : 1 if values[1] > _ALIKE else 2]
+    axis: Float64Array = across @ (across.T @ up)
+    length = np.linalg.norm(axis)
+    return axis / length if length > 0 else vectors[:, 0]
+
+
+def gap_around(cameras: Sequence[Camera]) -> float | None:
+    """The largest angle, degrees, about `upward` and around the point that all look at, without a camera in it.
+
+    None if they look at no common point.
+    """
+    poses = np.stack([camera.camera_to_world for camera in cameras])
+    centre = nearest_to_axes(poses)
+    if centre is None:
+        return None
+    up = upward(cameras)
+    across = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    offsets = poses[:, :3, 3] - centre
+    around = np.sort(np.degrees(np.arctan2(offsets @ np.cross(up, across), offsets @ across)))
+    return float(np.diff(around, append=around[0] + 360).max())
 
 
 def refuse_world_to_camera(cameras: Sequence[Camera]) -> None:

@@ -2,15 +2,83 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
+from pointrad.data.layout import Layout
+from pointrad.data.photo import Photo
+from pointrad.data.photographs import view_size
+from pointrad.data.picture_files import Header
+from pointrad.data.poses import gap_around
 from pointrad.data.scene import Background, Float32Array, Scene
+from pointrad.errors import UserError
 from pointrad.progress import warn
 
 _FEW_VIEWS = 5
+_ONE_SIDE = 200  # degrees around the object without a camera
+_BYTES = 16  # of a view's pixel: colours and mask, in 32 bits each
+_MANY = 2**28  # pixels, 4 GB
+_USUAL = 2**26  # pixels of a scene, which the size that is suggested makes of many
+
+
+def remark_pictures(name: str, dataset: Layout, photos: Sequence[Photo], headers: Sequence[Header]) -> None:
+    """Say what is odd about the pictures of a scene before their pixels are read.
+
+    Raises UserError if these would take more memory than there is.
+    """
+    _remark_size(name, dataset, headers)
+    turned = [photo.name for photo, header in zip(photos, headers, strict=True) if _may_be_turned(photo, header)]
+    if turned:
+        more = f" and {len(turned) - 3} more" if len(turned) > 3 else ""
+        warn(
+            f"{name}: EXIF turns {len(turned)} photographs ({', '.join(turned[:3])}{more}), and so they are read; if "
+            "their cameras were found in the pixels as they are stored, remove the orientation from EXIF"
+        )
+
+
+def _remark_size(name: str, dataset: Layout, headers: Sequence[Header]) -> None:
+    sizes = [view_size(dataset, *header.upright) for header in headers]
+    pixels = sum(width * height for width, height in sizes)
+    if pixels < _MANY:
+        return
+    longest = max(max(size) for size in sizes)
+    smaller = max(100, math.floor(longest * math.sqrt(_USUAL / pixels) / 100) * 100)
+    needed, there = _BYTES * pixels / 1e9, _memory() / 1e9
+    found = f"{len(sizes)} photographs of up to {longest} pixels along a side"
+    if needed > there:
+        raise UserError(
+            f"dataset.max_size: found {dataset.max_size or 'null'}, and {found}, which take {needed:.0f} GB of memory; "
+            f"there are {there:.0f} GB; expected fewer pixels, such as dataset.max_size={smaller}"
+        )
+    warn(
+        f"{name}: {found} take {needed:.0f} GB of memory, and long to train on; dataset.max_size={smaller} averages "
+        "them to fewer"
+    )
+
+
+def _memory() -> float:
+    """Bytes of this machine."""
+    return float(psutil.virtual_memory().total)
+
+
+def _may_be_turned(photo: Photo, header: Header) -> bool:
+    """Whether EXIF turns a picture, and its camera would take it either way."""
+    return header.orientation > 1 and all(
+        _is_taken(photo, *size) for size in (header.upright, (header.width, header.height))
+    )
+
+
+def _is_taken(photo: Photo, width: int, height: int) -> bool:
+    try:
+        photo.lens(width, height)
+    except UserError:
+        return False
+    return True
 
 
 def remark(scene: Scene, background: Background) -> None:
@@ -20,6 +88,13 @@ def remark(scene: Scene, background: Background) -> None:
     if len(scene.train) < _FEW_VIEWS:
         count = "1 training view" if len(scene.train) == 1 else f"{len(scene.train)} training views"
         warn(f"{scene.name} has {count}: the hull of so few is far larger than the object")
+        return
+    gap = gap_around([view.camera for view in scene.train])
+    if gap is not None and gap > _ONE_SIDE:
+        warn(
+            f"{scene.name}: all cameras are on one side; {gap:.0f} of the 360 degrees around the object have none, and "
+            "what only these would see is guessed"
+        )
 
 
 def _is_coloured(image: Float32Array) -> NDArray[np.bool_]:

@@ -103,8 +103,10 @@ def explained(error: ValidationError) -> str:
     match problem["type"]:
         case "json_invalid":
             return f"found malformed JSON ({problem['msg'].removeprefix('Invalid JSON: ')}); expected a JSON object"
-        case "missing" if len(problem["loc"]) and isinstance(problem["loc"][-1], str):
+        case "missing":
             return f"{key}: missing; expected a value"
+        case "too_short":
+            return f"{key}: found none; expected at least one"
         case _:
             found = repr(problem.get("input"))
             shown = found if len(found) <= 60 else f"{found[:60]}..."

@@ -77,10 +77,12 @@ def object_bounds(views: Sequence[View]) -> Bounds:
     """`suggested_bounds`, for init.bounds=auto. Raises UserError where there are none."""
     bounds = suggested_bounds(views)
     if bounds is None:
-        raise UserError(
-            "init.bounds: found auto, but the cameras do not look at a common place; expected bounds (world units) "
-            "that hold the object"
+        why = (
+            "one camera says not how far the object is"
+            if len(views) == 1
+            else "the cameras do not look at a common place"
         )
+        raise UserError(f"init.bounds: found auto, but {why}; expected bounds (world units) that hold the object")
     return bounds
 
 

@@ -27,7 +27,7 @@ class AutoMasksConfig(MasksConfig):
     invert: bool
 
     def find(self, photos: Sequence[Photo], folder: Path) -> Masks:
-        if all(check_headers([photo.path for photo in photos])):
+        if all(header.has_alpha for header in check_headers([photo.path for photo in photos])):
             if self.invert:
                 raise UserError("masks.invert: found true, but the masks are the alpha of the pictures; expected false")
             return AlphaMasks()

@@ -16,7 +16,8 @@ from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from pointrad.masks.base import Masks, SoftMask
 
-_MASK_SUFFIXES = (*SUFFIXES, ".bmp", ".tif", ".tiff", ".gif", ".BMP", ".TIF", ".TIFF")
+_SMALL = (*SUFFIXES, ".bmp", ".tif", ".tiff", ".gif")
+_MASK_SUFFIXES = (*_SMALL, *(suffix.upper() for suffix in _SMALL))
 _Convention = Callable[[PurePosixPath], Iterator[str]]
 
 
@@ -66,7 +67,8 @@ def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> 
     key: what errors name. Raises UserError, listing what was looked for, unless every picture has its mask.
     """
     where = _mask_folder(key, given, folder)
-    there = {path.relative_to(where).as_posix() for path in where.rglob("*") if path.suffix in _MASK_SUFFIXES}
+    files = (path for path in where.rglob("*") if path.suffix in _MASK_SUFFIXES and not path.name.startswith("."))
+    there = {path.relative_to(where).as_posix() for path in files}
     names = [_names(picture, folder) for picture in pictures]
     matches = {said: _matched(names, there, candidates) for said, candidates in _CONVENTIONS.items()}
     matches[_BY_NUMBER] = _matched_by_number(names, there)
@@ -108,9 +110,10 @@ def mask_of(path: Path, photo: Photo, picture: Picture) -> SoftMask:
 def fitted(mask: SoftMask, path: Path, photograph: str, width: int, height: int) -> SoftMask:
     """A mask from the file `path`, resized to its photograph's size. Raises UserError if its shape is another."""
     if not same_shape(mask.shape[1], mask.shape[0], width, height):
+        turned = same_shape(mask.shape[0], mask.shape[1], width, height)
         raise UserError(
             f"{path}: found {mask.shape[1]}x{mask.shape[0]} pixels; expected the {width}x{height} of {photograph}, or "
-            "others of the same shape"
+            "others of the same shape" + ("; EXIF turns one of them and not the other" if turned else "")
         )
     return resized(mask, width, height)
 

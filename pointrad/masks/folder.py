@@ -30,4 +30,8 @@ class FolderMasksConfig(MasksConfig):
     def find_reference(self, photos: Sequence[Photo], folder: Path) -> Masks | None:
         """Where no folder is named: the alpha of pictures that have one."""
         named = super().find_reference(photos, folder)
-        return AlphaMasks() if named is None and all(check_headers([photo.path for photo in photos])) else named
+        return (
+            AlphaMasks()
+            if named is None and all(header.has_alpha for header in check_headers([photo.path for photo in photos]))
+            else named
+        )

@@ -10,8 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pointrad.artifacts.config import TurntableConfig
-from pointrad.artifacts.paths import turntable_cameras, upward
+from pointrad.artifacts.paths import turntable_cameras
 from pointrad.artifacts.video import write_video
+from pointrad.data.poses import upward
 from tests.scenes import camera, look_at, off_centre, ring, turned_and_sized
 
 CONFIG = TurntableConfig(frames=8, fps=10, elevation_degrees=30)

@@ -157,10 +157,10 @@ def first_pose(values: dict[str, Any]) -> Any:
         (lambda v: v.pop("camera_angle_x"), r"train\.json: camera_angle_x: missing; expected it, or fl_x"),
         (lambda v: v.update(camera_angle_x=4), r"camera_angle_x: found 4.*less than 3\.14"),
         (lambda v: v.pop("frames"), r"train\.json: frames: missing"),
-        (lambda v: v.update(frames=[]), r"frames: found \[\]; expected: .*at least 1 item"),
+        (lambda v: v.update(frames=[]), r"frames: found none; expected at least one"),
         (lambda v: v["frames"][2].pop("transform_matrix"), r"frames\.2\.transform_matrix: missing"),
         (lambda v: v["frames"][2].pop("file_path"), r"frames\.2\.file_path: missing"),
-        (lambda v: first_pose(v).pop(), r"frames\.0\.transform_matrix\.3: found .*"),
+        (lambda v: first_pose(v).pop(), r"frames\.0\.transform_matrix\.3: missing"),
         (lambda v: first_pose(v)[0].__setitem__(1, math.nan), r"frames\.0\.transform_matrix\.0\.1: .*finite"),
         (lambda v: first_pose(v)[0].__setitem__(1, "east"), r"transform_matrix\.0\.1: found 'east'"),
         (lambda v: first_pose(v).__setitem__(0, [0, 0, 0, 0]), r"'\./train/r_0': .*not orthonormal.*rotation"),
@@ -185,7 +185,7 @@ def first_pose(values: dict[str, Any]) -> Any:
             r"mask_path of '\./train/r_1': found 'masks/1\.png'; expected a file, but there is no .*tiny/masks/1\.png",
         ),
         (lambda v: v["frames"][0].update(file_path="a\0b"), r"frames\.0\.file_path: found 'a.*b'; expected: the path"),
-        (lambda v: v["frames"][0].update(file_path="train/gone"), r"train/gone\.png: no such file; expected the RGBA"),
+        (lambda v: v["frames"][0].update(file_path="train/gone"), r"gone\.png: no such file; expected the picture"),
     ],
 )
 def test_a_wrong_json_is_named_with_what_is_wrong(tiny_scene_root: Path, edit: Edit, message: str) -> None:

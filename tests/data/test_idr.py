@@ -26,10 +26,6 @@ def of_one(skew: float = 0, sign: float = 1) -> Float64Array:
     return sign * matrix
 
 
-def test_the_object_lies_in_the_unit_sphere(tmp_path: Path) -> None:
-    assert listing(write_idr(tmp_path)).bounds == ((-1, 1), (-1, 1), (-1, 1))
-
-
 @pytest.mark.parametrize("factor", [-2.5, 0.01, 300])
 def test_the_scale_of_a_projection_is_arbitrary_and_its_sign(factor: float, tmp_path: Path) -> None:
     expected = listing(write_idr(tmp_path)).photos[0]
@@ -53,7 +49,8 @@ def test_there_must_be_as_many_matrices_as_photographs(tmp_path: Path) -> None:
     write_idr(tmp_path)
     (tmp_path / "image" / name_of(3)).unlink()
     with pytest.raises(
-        UserError, match=r"found world_mat_\* of 9 photographs; expected one for each of the 8 photographs in .*/image"
+        UserError,
+        match=r"found world_mat_\* of 9 photographs; expected one for each of the 8 photographs \(.*\) in .*/image",
     ):
         listing(tmp_path)
 
@@ -71,7 +68,7 @@ SKEWED[0, 1] = 0.2
         ),
         (
             {"world_mat_1": np.full((4, 4), np.nan)},
-            r"world_mat_1: found float64 \[4, 4\]; expected a 4x4 matrix of numb",
+            r"world_mat_1: found a value that is not finite; expected a 4x4 matrix",
         ),
         ({"world_mat_1": np.eye(3)}, r"world_mat_1: found float64 \[3, 3\]; expected a 4x4 matrix of numbers"),
         ({"world_mat_1": np.array("east")}, r"world_mat_1: found <U4 \[\]; expected a 4x4 matrix of numbers"),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
+from pointrad.data.blender import BlenderDatasetConfig
 from pointrad.data.capture import Capture
 from pointrad.data.layout import Layout
 from pointrad.data.photo import Lens
@@ -65,14 +66,73 @@ def test_views_are_the_same(layout: str, write: Callable[[Path], Path], tmp_path
 def test_a_photograph_that_exif_turns_against_its_camera_is_refused(layout: str, tmp_path: Path) -> None:
     WRITERS["colmap, binary" if layout == "colmap" else layout][1](tmp_path)
     path = tmp_path / "images" / captures.name_of(3)
-    with Image.open(path) as picture:
-        exif = picture.getexif()
-        exif[0x0112] = 6  # orientation: a quarter turn
-        picture.save(path, exif=exif)
+    turn(path, 6)
     with pytest.raises(
         UserError, match=r": found 32x24 pixels; expected the picture's 24x32, .* remove the EXIF orient"
     ):
         load(of(layout, tmp_path))
+
+
+def turn(path: Path, orientation: int) -> None:
+    """Let EXIF say so of a picture whose pixels stay as they are stored."""
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        exif[ExifTags.Base.Orientation] = orientation
+        picture.save(path, exif=exif)
+
+
+@each_layout
+def test_a_photograph_that_exif_turns_upside_down_is_told_of(
+    layout: str, write: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = of(layout, write(tmp_path))
+    (path,) = tmp_path.glob(f"image*/{captures.name_of(3)}")
+    turn(path, 3)
+    load(dataset)
+    assert f"EXIF turns 1 photographs ({path.parent.name}/r_03), and so they are read" in told(capsys)
+
+
+def test_so_it_is_of_a_quarter_turn_where_a_camera_is_for_any_size(
+    tiny_scene_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = BlenderDatasetConfig(name="blender", root=tiny_scene_root, downscale=1, max_size=None, background="black")
+    turn(tiny_scene_root / "tiny" / "train" / "r_0.png", 6)
+    load(dataset)
+    assert "EXIF turns 1 photographs (train/r_0)" in told(capsys)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(("layout", "write"), [WRITERS["idr"], WRITERS["llff"]], ids=["idr", "llff"])
+class TestPhotographsInTheOrderOfTheirNames:
+    def test_are_told_by_suffixes_however_they_are_written(
+        self, layout: str, write: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
+        dataset = of(layout, write(tmp_path))
+        for path in tmp_path.glob("image*/*.png"):
+            path.rename(path.with_suffix(".Png"))
+        assert [photo.name[-4:] for photo in dataset.listing("tiny", Split.TEST).photos] == ["r_00", "r_04", "r_08"]
+
+    def test_that_are_none_by_their_suffixes_are_named(
+        self, layout: str, write: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
+        dataset = of(layout, write(tmp_path))
+        for path in tmp_path.glob("image*/*.png"):
+            path.rename(path.with_suffix(".heic"))
+        with pytest.raises(
+            UserError, match=r"each of the 0 photographs \(\.png, \.jpg, .*\) in .*, which holds r_00\.heic, r_01\.heic"
+        ):
+            dataset.listing("tiny", Split.TEST)
+
+
+def test_one_photograph_cannot_be_held_out_from_itself(tmp_path: Path) -> None:
+    captures.write_nerfstudio(tmp_path)
+    for n in range(1, COUNT):
+        (tmp_path / "images" / captures.name_of(n)).unlink()
+    with pytest.raises(UserError, match=r"found 1 photograph in .*; expected at least 2, as one is held out"):
+        load(of("nerfstudio", tmp_path))
 
 
 DISTORTED = Lens(WIDTH, HEIGHT, 40, 41, 16.5, 12, (-0.1, 0.02, 0.003, -0.002, 0, 0, 0, 0))

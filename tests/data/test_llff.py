@@ -36,7 +36,7 @@ def test_there_must_be_as_many_rows_as_photographs(tmp_path: Path) -> None:
     write_llff(tmp_path)
     (tmp_path / "images" / name_of(3)).unlink()
     with pytest.raises(
-        UserError, match=r"poses_bounds\.npy: found 9 poses; expected one for each of the 8 photographs in"
+        UserError, match=r"poses_bounds\.npy: found 9 poses; expected one for each of the 8 photographs \("
     ):
         listing(tmp_path)
 

@@ -136,7 +136,7 @@ def test_frames_that_are_trained_on_and_held_out_are_worth_a_remark(tmp_path: Pa
             r"train_filenames: found 'images/r_77\.png'; expected the file_path of",
         ),
         ({"train_filenames": [3]}, r"train_filenames\.0: found 3; expected: input should be a valid string"),
-        ({"frames": []}, r"frames: found \[\]; expected: list should have at least 1 item"),
+        ({"frames": []}, r"frames: found none; expected at least one"),
         ({"fl_x": -3}, r"fl_x: found -3; expected: input should be greater than 0"),
     ],
 )
@@ -152,7 +152,7 @@ MIRRORED = [[-1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
     ("own", "message"),
     [
         ({"transform_matrix": MIRRORED}, r"transform_matrix of 'images/r_01\.png': found a mirrored axis"),
-        ({"transform_matrix": MIRRORED[:3]}, r"frames\.1\.transform_matrix\.3: found"),
+        ({"transform_matrix": MIRRORED[:3]}, r"frames\.1\.transform_matrix\.3: missing"),
         (
             {"file_path": f"images/{name_of(2)}"},
             r"frames: found 'images/r_02' more than once; expected each image once",

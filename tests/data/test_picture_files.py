@@ -116,6 +116,18 @@ class TestHeaders:
         (tmp_path / "r_0.png").write_bytes(content)
         assert "r_0.png: found an image that cannot be read" in self.refused([tmp_path / "r_0.png"])
 
+    @pytest.mark.parametrize("name", ["r.png", "r.jpg"])
+    def test_they_say_how_exif_turns_a_picture(self, name: str, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("RGB", (32, 24)).save(tmp_path / name, exif=exif)
+        (header,) = check_headers([tmp_path / name])
+        assert (header.width, header.height, header.orientation, header.upright) == (32, 24, 6, (24, 32))
+
+    def test_a_format_that_is_not_read_is_to_be_converted(self, tmp_path: Path) -> None:
+        (tmp_path / "r.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+        assert "expected a whole picture (.png, .jpg, .jpeg, .webp; convert" in self.refused([tmp_path / "r.HEIC"])
+
 
 class TestPixels:
     def test_a_truncated_image_is_named(self, tiny_scene_root: Path) -> None:
@@ -132,7 +144,7 @@ class TestPixels:
 
     def test_grey_of_16_bits_is_not_cut_off_in_silence(self, tmp_path: Path) -> None:
         Image.fromarray(RGBA[..., 0].astype(np.uint16) * 257).save(tmp_path / "r.png", transparency=257)
-        with pytest.raises(UserError, match=r"r\.png: found a I;16 image without alpha"):
+        with pytest.raises(UserError, match=r"r\.png: found a grey picture of 16 bits or more \(I;16\)"):
             read_picture(tmp_path / "r.png")
 
     def test_grey_with_alpha_is_grey(self, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pointrad.camera import Camera, Float64Array
-from pointrad.data.poses import check_rigid, look_away, refuse_world_to_camera
+from pointrad.data.poses import check_rigid, gap_around, look_away, refuse_world_to_camera
 from pointrad.errors import UserError
 from tests.scenes import camera, look_at, ring
 
@@ -26,6 +26,15 @@ def around(centre: tuple[float, float, float], count: int = 12) -> list[Float64A
     rng = np.random.default_rng(0)
     positions = [np.asarray(centre) + pose[:3, 3] for pose in ring(count)]
     return [look_at(position, np.asarray(centre) + rng.normal(0, 0.05, 3)) for position in positions]
+
+
+def test_cameras_around_an_object_leave_gaps_between_them_and_half_of_them_leave_a_half() -> None:
+    assert gap_around(cameras(ring(12))) == pytest.approx(30, abs=3)
+    assert gap_around(cameras(ring(12)[:7])) == pytest.approx(180, abs=6)
+
+
+def test_of_parallel_cameras_there_is_no_gap() -> None:
+    assert gap_around(cameras([ring(1)[0]] * 5)) is None
 
 
 def changed(row: int, column: int, value: float) -> Float64Array:
