@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,11 @@ def main() -> None:
     start(name, command.work)
 
 
+def view(composed: Any) -> None:
+    """Show finished runs in a browser."""
+    job(lambda _: _view(composed))
+
+
 def render(composed: Any) -> None:
     """Render a finished run along a path."""
     job(lambda folder: _render(composed, folder))
@@ -59,6 +67,7 @@ def compare(composed: Any) -> None:
 
 
 _COMMANDS = {
+    "view": _Command("one run or several side by side, in the browser", "RUN", view, most=None),
     "render": _Command("images and videos along a path: colour, depth, opacity", "RUN path=spiral", render),
     "evaluate": _Command("scores on another split, kept beside the run's own", "RUN eval.split=val", evaluate),
     "compare": _Command("a table and pictures of several runs", "RUN RUN ...", compare, most=None, least=2),
@@ -115,6 +124,28 @@ def _quoted(path: str) -> str:
     """As a value in the grammar of Hydra's overrides."""
     escaped = path.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _view(composed: Any) -> None:
+    from launcher.composition import checked
+    from pointrad.finished.config import ViewConfig
+    from pointrad.progress import announce
+
+    config = checked(ViewConfig, composed)
+    if find_spec("viser") is None:
+        raise UserError("the package viser is not installed: pip install --requirement requirements-view.txt")
+    announce(f"Loading {', '.join(map(str, config.runs))}")
+    from pointrad.finished.view import shown
+    from pointrad.render.cpu.points import set_threads
+
+    set_threads(config.threads)
+    with shown(config) as viewer:
+        port = viewer.server.get_port()
+        print(f"Open http://localhost:{port} (Ctrl-C ends)", flush=True)
+        tunnel = f"ssh -L {port}:localhost:{port} {platform.node()}"
+        print(f"From another machine: {tunnel}, then the same address there", flush=True)
+        with suppress(KeyboardInterrupt):
+            viewer.server.sleep_forever()
 
 
 def _render(composed: Any, folder: Path) -> None:

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-          "--hide-scrollbars", "--disable-background-networking", "--remote-debugging-pipe")  # fmt: skip
+_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage",
+    "--no-first-run", "--hide-scrollbars", "--disable-background-networking", "--remote-debugging-pipe",
+)  # fmt: skip
 _PATIENCE = 60.0  # seconds for one answer
 
 
@@ -55,6 +57,14 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.wait_for(f"document.readyState === 'complete' && location.pathname.endsWith({json.dumps(path.name)})")
+
+    def visit(self, address: str, width: int = 1280, height: int = 900) -> None:
+        """Open what a server shows."""
+        self.complaints.clear()
+        self.requests.clear()
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call("Page.navigate", url=address)
+        self.wait_for(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(address)})")
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""

@@ -19,10 +19,11 @@ class TurntableConfig(Config):
 
 
 class ArtifactsConfig(Config):
-    """Which evaluation views are drawn after initialisation and after each stage (None: a few), whether the training
-    curves are, the turntable, and whether masks are put right."""
+    """Which evaluation views are drawn after initialisation and after each stage (None: a few), whether the clouds at
+    these times are kept and the training curves drawn, the turntable, and whether masks are put right."""
 
     views: tuple[Annotated[int, Field(ge=0)], ...] | None
+    stages: bool
     curves: bool
     turntable: TurntableConfig
     repaired_masks: bool

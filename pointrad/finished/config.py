@@ -14,6 +14,32 @@ Views = tuple[Annotated[int, Field(ge=0)], ...] | None
 Layer = Literal["colour", "depth", "opacity"]
 
 
+class MovedDataConfig(Config):
+    """root: where the data lies now; None where it lay when the run was trained."""
+
+    root: GivenPath | None
+
+
+class ViewConfig(Config):
+    """How runs are shown in a browser.
+
+    host, port: where the server listens. size, moving_size: pixels along the longer side of a picture, at rest and
+    while the camera moves. photographs: whether they are loaded, to be seen at their cameras.
+    """
+
+    runs: Runs
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+    size: Count
+    moving_size: Count
+    photographs: bool
+    dataset: MovedDataConfig
+    threads: Annotated[int, Field(ge=0)]
+
+    def idle(self) -> dict[str, str]:
+        return {} if self.photographs else {"dataset": "photographs=false"}
+
+
 class RenderConfig(Config):
     """Which way the camera goes, and what is drawn of what it sees.
 
@@ -42,12 +68,6 @@ class RenderConfig(Config):
 class EvaluatedSplitConfig(Config):
     split: Split
     lpips: bool
-
-
-class MovedDataConfig(Config):
-    """root: where the data lies now; None where it lay when the run was trained."""
-
-    root: GivenPath | None
 
 
 class EvaluateConfig(Config):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 
 from pointrad.artifacts.camera_file import CAMERAS_FILE, read_splits
@@ -27,6 +28,7 @@ from pointrad.render.config import RendererConfig
 from pointrad.render.opacity import depths, opacities
 from pointrad.run.provenance import Placement, recorded_content, recorded_method, recorded_placement
 from pointrad.run.status import CONFIG_FILE, read_summary
+from pointrad.tracking.history import STAGES_FOLDER
 from pointrad.training.checkpoint import Checkpoint
 
 _ANY = RendererConfig(name="auto", device="auto", graphs=False)  # all renderers of a model compute the same image
@@ -53,6 +55,24 @@ class FinishedRun:
     @property
     def training_cameras(self) -> list[Camera]:
         return self.cameras[Split.TRAIN]
+
+    @cached_property
+    def stages(self) -> dict[str, Path]:
+        """The files of the clouds that it had at the end of each stage, `init` first; none unless it was told to keep
+        them (`artifacts.stages`)."""
+        return {path.stem.partition("_")[2]: path for path in sorted((self.folder / STAGES_FOLDER).glob("*.pt"))}
+
+    def at(self, stage: str) -> FinishedRun:
+        """The run as it was at the end of a stage. Raises KeyError for one whose cloud was not kept."""
+        if stage not in self._at:
+            model = self.cloud.model
+            parameters = torch.load(self.stages[stage], map_location="cpu", weights_only=True)
+            self._at[stage] = replace(self, cloud=Cloud(model, model.join(parameters)))
+        return self._at[stage]
+
+    @cached_property
+    def _at(self) -> dict[str, FinishedRun]:
+        return {}
 
     @property
     def content(self) -> SceneContent | None:

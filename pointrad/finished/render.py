@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,7 +18,8 @@ from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array
 from pointrad.evaluation import Render
 from pointrad.files import replacing
-from pointrad.finished.config import Layer, RenderConfig
+from pointrad.finished.config import RenderConfig
+from pointrad.finished.layers import Layer, as_bytes, coloured_depth
 from pointrad.finished.load import FinishedRun
 
 _MOST = 2**16 - 1  # of a picture of 16 bits
@@ -58,9 +58,9 @@ def _frames(run: FinishedRun, layer: Layer, cameras: Sequence[Camera], pictures:
     def frames(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
         match layer:
             case "colour":
-                return _kept(run.render(cameras), _bytes, pictures, images)
+                return _kept(run.render(cameras), as_bytes, pictures, images)
             case "opacity":
-                shares = _kept(run.opacity(cameras), _bytes, pictures, images)
+                shares = _kept(run.opacity(cameras), as_bytes, pictures, images)
                 return (np.repeat(share[..., None], 3, axis=2) for share in shares)
             case "depth":
                 unit = far / _MOST
@@ -68,7 +68,7 @@ def _frames(run: FinishedRun, layer: Layer, cameras: Sequence[Camera], pictures:
                     with replacing(pictures / "depth_unit.txt") as path:
                         path.write_text(f"{unit!r}\n")
                 depths = _kept(run.depth(cameras), lambda depth: _counts(depth, unit), pictures, images)
-                return (_coloured(depth, near, far) for depth in depths)
+                return (coloured_depth(depth, near, far) for depth in depths)
 
     return frames
 
@@ -83,19 +83,9 @@ def _kept(
         yield frame
 
 
-def _bytes(image: Float32Array) -> NDArray[np.uint8]:
-    return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
-
-
 def _counts(depth: Float32Array, unit: float) -> NDArray[np.uint16]:
     counts: NDArray[np.uint16] = np.rint(np.nan_to_num(depth / unit).clip(0, _MOST)).astype(np.uint16)
     return counts
-
-
-def _coloured(depth: Float32Array, near: float, far: float) -> Float32Array:
-    share = np.clip((depth - near) / (far - near), 0, 1)
-    rgb = matplotlib.colormaps["turbo_r"](np.nan_to_num(share))[..., :3]
-    return np.where(np.isnan(depth)[..., None], 0, rgb).astype(np.float32)
 
 
 def _range(run: FinishedRun, cameras: Sequence[Camera]) -> tuple[float, float]:

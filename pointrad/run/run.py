@@ -56,7 +56,7 @@ from pointrad.run.result import RunResult
 from pointrad.run.status import CONFIG_FILE, SUMMARY_FILE, read_summary, recording
 from pointrad.tracking.base import Tracker
 from pointrad.tracking.build import build_tracker, check_tracker, must_be_online
-from pointrad.tracking.history import INIT, picture_path
+from pointrad.tracking.history import INIT, cloud_path, picture_path
 from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.densify import with_opacities
@@ -255,6 +255,9 @@ class _Reporter:
         self.draw(stage, cloud, epoch)
 
     def draw(self, stage: str, cloud: Cloud, epoch: int) -> None:
+        if self.config.artifacts.stages:
+            with replacing(cloud_path(self.run_dir, self.config.schedule, stage)) as path, path.open("wb") as file:
+                torch.save(cloud.model.split(cloud.parameters.detach().cpu()), file)
         drawn = drawn_views(self.config.artifacts.views, len(self.scene.evaluation))
         if not drawn:
             return

@@ -10,11 +10,21 @@ from pointrad.training.config import ScheduleConfig
 from pointrad.training.record import EpochRecord
 
 INIT = "init"  # what is drawn before the first stage
+STAGES_FOLDER = "stages"
 
 
 def picture_path(run_dir: Path, schedule: ScheduleConfig, stage: str) -> Path:
     """Where the renders at the end of `stage`, or of INIT, are drawn."""
-    return run_dir / "pictures" / f"{[INIT, *schedule.enabled_stages].index(stage)}_{stage}.png"
+    return run_dir / "pictures" / f"{_numbered(schedule, stage)}.png"
+
+
+def cloud_path(run_dir: Path, schedule: ScheduleConfig, stage: str) -> Path:
+    """Where the cloud at the end of `stage`, or of INIT, is kept, if it is."""
+    return run_dir / STAGES_FOLDER / f"{_numbered(schedule, stage)}.pt"
+
+
+def _numbered(schedule: ScheduleConfig, stage: str) -> str:
+    return f"{[INIT, *schedule.enabled_stages].index(stage)}_{stage}"
 
 
 def log_history(tracker: Tracker, run_dir: Path, schedule: ScheduleConfig, records: Sequence[EpochRecord]) -> None:

@@ -1,0 +1,238 @@
+"""Runs that are done, in a browser: rendered from wherever one looks, several of them side by side.
+
+The browser says where its camera is, and gets a picture as its background; all rendering is done here. Scenes are shown
+in the frame of the first run, in which objects have one size whatever the unit of a capture.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from typing import get_args
+
+import numpy as np
+import viser
+from PIL import Image
+from scipy.spatial.transform import Rotation
+from skimage.segmentation import find_boundaries
+
+from pointrad.artifacts.paths import upward
+from pointrad.camera import Camera, Float64Array
+from pointrad.data.poses import OPENCV_TO_OPENGL
+from pointrad.data.scene import View
+from pointrad.errors import UserError
+from pointrad.finished.config import ViewConfig
+from pointrad.finished.evaluate import load_views
+from pointrad.finished.layers import Layer, Picture, as_bytes, drawn
+from pointrad.finished.load import FinishedRun, load_run
+from pointrad.progress import warn
+
+_PAUSE = 0.15  # seconds without a movement, after which a picture is rendered in full
+_SMALL = 200  # pixels along the longer side of photographs at their cameras
+_FRUSTUM = 0.25  # scene units
+_FRUSTUM_COLOUR = (150, 150, 150)
+_OUTLINE = (255, 60, 0)
+_QUALITY = 90  # of JPEG
+_LAST = "final"
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A camera as viser has it, in scene units.
+
+    rotation: [3, 3] float64, camera to scene, OpenCV axes. position: [3] float64. opening: from top to bottom, radians.
+    aspect: width over height.
+    """
+
+    rotation: Float64Array
+    position: Float64Array
+    opening: float
+    aspect: float
+
+    def camera(self, run: FinishedRun, size: int, columns: int) -> Camera:
+        """In world units, for one of so many columns of a picture whose longer side has `size` pixels."""
+        height = size if self.aspect < 1 else max(1, round(size / self.aspect))
+        width = max(1, round(height * self.aspect / columns))
+        pose = np.eye(4)
+        pose[:3, :3] = self.rotation @ OPENCV_TO_OPENGL[:3, :3]
+        pose[:3, 3] = run.frame.to_world(self.position)
+        return Camera.centred(pose, 0.5 * height / np.tan(0.5 * self.opening), width, height)
+
+
+def picture(runs: Sequence[FinishedRun], eye: Eye, size: int, layer: Layer) -> Picture:
+    """What the runs show of a layer from there, side by side, with a white line between them."""
+    columns = [drawn(run, eye.camera(run, size, len(runs)), layer) for run in runs]
+    for column in columns[1:]:
+        column[:, :1] = 255
+    return np.concatenate(columns, axis=1)
+
+
+@contextmanager
+def shown(config: ViewConfig) -> Iterator[Viewer]:
+    """The runs of `config`, served until the block ends.
+
+    Raises UserError for a folder without a run that is done, for runs of different scenes, and without viser.
+    """
+    runs = [load_run(folder) for folder in config.runs]
+    scenes = {run.config.scene.name for run in runs}
+    if len(scenes) > 1:
+        raise UserError(f"runs: found runs of {', '.join(sorted(scenes))}; expected runs of one scene")
+    viewer = Viewer(runs, _views(runs[0], config), config)
+    try:
+        yield viewer
+    finally:
+        viewer.server.stop()
+
+
+def _views(run: FinishedRun, config: ViewConfig) -> Sequence[View]:
+    """The training views, none where they are not wanted or not here."""
+    if not config.photographs:
+        return ()
+    try:
+        return load_views(run, config.dataset.root, run.config.eval.split).train
+    except UserError as error:
+        warn(f"no photographs at their cameras, since the data cannot be loaded: {error}")
+        return ()
+
+
+class Viewer:
+    """A server that shows runs of one scene until it is stopped.
+
+    views: the training views with their photographs and masks; none where the data is not here.
+    """
+
+    def __init__(self, runs: Sequence[FinishedRun], views: Sequence[View], config: ViewConfig) -> None:
+        self.runs, self.config = list(runs), config
+        self.rendering = threading.Lock()  # kernels of several threads would share theirs
+        self.cameras = [runs[0].frame.camera(camera) for camera in runs[0].training_cameras]
+        self.up = upward(self.cameras)
+        logging.getLogger("websockets").setLevel(logging.WARNING)
+        with redirect_stdout(StringIO()):  # who calls this says where to look
+            self.server = viser.ViserServer(host=config.host, port=config.port, label="pointrad", verbose=False)
+        self.server.scene.set_up_direction(self.up)
+        self.server.gui.configure_theme(control_layout="floating", show_logo=False)
+        self.stages = _common_stages(runs)
+        self.photographs = _photographs(views, len(self.cameras))
+        self.server.on_client_connect(self._show)
+
+    def add_frusta(self, client: viser.ClientHandle) -> list[viser.CameraFrustumHandle]:
+        """The training cameras, with their photographs where these are here."""
+        return [
+            client.scene.add_camera_frustum(
+                f"/cameras/{number}",
+                fov=2 * float(np.arctan(0.5 * camera.height / camera.fy)),
+                aspect=camera.width / camera.height,
+                scale=_FRUSTUM,
+                color=_FRUSTUM_COLOUR,
+                image=photograph,
+                wxyz=_quaternion(camera),
+                position=camera.position,
+                visible=False,
+            )
+            for number, (camera, photograph) in enumerate(zip(self.cameras, self.photographs, strict=True))
+        ]
+
+    def _show(self, client: viser.ClientHandle) -> None:
+        _Screen(self, client).show()
+
+
+class _Screen:
+    """One browser: its controls, and the pictures that it gets."""
+
+    def __init__(self, viewer: Viewer, client: viser.ClientHandle) -> None:
+        self._viewer, self._client = viewer, client
+        self._moved, self._gone = threading.Event(), threading.Event()
+        gui = client.gui
+        gui.add_markdown("  \n".join(f"{n}. `{run.folder}`" for n, run in enumerate(viewer.runs, 1)))
+        self._layer = gui.add_dropdown("layer", get_args(Layer))
+        self._stage = gui.add_slider("stage", 0, len(viewer.stages) - 1, 1, len(viewer.stages) - 1,
+                                     visible=len(viewer.stages) > 1)  # fmt: skip
+        self._named = gui.add_markdown("", visible=len(viewer.stages) > 1)
+        self._view = gui.add_slider("go to view", 0, len(viewer.cameras) - 1, 1, 0)
+        # The browser draws them over the whole picture, so they would stand beside the objects of several runs.
+        self._cameras = gui.add_checkbox("cameras", False, visible=len(viewer.runs) == 1)
+        self._frusta: list[viser.CameraFrustumHandle] = []
+
+    def show(self) -> None:
+        """Pictures until the browser leaves."""
+        self._layer.on_update(lambda _: self._moved.set())
+        self._stage.on_update(lambda _: self._moved.set())
+        self._view.on_update(lambda _: self._go_to_view())
+        self._cameras.on_update(lambda _: self._show_cameras())
+        self._client.camera.on_update(lambda _: self._moved.set())
+        self._viewer.server.on_client_disconnect(self._leave)
+        self._go_to_view()
+        threading.Thread(target=self._draw, daemon=True).start()
+
+    def _leave(self, client: viser.ClientHandle) -> None:
+        if client is self._client:
+            self._gone.set()
+
+    def _draw(self) -> None:
+        """Coarse while the camera moves, in full once it rests."""
+        config = self._viewer.config
+        while not self._gone.is_set():
+            if not self._moved.wait(timeout=1):
+                continue
+            self._moved.clear()
+            self._send(min(config.moving_size, config.size))
+            if not self._moved.wait(timeout=_PAUSE):
+                self._send(config.size)
+
+    def _send(self, size: int) -> None:
+        camera = self._client.camera
+        rotation = Rotation.from_quat(camera.wxyz, scalar_first=True).as_matrix()
+        eye = Eye(rotation, np.asarray(camera.position, np.float64), camera.fov, camera.aspect)
+        stage = self._viewer.stages[self._stage.value]
+        self._named.content = f"stage: {stage}"
+        with self._viewer.rendering:
+            runs = [run if stage == _LAST else run.at(stage) for run in self._viewer.runs]
+            shown = picture(runs, eye, size, self._layer.value)
+        self._client.scene.set_background_image(shown, format="jpeg", jpeg_quality=_QUALITY)
+
+    def _go_to_view(self) -> None:
+        camera = self._viewer.cameras[self._view.value]
+        with self._client.atomic():
+            self._client.camera.up_direction = self._viewer.up
+            self._client.camera.position = camera.position
+            self._client.camera.look_at = np.zeros(3)
+            self._client.camera.fov = 2 * float(np.arctan(0.5 * camera.height / camera.fy))
+        self._moved.set()
+
+    def _show_cameras(self) -> None:
+        if not self._frusta:
+            self._frusta = self._viewer.add_frusta(self._client)
+        for frustum in self._frusta:
+            frustum.visible = self._cameras.value
+
+
+def _quaternion(camera: Camera) -> Float64Array:
+    """[4] float64 w x y z, camera to scene, OpenCV axes."""
+    rotation = camera.camera_to_world[:3, :3] @ OPENCV_TO_OPENGL[:3, :3]
+    quaternion: Float64Array = Rotation.from_matrix(rotation).as_quat(scalar_first=True)
+    return quaternion
+
+
+def _common_stages(runs: Sequence[FinishedRun]) -> tuple[str, ...]:
+    """The stages whose clouds all runs have kept, and the end."""
+    kept = [name for name in runs[0].stages if all(name in run.stages for run in runs)]
+    return (*kept, _LAST)
+
+
+def _photographs(views: Sequence[View], count: int) -> list[Picture | None]:
+    """The views' photographs, small and with the outlines of their masks, for so many cameras."""
+    return [_outlined(view) for view in views] if len(views) == count else [None] * count
+
+
+def _outlined(view: View) -> Picture:
+    height, width = view.mask.shape
+    share = min(1.0, _SMALL / max(height, width))
+    size = max(1, round(width * share)), max(1, round(height * share))
+    small = np.asarray(Image.fromarray(as_bytes(view.image)).resize(size)).copy()
+    mask = np.asarray(Image.fromarray(view.mask).resize(size)) >= 0.5
+    small[find_boundaries(mask)] = _OUTLINE  # type: ignore[no-untyped-call]
+    return small

@@ -1,0 +1,123 @@
+"""`python runs.py view`: what it renders for a browser, and what a browser shows of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from launcher.runs import main
+from pointrad.finished.config import MovedDataConfig, ViewConfig
+from pointrad.finished.layers import drawn
+from pointrad.finished.load import FinishedRun, load_run
+from pointrad.run.run import run
+from tests.browser import Browser, chromium, find_chromium
+from tests.commands import called
+from tests.runs import QUICK, config, one_epoch_each
+from tests.scenes import write_tiny_scene
+
+pytestmark = pytest.mark.integration
+
+view = pytest.importorskip("pointrad.finished.view", reason="needs viser (requirements-view.txt)")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has kept its stages, of a scene in thousandths of a unit, away from the origin."""
+    root = write_tiny_scene(tmp_path_factory.mktemp("scenes"), unit=0.001, centre=(5.0, -2.0, 1.0))
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    words = (f"dataset.root={root}", "init.bounds=auto", "artifacts.stages=true", "artifacts.views=[]")
+    run(config(*QUICK, *one_epoch_each("demo"), *words), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> FinishedRun:
+    return load_run(folder)
+
+
+def eye_of(run: FinishedRun, number: int) -> view.Eye:
+    """A training camera as a browser would have it."""
+    camera = run.frame.camera(run.training_cameras[number])
+    rotation = camera.camera_to_world[:3, :3] @ np.diag([1.0, -1.0, -1.0])
+    return view.Eye(rotation, camera.position, 2 * np.arctan(0.5 * camera.height / camera.fy), 32 / 24)
+
+
+def test_where_a_training_camera_stood_one_sees_what_it_would(trained: FinishedRun) -> None:
+    for number, camera in enumerate(trained.training_cameras):
+        seen = view.picture([trained], eye_of(trained, number), 32, "colour")
+        expected = drawn(trained, camera, "colour")
+        assert np.abs(seen.astype(int) - expected).max() <= 1
+
+
+def test_runs_stand_side_by_side(trained: FinishedRun) -> None:
+    eye = eye_of(trained, 0)
+    both = view.picture([trained, trained], eye, 64, "opacity")
+    assert both.shape == (48, 64, 3)
+    left, right = both[:, :32], both[:, 32:]
+    assert np.array_equal(left[:, 1:], right[:, 1:])
+    assert left[24, 16].min() > 127  # the ball is in the middle of each
+
+
+def test_stages_are_kept_and_differ(trained: FinishedRun) -> None:
+    assert list(trained.stages) == ["init", "base", "full", "refine"]
+    eye = eye_of(trained, 0)
+    first, last = (view.picture([trained.at(stage)], eye, 32, "colour") for stage in ("init", "refine"))
+    assert not np.array_equal(first, last)
+    assert np.array_equal(last, view.picture([trained], eye, 32, "colour"))
+
+
+def test_a_mask_is_outlined_on_its_photograph(folder: Path) -> None:
+    with view.shown(config_of(folder)) as viewer:
+        for photograph in viewer.photographs:
+            assert (photograph == (255, 60, 0)).all(axis=-1).sum() > 20
+
+
+def test_without_viser_it_says_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.runs.find_spec", lambda name: None)
+    done = called(main, "runs.py", "view", str(folder))
+    assert done.code == 1
+    assert "pip install --requirement requirements-view.txt" in done.err
+
+
+def config_of(folder: Path) -> ViewConfig:
+    return ViewConfig(
+        runs=(folder,), host="localhost", port=0, size=300, moving_size=100, photographs=True,
+        dataset=MovedDataConfig(root=None), threads=1,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no chromium: the viewer is not looked at in a browser")
+    with chromium(program, tmp_path / "profile") as tab:
+        yield tab
+
+
+def test_a_browser_shows_the_cloud_and_follows_the_mouse(folder: Path, browser: Browser, tmp_path: Path) -> None:
+    with view.shown(config_of(folder)) as viewer:
+        browser.visit(f"http://localhost:{viewer.server.get_port()}", 1000, 700)
+        first = seen_object(browser, tmp_path / "first.png")
+        browser.drag((500, 350), (400, 350), (300, 300))
+        end = time.monotonic() + 30
+        while np.array_equal(seen_object(browser, tmp_path / "second.png"), first):
+            assert time.monotonic() < end, "the picture stays as it was"
+        assert not [complaint for complaint in browser.complaints if "exceptionDetails" in complaint]
+
+
+def seen_object(browser: Browser, path: Path) -> np.ndarray:
+    """The middle of the page, once the object is there; a page that waits is white, controls are at the right."""
+    end = time.monotonic() + 60
+    while True:
+        browser.screenshot(path)
+        middle = np.asarray(Image.open(path).convert("RGB"))[250:450, 400:600]
+        if middle.std() > 10:
+            return middle
+        assert time.monotonic() < end, "no cloud is shown"
+        time.sleep(0.2)
