@@ -25,7 +25,7 @@ from launcher.study import run_config
 from launcher.sweep import with_action
 from pointrad.capturing.config import CapturingConfig
 from pointrad.config import CorruptionsConfig, RunConfig, SplatsConfig
-from pointrad.finished.config import CompareConfig, EvaluateConfig, RenderConfig
+from pointrad.finished.config import CompareConfig, EvaluateConfig, RenderConfig, ViewConfig
 from pointrad.schema import Config
 from pointrad.study.config import SweepConfig
 
@@ -42,6 +42,7 @@ CONFIGS: dict[str, type[Config]] = {
     "train": RunConfig,
     "corruptions": CorruptionsConfig,
     "splats": SplatsConfig,
+    "view": ViewConfig,
     "render": RenderConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
