@@ -20,9 +20,8 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 from skimage.segmentation import find_boundaries
 
-from pointrad.artifacts.paths import upward
 from pointrad.camera import Camera, Float64Array
-from pointrad.data.poses import OPENCV_TO_OPENGL
+from pointrad.data.poses import OPENCV_TO_OPENGL, upward
 from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.finished.config import ViewConfig
