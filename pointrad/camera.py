@@ -75,6 +75,10 @@ class Camera:
         """[3] float64, the camera centre in world units."""
         return self.camera_to_world[:3, 3]
 
+    def has_ahead(self, point: Float64Array) -> bool:
+        """Whether a point [3], world units, is before the camera rather than behind it."""
+        return bool(self.world_to_image[2, :3] @ point + self.world_to_image[2, 3] > 0)
+
     @cached_property
     def world_to_image(self) -> Float64Array:
         """[3, 4] float64 rows (x, y, z): a world point's place on image axes (x right, y down, z depth > 0 ahead)."""

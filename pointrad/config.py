@@ -207,6 +207,20 @@ class CorruptionsConfig(CaptureConfig):
         return super().idle() | idle | _scene_is_idle()
 
 
+class InspectConfig(CaptureConfig):
+    """What `inspect_capture.py` looks at.
+
+    max_size: pixels along the longer side of the pictures in which it looks, and which the page shows.
+    """
+
+    max_size: Annotated[int, Field(ge=64)]
+    threads: Annotated[int, Field(ge=0)]
+
+    def idle(self) -> dict[str, str]:
+        idle = super().idle() | _scene_is_idle() | {"dataset.holdout": "this command, which looks at all photographs"}
+        return {key: cause for key, cause in idle.items() if key != "scene.bounds"}
+
+
 class SplatsConfig(CaptureConfig):
     """What `splats.py` renders and scores: a PLY file of 3D Gaussian Splatting, on a split of a scene.
 

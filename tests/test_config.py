@@ -35,7 +35,7 @@ def test_every_option_of_every_group_composes_and_validates(group: str, option: 
     assert config(chosen, *([needed[chosen]] if chosen in needed else [])).identity(CONTENT)
 
 
-@pytest.mark.parametrize("program", ["train", "corruptions", "splats"])
+@pytest.mark.parametrize("program", ["train", "corruptions", "splats", "inspect_capture"])
 @pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout != "demo"])
 def test_every_program_takes_captures_in_every_layout_and_finds_their_object(program: str, layout: str) -> None:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):

@@ -24,7 +24,7 @@ from launcher.mistakes import config_loader, given_keys
 from launcher.study import run_config
 from launcher.sweep import with_action
 from pointrad.capturing.config import CapturingConfig
-from pointrad.config import CorruptionsConfig, RunConfig, SplatsConfig
+from pointrad.config import CorruptionsConfig, InspectConfig, RunConfig, SplatsConfig
 from pointrad.finished.config import CompareConfig, EvaluateConfig, RenderConfig, ViewConfig
 from pointrad.schema import Config
 from pointrad.study.config import SweepConfig
@@ -40,6 +40,7 @@ OPERATORS = {"|", ">", "&&", "||", ";"}
 BEGINS = "|".join(map(re.escape, PROGRAMS))
 CONFIGS: dict[str, type[Config]] = {
     "train": RunConfig,
+    "inspect_capture": InspectConfig,
     "corruptions": CorruptionsConfig,
     "splats": SplatsConfig,
     "view": ViewConfig,
@@ -118,6 +119,7 @@ def test_each_command_names_what_is_there(document: str, loader: ConfigLoader) -
         ("splats.py", ["docs/gaussians.md"]),
         ("capture.py", ["docs/captures.md", "README.md"]),
         ("runs.py", ["docs/runs.md"]),
+        ("inspect_capture.py", ["README.md", "docs/captures.md"]),
     ],
 )
 def test_the_commands_of_a_document_are_found(script: str, documents: list[str]) -> None:
@@ -136,7 +138,7 @@ def check(words: tuple[str, ...], loader: ConfigLoader) -> None:
     match words:
         case (
             "python" | ".venv/bin/python",
-            ("train.py" | "sweep.py" | "corruptions.py" | "splats.py" | "capture.py") as script,
+            ("train.py" | "sweep.py" | "corruptions.py" | "splats.py" | "capture.py" | "inspect_capture.py") as script,
             *arguments,
         ):
             check_configuration(script.removesuffix(".py"), arguments, loader)

@@ -45,6 +45,7 @@ finally:
         ("runs.py --help", "rerun", 0),
         ("runs.py render --help", "elevation_degrees", 0),
         ("runs.py evaluate nowhere", "found no config.yaml", 1),
+        ("inspect_capture.py --help", "max_size", 0),
         ("train.py --version", f"pointrad {__version__}", 0),
         ("train.py --config-path x --help", "--config-path: found x; expected --config-dir", 1),
     ],

@@ -39,15 +39,18 @@ class AutoDatasetConfig(CaptureLayout):
         return any(layout.is_in(folder) for layout in self._layouts().values())
 
     def listing(self, scene_name: str, split: Split) -> Listing:
-        folder = self.found(scene_name)
-        fitting = {name: layout for name, layout in self._layouts().items() if layout.is_in(folder)}
-        taken, *others = fitting
-        listed = fitting[taken].listing(scene_name, split)
-        also = "".join(f"; dataset={other} would fit as well" for other in others)
-        said = f"took the folder for dataset={taken}, as it holds {fitting[taken].signs}{also}"
-        holds_out = isinstance(fitting[taken], CaptureLayout)
-        unused = () if holds_out else (f"dataset={taken} has splits of its own; dataset.holdout has no effect",)
+        layout, *others = self.fitting(scene_name)
+        listed = layout.listing(scene_name, split)
+        also = "".join(f"; dataset={other.name} would fit as well" for other in others)
+        said = f"took the folder for dataset={layout.name}, as it holds {layout.signs}{also}"
+        holds_out = isinstance(layout, CaptureLayout)
+        unused = () if holds_out else (f"dataset={layout.name} has splits of its own; dataset.holdout has no effect",)
         return replace(listed, remarks=(said, *unused, *listed.remarks))
+
+    def fitting(self, scene_name: str) -> list[FolderLayout]:
+        """The layouts that the scene's folder is in, the one that is taken first. Raises UserError if there is none."""
+        folder = self.found(scene_name)
+        return [layout for layout in self._layouts().values() if layout.is_in(folder)]
 
     def _layouts(self) -> dict[str, FolderLayout]:
         """Each layout by its name. Keys of its own are null: what the layout has them for."""

@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 
 from pointrad.data.layout import FolderLayout
 from pointrad.data.photo import Listing
-from pointrad.data.picture_files import find_picture
+from pointrad.data.picture_files import picture_or_none, said_of_missing
 from pointrad.data.scene import Split
-from pointrad.data.transforms import Transforms, photo, read_transforms
+from pointrad.data.transforms import Transforms, photo, read_transforms, said_of_times
 from pointrad.errors import UserError
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
@@ -35,8 +35,13 @@ def listing(folder: Path, split: Split) -> Listing:
     Raises UserError for whatever is missing or wrong in the folder, naming the file and what was expected.
     """
     path, transforms = _transforms_path(folder, split), _read_split(folder, split)
-    photos = (photo(path, transforms, frame, find_picture(folder, frame.file_path)) for frame in transforms.frames)
-    return Listing((path,), tuple(photos))
+    pictures = [(frame, picture_or_none(folder, frame.file_path)) for frame in transforms.frames]
+    photos = (photo(path, transforms, frame, picture) for frame, picture in pictures if picture is not None)
+    missing = [frame.file_path for frame, picture in pictures if picture is None]
+    refusal = said_of_missing(folder, missing) if missing else None
+    if refusal is not None and len(missing) == len(pictures):
+        raise UserError(refusal)
+    return Listing((path,), tuple(photos), said_of_times(transforms), refusal=refusal)
 
 
 def _transforms_path(folder: Path, split: Split) -> Path:

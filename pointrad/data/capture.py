@@ -88,6 +88,8 @@ class Capture:
 
     def _listed(self, split: Split) -> Listing:
         listed = self.dataset.listing(self.name, split)
+        if listed.refusal is not None:
+            raise UserError(listed.refusal)
         names = [photo.name for photo in listed.photos]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)

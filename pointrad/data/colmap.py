@@ -39,10 +39,11 @@ class ColmapDatasetConfig(ImagesLayout):
         folder = self.found(scene_name)
         images, files = self.images_in(folder), self._models_in(folder)[0]
         registered = read_model(files)
-        _check_pictures(files.images, registered, images)
-        photos = tuple(_photo(folder, images, files.cameras, one) for one in registered)
+        refusal = _missing_pictures(files.images, registered, images)
+        there = [one for one in registered if (images / one.name).is_file()]
+        photos = tuple(_photo(folder, images, files.cameras, one) for one in there)
         remarks = (*_unregistered(registered, images), *_other_models(folder, files.images.parent))
-        return Listing(files, self.held_out(photos, split), remarks)
+        return Listing(files, self.held_out(photos, split), remarks, refusal=refusal)
 
     @property
     def _places(self) -> tuple[str, ...]:
@@ -53,15 +54,20 @@ class ColmapDatasetConfig(ImagesLayout):
         return [files for files in found if files is not None]
 
 
-def _check_pictures(file: Path, registered: Sequence[Registered], images: Path) -> None:
+def _missing_pictures(file: Path, registered: Sequence[Registered], images: Path) -> str | None:
+    """What to say if some are missing. Raises UserError if all are."""
     if not registered:
         raise UserError(f"{file}: found no photograph; expected some")
     missing = [one.name for one in registered if not (images / one.name).is_file()]
-    if missing:
-        raise UserError(
-            f"{file}: found {len(registered)} photographs, of which {len(missing)} are not in {images}, the first "
-            f"{missing[0]}; expected all of them there (dataset.images=FOLDER says where)"
-        )
+    if not missing:
+        return None
+    said = (
+        f"{file}: found {len(registered)} photographs, of which {len(missing)} are not in {images}, the first "
+        f"{missing[0]}; expected all of them there (dataset.images=FOLDER says where)"
+    )
+    if len(missing) == len(registered):
+        raise UserError(said)
+    return said
 
 
 def _photo(folder: Path, images: Path, cameras: Path, registered: Registered) -> Photo:

@@ -24,6 +24,7 @@ class Layout(Config, ABC):
     would have more pixels than that; None for any size. background: what masks composite images on.
     """
 
+    name: str
     downscale: Annotated[float, Field(ge=1, allow_inf_nan=False)]
     max_size: Count | None
     background: Background

@@ -13,7 +13,7 @@ from pointrad.data.layout import CaptureLayout
 from pointrad.data.photo import Listing, Photo
 from pointrad.data.picture_files import picture_or_none, without_suffix
 from pointrad.data.scene import Split
-from pointrad.data.transforms import Transforms, photo, read_transforms
+from pointrad.data.transforms import Transforms, photo, read_transforms, said_of_times
 from pointrad.errors import UserError
 
 _FILE = "transforms.json"
@@ -30,7 +30,7 @@ class NerfstudioDatasetConfig(CaptureLayout):
         transforms = read_transforms(file)
         photos = _photos(file, transforms)
         splits = _splits(file, transforms)
-        remarks = [*_left_out(transforms, photos), *_oddities(splits)]
+        remarks = [*_left_out(transforms, photos), *said_of_times(transforms), *_oddities(splits)]
         if not splits:
             return Listing((file,), self.held_out(tuple(photos.values()), split), tuple(remarks))
         remarks.append(f"{_FILE} says which views are held out; dataset.holdout has no effect")

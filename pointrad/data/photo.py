@@ -101,8 +101,11 @@ class Listing:
     """The photographs of one split, in order.
 
     index: the files that say which there are and where their cameras stand. remarks: what is worth saying of them.
+    refusal: why nothing can be trained on it, though there are these photographs, as where some pictures are missing;
+    what to do is in it.
     """
 
     index: tuple[Path, ...]
     photos: tuple[Photo, ...]
     remarks: tuple[str, ...] = ()
+    refusal: str | None = None

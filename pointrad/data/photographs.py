@@ -29,25 +29,31 @@ _AT_ONCE = 2**26  # pixels of photographs that are read at the same time, at som
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads photographs of one scene. reference: the masks known to be right; None where the given ones are."""
+    """Reads photographs of one scene.
+
+    reference: the masks known to be right; None where the given ones are. enough: pixels along the longer side of a
+    photograph that will do (`read_picture`); None for all.
+    """
 
     dataset: Layout
     given: Masks
     reference: Masks | None
+    enough: int | None = None
 
     def views(self, photos: Sequence[Photo], split: Split) -> tuple[View, ...]:
         """The views of photographs, in order. Masks are soft. Raises UserError naming the file that is wrong."""
         headers = check_headers([photo.path for photo in photos])
         largest = max(header.width * header.height for header in headers)
         with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, _AT_ONCE // largest))) as pool:
-            views = pool.map(lambda photo: self._view(photo, split), photos)
+            views = pool.map(lambda photo: self.view(photo, split), photos)
             return tuple(tqdm(views, f"{split} images", len(photos), unit="image", leave=False, disable=None))
 
-    def _view(self, photo: Photo, split: Split) -> View:
-        """Training is on what the given mask leaves of a photograph, evaluation on what the right one does."""
-        picture = read_picture(photo.path)
+    def view(self, photo: Photo, split: Split) -> View:
+        """One of `views`, the picture's header not checked. Training is on what the given mask leaves of a photograph,
+        evaluation on what the right one does."""
+        picture = read_picture(photo.path, self.enough)
         height, width = picture.rgb.shape[:2]
-        lens = photo.lens(width, height)
+        lens = photo.lens(*picture.size).resized(width, height)
         given = self.given.of(photo, picture)
         reference = None if self.reference is None else self.reference.of(photo, picture)
         ignored = None if photo.ignore is None else _ignored(photo.ignore, photo, picture)

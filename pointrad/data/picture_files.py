@@ -38,18 +38,16 @@ def view_name(folder: Path, picture: Path) -> str:
     return without_suffix((picture.relative_to(folder) if picture.is_relative_to(folder) else picture).as_posix())
 
 
-def find_picture(folder: Path, file_path: str) -> Path:
-    """The file that a frame means, given with or without its suffix. Raises UserError if there is none."""
-    found = picture_or_none(folder, file_path)
-    if found is None:
-        path = _meant(folder, file_path)
-        shown = path if path.suffix.lower() in SUFFIXES else path.with_name(path.name + SUFFIXES[0])
-        raise UserError(f"{shown}: no such file; expected the picture of frame {file_path!r}")
-    return found
+def said_of_missing(folder: Path, file_paths: Sequence[str]) -> str:
+    """What to say of frames that have no picture."""
+    path = _meant(folder, file_paths[0])
+    shown = path if path.suffix.lower() in SUFFIXES else path.with_name(path.name + SUFFIXES[0])
+    more = f" (nor are those of {len(file_paths) - 1} other frames)" if len(file_paths) > 1 else ""
+    return f"{shown}: no such file; expected the picture of frame {file_paths[0]!r}{more}"
 
 
 def picture_or_none(folder: Path, file_path: str) -> Path | None:
-    """`find_picture`, None if there is none."""
+    """The file that a frame means, given with or without its suffix; None if there is none."""
     path = _meant(folder, file_path)
     candidates = (path, *(path.with_name(path.name + suffix) for suffix in _TRIED))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
@@ -119,29 +117,46 @@ def _header(path: Path) -> Header:
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels as they are stored: rgb [H, W, 3] uint8; alpha [H, W] uint8, straight, None without one; Pillow's mode."""
+    """Pixels, upright: rgb [H, W, 3] uint8; alpha [H, W] uint8, straight, None without one; Pillow's mode.
+
+    size: the file's width and height, upright; `rgb` has fewer pixels where that was asked for.
+    """
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     mode: str
+    size: tuple[int, int]
 
 
-def read_picture(path: Path) -> Picture:
-    """The pixels, turned upright as EXIF says. Raises UserError for what cannot be decoded."""
+def read_picture(path: Path, enough: int | None = None) -> Picture:
+    """The pixels, turned upright as EXIF says.
+
+    enough: so many pixels along the longer side will do, which is far faster where the format allows it (JPEG); None
+    for all. Raises UserError for what cannot be decoded.
+    """
     try:
         with Image.open(path) as image:
             mode = image.mode
             if mode in _NOT_CONVERTED:
                 raise UserError(f"{path}: found a grey picture of 16 bits or more ({mode}); expected 8 bits, or RGB")
+            width, height = image.size
+            if enough is not None:
+                image.draft(None, _at_least(enough, image.size))
             upright = ImageOps.exif_transpose(image)
+            size = (width, height) if upright.size == image.size else (height, width)
             if not image.has_transparency_data:
-                return Picture(np.asarray(upright.convert("RGB")), None, mode)
+                return Picture(np.asarray(upright.convert("RGB")), None, mode, size)
             pixels = np.asarray(upright.convert("RGBA"))
-            return Picture(pixels[..., :3], pixels[..., 3], mode)
+            return Picture(pixels[..., :3], pixels[..., 3], mode, size)
     except UserError:
         raise
     except Exception as error:  # as above
         raise _unreadable(path, error) from None
+
+
+def _at_least(enough: int, size: tuple[int, int]) -> tuple[int, int]:
+    width, height = (max(1, enough * side // max(size)) for side in size)
+    return width, height
 
 
 def resized(pixels: NDArray[T], width: int, height: int) -> NDArray[T]:

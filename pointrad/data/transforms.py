@@ -21,11 +21,13 @@ _Row = tuple[float, float, float, float]
 
 
 class Frame(CameraKeys):
-    """One picture, where its camera stands and, in a picture of its own, which pixels to leave out (black ones)."""
+    """One picture, where its camera stands and, in a picture of its own, which pixels to leave out (black ones). time:
+    when it was taken, in scenes that move (D-NeRF)."""
 
     file_path: str
     transform_matrix: tuple[_Row, _Row, _Row, _Row]
     mask_path: str | None = None
+    time: float | None = None
 
     @field_validator("file_path", "mask_path")
     @classmethod
@@ -63,6 +65,15 @@ def read_transforms(path: Path) -> Transforms:
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{path}: frames: found {twice!r} more than once; expected each image once")
     return transforms
+
+
+def said_of_times(transforms: Transforms) -> tuple[str, ...]:
+    """What to say of frames that were taken at several times."""
+    times = {frame.time for frame in transforms.frames if frame.time is not None}
+    if len(times) < 2:
+        return ()
+    between = f"from {min(times):g} to {max(times):g}"
+    return (f"frames have times ({between}); what moves is taken for something that stands still",)
 
 
 def photo(file: Path, transforms: Transforms, frame: Frame, picture: Path) -> Photo:

@@ -65,13 +65,18 @@ def highest_votes(lattice: Lattice, votes: NDArray[np.uint16], cameras: Sequence
     voted = np.nonzero(votes)
     positions, numbers = lattice.positions(np.stack(voted, axis=1)), votes[voted]
 
-    def draw(camera: Camera) -> NDArray[np.uint16]:
-        highest = np.zeros((camera.height, camera.width), np.uint16)
-        _draw_highest(positions, numbers, camera.world_to_image, camera.intrinsics, lattice.step, highest)
-        return highest
-
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        return list(pool.map(draw, cameras))
+        return list(pool.map(lambda camera: drawn_highest(positions, numbers, lattice.step, camera), cameras))
+
+
+def drawn_highest(
+    positions: Float64Array, numbers: NDArray[np.uint16], step: float, camera: Camera
+) -> NDArray[np.uint16]:
+    """[H, W] the highest of the numbers [P] of points [P, 3] that cover a pixel; 0 where there is none. step: how wide
+    a point is, world units."""
+    highest = np.zeros((camera.height, camera.width), np.uint16)
+    _draw_highest(positions, numbers, camera.world_to_image, camera.intrinsics, step, highest)
+    return highest
 
 
 @kernel(nogil=True, error_model="numpy")

@@ -37,7 +37,7 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
     full = [index for index, mask in enumerate(masks) if mask.all()]
     if 2 * (len(empty) + len(full)) > len(masks):
         raise _unusable(scene.train, empty, full, threshold)
-    inverted = _inverted(masks)
+    inverted = looks_inverted(masks)
     if 2 * len(inverted) > len(masks) - len(empty) - len(full):
         warn(
             f"{len(inverted)} of {len(masks)} training masks look inverted, the object all around and nothing within "
@@ -73,7 +73,7 @@ def _hard_evaluation(views: Sequence[View], threshold: float) -> tuple[View, ...
     masks = [view.mask > threshold for view in views]
     hard = tuple(_with_mask(view, mask, threshold) for view, mask in zip(views, masks, strict=True))
     empty = [index for index, mask in enumerate(masks) if not mask.any()]
-    for odd, kind in ((empty, "are empty"), (_inverted(masks), "look inverted")):
+    for odd, kind in ((empty, "are empty"), (looks_inverted(masks), "look inverted")):
         if odd:
             warn(
                 f"{len(odd)} of {len(hard)} evaluation masks {kind}, so that their images lack the object, and its "
@@ -104,8 +104,8 @@ def _names(views: Sequence[View], chosen: Collection[int], most: int = 3) -> str
     return ", ".join(names[:most]) + more
 
 
-def _inverted(masks: Sequence[Mask]) -> list[int]:
-    """Which of these masks look as if object and background were exchanged; empty and full ones do not.
+def looks_inverted(masks: Sequence[Mask]) -> list[int]:
+    """The indices of those masks that look as if object and background were exchanged; empty and full ones do not.
 
     Such a mask is on most of its image's border, more so than within. Where others are not like that, what it leaves
     free must also be about as large as what they cover, which is not so of a close view of the object.

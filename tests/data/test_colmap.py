@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointrad.data.capture import Capture
 from pointrad.data.colmap_model import ModelFiles, read_model, read_points
 from pointrad.data.photo import Lens, Listing
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
+from tests.captures import ALPHA
 from tests.data.captures import HEIGHT, POINTS, WIDTH, name_of, of, real_capture, write_colmap
 
 each_kind = pytest.mark.parametrize("binary", [True, False], ids=["binary", "text"])
@@ -145,13 +147,24 @@ def test_points_are_those_of_the_file(binary: bool, tmp_path: Path) -> None:
         read_points(folder)
 
 
-def test_photographs_that_are_missing_are_counted(tmp_path: Path) -> None:
+def test_photographs_that_are_missing_are_counted_and_keep_the_others_from_being_loaded(tmp_path: Path) -> None:
     write_colmap(tmp_path)
     for n in (2, 5):
         (tmp_path / "images" / name_of(n)).unlink()
-    with pytest.raises(
-        UserError, match=r"images\.bin: found 9 photographs, of which 2 are not in .*/images, the first r_0"
-    ):
+    said = r"images\.bin: found 9 photographs, of which 2 are not in .*/images, the first r_0"
+    capture = Capture(of("colmap", tmp_path), ALPHA, "tiny")
+    for use in (capture.load, capture.files):
+        with pytest.raises(UserError, match=said):
+            use(Split.TRAIN)
+    listed = [listing(tmp_path, split) for split in (Split.TRAIN, Split.TEST)]  # which can be looked at
+    assert sum(len(part.photos) for part in listed) == 7
+
+
+def test_a_model_of_which_no_photograph_is_there_is_no_listing(tmp_path: Path) -> None:
+    write_colmap(tmp_path)
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="of which 9 are not in"):
         listing(tmp_path)
 
 
