@@ -26,12 +26,13 @@ from pointrad.schema import Bounds
 
 Mask = NDArray[np.bool_]
 
-_LATTICE = 80  # points along the longest side of the box about the hull
+_LATTICE = 100  # points along the longest side of the box about the hull
 _LOOKING = 48  # of those in which it is looked for
 _CLOSER = 3  # times the box is drawn tighter about what is found
 _MARGIN = 2  # steps of the lattice about it
 _SEEN_BY = 1 / 2  # of the views: a point that fewer see is no part of the hull
 _MOST_MISSED = 0.2  # of the views: so many masks may miss a point of the hull
+_BESIDE = 0.25  # of the hull: so much room the box leaves beside it for what too few views see
 _LOOSER = 0.03  # of the views: so many more may while the box is drawn, since a coarse lattice misses what is thin
 _AS_GOOD = 0.01  # of the median IoU: so much worse, fewer masks that may miss a point are better
 _ASKED = 24  # views, those that look from nearest: whether they lose by what one of them lacks
@@ -64,7 +65,8 @@ class Fit:
     """The hull of some views, and how each of all views agrees with the hull of the others.
 
     looks: all views. votes: which of them vote. hull: the points they leave. iou: [V] of each view's mask and
-    silhouette. silhouettes: [H, W] of the hull of the other views, as each view sees it.
+    silhouette. silhouettes: [H, W] of the hull of the other views, as each view sees it. unknown: [H, W] where each
+    view sees no hull, but what too few of the others see to tell.
     """
 
     looks: tuple[Look, ...]
@@ -72,6 +74,7 @@ class Fit:
     hull: Hull
     iou: Float64Array
     silhouettes: tuple[Mask, ...]
+    unknown: tuple[Mask, ...]
 
     @property
     def missed(self) -> int:
@@ -115,6 +118,7 @@ class Fit:
         wrong mask cuts off is missing from the others' silhouettes.
         """
         missed_here, inside = self.hull.without(self.looks[index], self.votes[index])
+        inside &= self.hull.known
         points = self.hull.points[inside]
         kept = points[~missed_here[inside]]
 
@@ -156,14 +160,14 @@ def fit(looks: Sequence[Look], voting: Sequence[bool] | None = None, size: int =
         hull = Hull.of(voters, Lattice(_LOOKING, bounds))
         if hull is None:
             return None
-        bounds = _about(hull.points_missed_by(hull.best + math.ceil(_LOOSER * len(voters))), _MARGIN * hull.step)
+        bounds = hull.bounds(hull.best + math.ceil(_LOOSER * len(voters)))
     hull = Hull.of(voters, Lattice(size, bounds))
     if hull is None:
         return None
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        silhouettes = tuple(pool.map(hull.of_others, looks, votes))
+        silhouettes, unknown = zip(*pool.map(hull.of_others, looks, votes), strict=True)
     iou = np.array([overlap(drawn, look.mask) for drawn, look in zip(silhouettes, looks, strict=True)])
-    return Fit(tuple(looks), tuple(votes), hull, iou, silhouettes)
+    return Fit(tuple(looks), tuple(votes), hull, iou, silhouettes, unknown)
 
 
 def focus(cameras: Sequence[Camera]) -> Float64Array | None:
@@ -178,14 +182,16 @@ def focus(cameras: Sequence[Camera]) -> Float64Array | None:
 
 @dataclass(frozen=True)
 class Hull:
-    """Points of a lattice that enough voters see, and few enough miss in their masks.
+    """Points of a lattice that some voters see, and few enough miss in their masks.
 
-    points: [P, 3] float64. missed: [P] int32, by how many. best: how many may miss a point, for silhouettes to agree
+    points: [P, 3] float64. missed: [P] int32, by how many. known: [P] whether enough voters see a point; others are no
+    part of the hull, and may be the object's all the same. best: how many may miss a point, for silhouettes to agree
     best.
     """
 
     points: Float64Array
     missed: NDArray[np.int32]
+    known: Mask
     step: float
     best: int
 
@@ -193,31 +199,41 @@ class Hull:
     def of(cls, voters: Sequence[Look], lattice: Lattice) -> Hull | None:
         """None where all voters together leave too little to be an object."""
         most = max(1, round(_MOST_MISSED * len(voters)))
-        points, missed = _points(voters, lattice, most)
-        if len(points) < _FEW:
+        points, missed, known = _points(voters, lattice, most)
+        if np.count_nonzero(known) < _FEW:
             return None
-        numbers = (most + 1 - missed).astype(np.uint16)
+        numbers = (most + 1 - missed[known]).astype(np.uint16)
         chosen = [voters[index] for index in chosen_views(len(voters))]
 
         def agreement(look: Look) -> Float64Array:
-            return _iou_by_level(drawn_highest(points, numbers, lattice.step, look.camera), look.mask, most + 1)
+            return _iou_by_level(drawn_highest(points[known], numbers, lattice.step, look.camera), look.mask, most + 1)
 
         with ThreadPoolExecutor(numba.get_num_threads()) as pool:
             by_level = np.median(list(pool.map(agreement, chosen)), axis=0)
-        enough = np.array([np.count_nonzero(missed <= n) >= _FEW for n in range(most + 1)])
+        enough = np.array([np.count_nonzero(missed[known] <= n) >= _FEW for n in range(most + 1)])
         agreements = np.where(enough, by_level[::-1], -1)
         best = int((agreements >= agreements.max() - _AS_GOOD).argmax())
-        return cls(points, missed, lattice.step, best)
+        return cls(points, missed, known, lattice.step, best)
 
     def points_missed_by(self, most: int) -> Float64Array:
-        return self.points[self.missed <= most]
+        return self.points[self.known & (self.missed <= most)]
 
-    def of_others(self, look: Look, voted: bool) -> Mask:
-        """[H, W] the silhouette of the hull of the other voters; of all, if the view itself has not voted."""
-        return drawn(self.points[self.without(look, voted)[1]], self.step, look.camera)
+    def bounds(self, most: int) -> Bounds:
+        """The box about what is missed by at most so many; somewhat about what too few see, as well."""
+        hull = np.array(_about(self.points_missed_by(most), _MARGIN * self.step))
+        beside = np.array(_about(self.points[self.missed <= most], _MARGIN * self.step))
+        room = _BESIDE * np.array([-1.0, 1.0]) * (hull[:, 1] - hull[:, 0]).max()
+        return _box(np.maximum(beside[:, 0], hull[:, 0] + room[0]), np.minimum(beside[:, 1], hull[:, 1] + room[1]))
+
+    def of_others(self, look: Look, voted: bool) -> tuple[Mask, Mask]:
+        """[H, W] the silhouette of the hull of the other voters (of all, if the view itself has not voted), and where
+        a view sees no hull, but what too few of them see to tell."""
+        _, inside = self.without(look, voted)
+        silhouette = drawn(self.points[inside & self.known], self.step, look.camera)
+        return silhouette, drawn(self.points[inside & ~self.known], self.step, look.camera) & ~silhouette
 
     def without(self, look: Look, voted: bool) -> tuple[Mask, Mask]:
-        """[P] which points a view misses, and which are in the hull of the other voters."""
+        """[P] which points a view misses, and which the other voters do not."""
         missed_here = _missed_by([look], self.points)[1]
         missed = self.missed - missed_here if voted else self.missed
         return missed_here > 0, missed <= self.best
@@ -238,17 +254,18 @@ def _where_cameras_look(cameras: Sequence[Camera]) -> Bounds | None:
     return _about(centre[None], distance * min(1.0, 1.5 * slope))
 
 
-def _points(voters: Sequence[Look], lattice: Lattice, most: int) -> tuple[Float64Array, NDArray[np.int32]]:
-    """[P, 3] the lattice's points that enough voters see and at most `most` miss, and [P] how many do."""
+def _points(voters: Sequence[Look], lattice: Lattice, most: int) -> tuple[Float64Array, NDArray[np.int32], Mask]:
+    """[P, 3] the lattice's points that some voters see and at most `most` miss, [P] how many do, and whether enough
+    see them."""
     indices = np.stack(np.meshgrid(*map(np.arange, lattice.shape), indexing="ij"), axis=-1).reshape(-1, 3)
     positions = lattice.positions(indices)
     parts = np.array_split(positions, 8 * numba.get_num_threads())
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         counted = list(pool.map(lambda part: _missed_by(voters, part, most), parts))
     seen, missed = (np.concatenate(counts) for counts in zip(*counted, strict=True))
-    least = max(2, math.ceil(_SEEN_BY * len(voters)))
-    inside = (seen >= least) & (missed <= most) & (2 * missed < seen)
-    return positions[inside], missed[inside]
+    enough = max(2, math.ceil(_SEEN_BY * len(voters)))
+    inside = (seen > 0) & (missed <= most) & (2 * missed < seen)
+    return positions[inside], missed[inside], seen[inside] >= enough
 
 
 def _missed_by(
@@ -302,6 +319,9 @@ def _iou_by_level(levels: NDArray[np.uint16], mask: Mask, most: int) -> Float64A
 
 
 def _about(points: Float64Array, margin: float) -> Bounds:
-    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    return _box(points.min(axis=0) - margin, points.max(axis=0) + margin)
+
+
+def _box(low: Float64Array, high: Float64Array) -> Bounds:
     x, y, z = ((float(a), float(b)) for a, b in zip(low, high, strict=True))
     return x, y, z
