@@ -21,7 +21,7 @@ _OUTLIER = 0.25  # of IoU below the median: such views do not vote again
 # at most if there are 16 views or more; with fewer the hull is larger than the object, which costs nobody anything.
 _WRONG = 0.045  # of what mask and silhouette show: a mask that differs by more is wrong if it is beyond,
 _TYPICAL = 4.5  # and by more than so many times the median, where masks are rough;
-_COSTS = 0.005  # or if others lose so much by what it lacks: by 0.0025 at most to right ones
+_COSTS = 0.0035  # or if others lose so much by what it lacks: by 0.0025 at most to right ones, 0.004 to a mouth cut out
 _SAMPLED = 9  # views of which the median is asked
 _UNFIT = 0.02  # of the median view: what contradicts the others; up to 0.005 where masks and cameras fit
 _EXPLAINED = 1 / 3  # of the difference is left by a cause that explains it
