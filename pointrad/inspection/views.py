@@ -23,9 +23,8 @@ _WRONG = 0.045  # of what mask and silhouette show: a mask that differs by more 
 _TYPICAL = 4.5  # and by more than so many times the median, where masks are rough;
 _COSTS = 0.0035  # or if others lose so much by what it lacks: by 0.0025 at most to right ones, 0.004 to a mouth cut out
 _SAMPLED = 9  # views of which the median is asked
-_UNFIT = 0.02  # of the median view: what contradicts the others; up to 0.005 where masks and cameras fit
+_UNFIT = 0.03  # of the median view: what contradicts the others; up to 0.005 where masks and cameras fit
 _EXPLAINED = 1 / 3  # of the difference is left by a cause that explains it
-_UNFIT = 0.05  # median difference from which on masks and cameras as a whole do not fit
 _EMPTY = 0.005  # of the picture: a silhouette so small is none
 _LIKELY = 4  # views of which a mask may be: those whose hull it covers best
 _SHOWN = 4  # views that a finding tells of
@@ -117,7 +116,7 @@ def findings(views: Sequence[Judged], found: Fit | None) -> tuple[Finding, ...]:
     typical = _typical(views, compared, found)
     wrong = [views[n] for n in compared if _contradicts(n, views[n], found, typical)]
     unfit = [] if typical.fits else [_unfit(typical, found)]
-    return *unfit, *_explained(wrong, views, found, _WRONG)
+    return *unfit, *_explained(wrong, views, found)
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _touching(views: Sequence[Judged]) -> list[Finding]:
     return [Finding("object leaves the picture", Severity.REMARK, 0.1 + 0.2 * len(names) / len(views), text, cure)]
 
 
-def _explained(wrong: Sequence[Judged], views: Sequence[Judged], found: Fit, limit: float) -> list[Finding]:
+def _explained(wrong: Sequence[Judged], views: Sequence[Judged], found: Fit) -> list[Finding]:
     """One finding for each kind of cause, its views worst first."""
     by_kind: dict[str, list[Cause]] = {}
     done: set[str] = set()
@@ -215,15 +214,15 @@ def _explained(wrong: Sequence[Judged], views: Sequence[Judged], found: Fit, lim
             cause = _cause(view, [other for other in views if other.name not in done], wrong, found)
             by_kind.setdefault(cause.kind, []).append(cause)
             done |= set(cause.views)
-    return [_finding(causes, len(views), limit) for causes in by_kind.values()]
+    return [_finding(causes, len(views)) for causes in by_kind.values()]
 
 
-def _finding(causes: Sequence[Cause], views: int, limit: float) -> Finding:
+def _finding(causes: Sequence[Cause], views: int) -> Finding:
     named_views = tuple(name for cause in causes for name in cause.views)
     details = [cause.text for cause in causes[:_SHOWN]]
     more = f"; and {len(causes) - _SHOWN} more" if len(causes) > _SHOWN else ""
     count = f"{len(named_views)} of {views} masks {'differs' if len(named_views) == 1 else 'differ'}"
-    text = f"{count} from the hull of the others, where at most {limit:.0%} is expected: {'; '.join(details)}{more}"
+    text = f"{count} from the hull of the others, where at most {_WRONG:.1%} is expected: {'; '.join(details)}{more}"
     weight = 0.3 + 0.5 * min(1.0, causes[0].total)
     return Finding(causes[0].kind, Severity.FAULT, weight, text, causes[0].cure, named_views)
 
@@ -244,7 +243,8 @@ class Cause:
 def _cause(view: Judged, views: Sequence[Judged], wrong: Sequence[Judged], found: Fit) -> Cause:
     """The cause that explains most; of those that explain as much, the first."""
     causes = [*_of_another_view(view, views, wrong, found), *_turned(view, found)]
-    causes += [*_grown(view, found), *_moved(view, found)]
+    if view.silhouette is not None and view.silhouette.any():
+        causes += [*_grown(view, view.silhouette, found), *_moved(view, view.silhouette, found)]
     explaining = [cause for cause in causes if cause.left < max(_EXPLAINED * cause.total, _WRONG / 2)]
     return min(explaining, key=lambda cause: round(cause.left, 2)) if explaining else _unexplained(view)
 
@@ -284,7 +284,7 @@ def _of_another_view(view: Judged, views: Sequence[Judged], wrong: Sequence[Judg
     """Its pose, mask or photograph is that of another view."""
     pose, mask, wrong_names = view.look.camera.camera_to_world, view.look.mask, {other.name for other in wrong}
     near = _SAME_PLACE * float(np.linalg.norm(view.look.camera.position - found.centre))
-    likely = sorted(views, key=lambda other: -_covering(mask, other))[:_LIKELY]
+    likely = {other.name for other in sorted(views, key=lambda other: -_covering(mask, other))[:_LIKELY]}
     for other in views:
         if other.name == view.name:
             continue
@@ -292,7 +292,7 @@ def _of_another_view(view: Judged, views: Sequence[Judged], wrong: Sequence[Judg
         if same_pose and _total(other) < _total(view):
             cure = "give it its own pose, or leave it out"
             yield _named("pose of another view", view, 0.0, f"which has the pose of {other.name}", cure)
-        if other not in likely:
+        if other.name not in likely:
             continue
         left = _left(other, mask, other.silhouette, found)
         if other.name in wrong_names:
@@ -314,32 +314,30 @@ def _covering(mask: Mask, other: Judged) -> float:
     return 0.0 if silhouette is None or silhouette.shape != mask.shape else overlap(mask, silhouette)
 
 
-def _moved(view: Judged, found: Fit) -> Iterator[Cause]:
+def _moved(view: Judged, silhouette: Mask, found: Fit) -> Iterator[Cause]:
     """The mask moved, or larger or smaller as those of other crops are."""
-    assert view.silhouette is not None
     mask, (height, width) = view.look.mask, view.look.mask.shape
-    across, down = _best_shift(mask, view.silhouette)
+    across, down = _best_shift(mask, silhouette)
     if np.hypot(across / width, down / height) >= _MOVED:
-        left = _left(view, *_both_moved(mask, view.silhouette, 1.0), found)
+        left = _left(view, *_both_moved(mask, silhouette, 1.0), found)
         mended = (
             f"by {left:.0%} if it is moved by {across / width:+.0%} of the width, {down / height:+.0%} of the height"
         )
         cure = "check whether the mask was cut or padded, and the camera's direction"
         yield _named("shifted mask", view, left, mended, cure)
-    factor = math.sqrt(np.count_nonzero(view.silhouette) / np.count_nonzero(mask))
+    factor = math.sqrt(np.count_nonzero(silhouette) / np.count_nonzero(mask))
     if abs(math.log(factor)) >= _MOVED:
-        left = _left(view, *_both_moved(mask, view.silhouette, factor), found)
+        left = _left(view, *_both_moved(mask, silhouette, factor), found)
         cure = "check whether the mask is of another crop than the photograph, and the camera's distance"
         yield _named("scaled mask", view, left, f"by {left:.0%} if it is {factor:.2f} times as large", cure)
 
 
-def _grown(view: Judged, found: Fit) -> Iterator[Cause]:
+def _grown(view: Judged, silhouette: Mask, found: Fit) -> Iterator[Cause]:
     """The mask too large or too small, all along its outline."""
-    assert view.silhouette is not None
     mask, width = view.look.mask, view.look.mask.shape[1]
     inwards: Float64Array = distance_transform_edt(mask) - distance_transform_edt(~mask)
-    limit = float(np.sort(inwards, axis=None)[-max(1, int(np.count_nonzero(view.silhouette)))])
-    left = _left(view, inwards >= limit, view.silhouette, found)
+    limit = float(np.sort(inwards, axis=None)[-max(1, int(np.count_nonzero(silhouette)))])
+    left = _left(view, inwards >= limit, silhouette, found)
     kind, where = ("mask too large", "inwards") if limit > 0 else ("mask too small", "outwards")
     mended = f"by {left:.0%} if its outline is moved {where} by {abs(limit) / width:.1%} of the width"
     yield _named(kind, view, left, mended, _OUTLINES)
