@@ -46,7 +46,8 @@ check-gsplat: $(DEV) ## on a GPU: install gsplat and run the tests of Gaussians 
 lint: $(DEV) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p pointrad -p launcher -m train -m sweep -m corruptions -m splats -m capture -m runs -m inspect_capture
+	$(BIN)/mypy -p pointrad -p launcher -m train -m sweep -m corruptions -m splats -m repair -m capture -m runs \
+		-m inspect_capture
 	$(BIN)/mypy --scripts-are-modules tools/local_slurm
 
 clean: ## remove the virtual environment and all caches; results in outputs/ stay

@@ -12,8 +12,10 @@ from pydantic import Field, field_validator, model_validator
 from pointrad.artifacts.config import ArtifactsConfig, TurntableConfig
 from pointrad.corruption.models import AnyCorruptionConfig
 from pointrad.data.capture import Capture
+from pointrad.data.layout import CaptureLayout
 from pointrad.data.layouts import AnyDatasetConfig
 from pointrad.data.scene import SceneContent, Split
+from pointrad.errors import UserError
 from pointrad.idle import SCENE_DEFAULTS, idle_across
 from pointrad.init.config import AnyInitConfig, KeptShare, ObjectBounds
 from pointrad.masks.none import NoMasksConfig
@@ -182,6 +184,30 @@ class RunConfig(CaptureConfig):
         del values["schedule"]["name"]
         values["corruption"] = self.corruption.decisive() | {"targets": self.corruption.targets}
         return values | {"content": content.train, "method": METHOD_VERSION}
+
+
+class RepairConfig(RunConfig):
+    """What `repair.py` trains on the way to repaired masks, which are all that it leaves."""
+
+    @model_validator(mode="after")
+    def _there_are_masks(self) -> Self:
+        if isinstance(self.masks, NoMasksConfig):
+            raise ValueError("masks: found none, of which none can be put right; expected auto, alpha or folder")
+        return self
+
+    def idle(self) -> dict[str, str]:
+        return super().idle() | dict.fromkeys(("eval", "artifacts", "checkpoint", "tracker"), "this command")
+
+    def of_all_photographs(self) -> Self:
+        """Trained on all photographs that may be trained on, with masks of the others, too."""
+        holds_out = isinstance(self.dataset, CaptureLayout)
+        dataset = self.dataset.model_copy(update={"holdout": None}) if holds_out else self.dataset
+        try:
+            dataset.listing(self.scene.name, Split.TEST)
+            split = Split.TEST
+        except UserError:  # no photograph is held out
+            split = Split.TRAIN
+        return self.model_copy(update={"dataset": dataset, "eval": self.eval.model_copy(update={"split": split})})
 
 
 def _scene_is_idle() -> dict[str, str]:

@@ -24,7 +24,7 @@ from launcher.mistakes import config_loader, given_keys
 from launcher.study import run_config
 from launcher.sweep import with_action
 from pointrad.capturing.config import CapturingConfig
-from pointrad.config import CorruptionsConfig, InspectConfig, RunConfig, SplatsConfig
+from pointrad.config import CorruptionsConfig, InspectConfig, RepairConfig, RunConfig, SplatsConfig
 from pointrad.finished.config import CompareConfig, EvaluateConfig, RenderConfig, ViewConfig
 from pointrad.schema import Config
 from pointrad.study.config import SweepConfig
@@ -43,6 +43,7 @@ CONFIGS: dict[str, type[Config]] = {
     "inspect_capture": InspectConfig,
     "corruptions": CorruptionsConfig,
     "splats": SplatsConfig,
+    "repair": RepairConfig,
     "view": ViewConfig,
     "render": RenderConfig,
     "evaluate": EvaluateConfig,
@@ -117,6 +118,7 @@ def test_each_command_names_what_is_there(document: str, loader: ConfigLoader) -
         ("sweep.py", ["README.md", "docs/studies.md", "docs/cluster.md", "docs/robustness.md"]),
         ("corruptions.py", ["docs/corruption.md"]),
         ("splats.py", ["docs/gaussians.md"]),
+        ("repair.py", ["docs/masks.md", "README.md"]),
         ("capture.py", ["docs/captures.md", "README.md"]),
         ("runs.py", ["docs/runs.md"]),
         ("inspect_capture.py", ["README.md", "docs/captures.md"]),
@@ -138,7 +140,15 @@ def check(words: tuple[str, ...], loader: ConfigLoader) -> None:
     match words:
         case (
             "python" | ".venv/bin/python",
-            ("train.py" | "sweep.py" | "corruptions.py" | "splats.py" | "capture.py" | "inspect_capture.py") as script,
+            (
+                "train.py"
+                | "sweep.py"
+                | "corruptions.py"
+                | "splats.py"
+                | "repair.py"
+                | "capture.py"
+                | "inspect_capture.py"
+            ) as script,
             *arguments,
         ):
             check_configuration(script.removesuffix(".py"), arguments, loader)

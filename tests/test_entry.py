@@ -42,6 +42,7 @@ finally:
         ("sweep.py", "study: not given", 1),
         ("sweep.py stauts study=smoke", "did you mean status?", 1),
         ("corruptions.py --help", "matched_iou", 0),
+        ("repair.py --help", "max_size", 0),
         ("runs.py --help", "rerun", 0),
         ("runs.py render --help", "elevation_degrees", 0),
         ("runs.py evaluate nowhere", "found no config.yaml", 1),

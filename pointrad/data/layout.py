@@ -111,9 +111,10 @@ def _holding(folder: Path) -> str:
 
 
 class CaptureLayout(FolderLayout, ABC):
-    """A layout without splits of its own: every `holdout`-th photograph, by name, is held out for evaluation."""
+    """A layout without splits of its own: every `holdout`-th photograph, by name, is held out for evaluation; none if
+    that is None."""
 
-    holdout: Annotated[int, Field(ge=2)]
+    holdout: Annotated[int, Field(ge=2)] | None
 
     def held_out(self, photos: tuple[Photo, ...], split: Split) -> tuple[Photo, ...]:
         """The photographs of the split, `train` or `test`, sorted by name. Raises UserError if it has none."""
@@ -122,11 +123,13 @@ class CaptureLayout(FolderLayout, ABC):
         if len(photos) == 1:
             raise UserError(f"dataset.root: found 1 photograph in {self.root}; expected at least 2, as one is held out")
         ordered = sorted(photos, key=lambda photo: photo.name)
-        wanted = [photo for n, photo in enumerate(ordered) if (n % self.holdout == 0) == (split == Split.TEST)]
+        tested = () if self.holdout is None else range(0, len(ordered), self.holdout)
+        wanted = [photo for n, photo in enumerate(ordered) if (n in tested) == (split == Split.TEST)]
         if not wanted:
             raise UserError(
-                f"dataset.holdout: found {self.holdout}, which leaves no photograph of {len(ordered)} for {split}; "
-                "expected a smaller number, or more photographs"
+                f"dataset.holdout: found {'null' if self.holdout is None else self.holdout}, which leaves no "
+                f"photograph of {len(ordered)} for {split}; expected "
+                + ("a number, or eval.split=train" if self.holdout is None else "a smaller number, or more photographs")
             )
         return tuple(wanted)
 

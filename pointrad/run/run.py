@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from pointrad.artifacts.camera_file import CAMERAS_FILE, write_cameras
 from pointrad.artifacts.colours import mean_colours
 from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
 from pointrad.camera import Camera
-from pointrad.config import RunConfig
+from pointrad.config import RepairConfig, RunConfig
 from pointrad.corruption import corrupt_views, cut_targets
 from pointrad.data.capture import Capture
 from pointrad.data.frame import SceneFrame
@@ -67,6 +68,8 @@ from pointrad.training.trainer import initial_state, train, warm_up
 if TYPE_CHECKING:  # slow to import, and training would wait for it
     from pointrad.repair.table import Ranking
 
+T = TypeVar("T")
+
 
 def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None) -> RunResult:
     """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
@@ -81,13 +84,49 @@ def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None
         recording(run_dir, config.checkpoint.max_attempts) as begin,
         ThreadPoolExecutor(1) as beside,
     ):
-        return _run(config, run_dir, begin, ahead, beside)
+        return _run(config, run_dir, begin, ahead, beside, _evaluate)
+
+
+def repair(config: RepairConfig, folder: Path, compilation: Compilation | None = None) -> Ranking:
+    """Put right the masks of all photographs of a capture: `folder` gets them, their ranking and its page, no more.
+
+    Raises UserError for what the user can mend. What is trained on the way is lost.
+    """
+    config = config.of_all_photographs()
+    with (
+        compilation or Compilation(config) as ahead,
+        TemporaryDirectory() as scratch,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        return _run(config, Path(scratch), lambda: None, ahead, beside, lambda job, cloud: job.repair(folder, cloud))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run whose start is known. repair: puts the masks right that training had, by a cloud, in a folder."""
+
+    config: RunConfig
+    identity: str
+    scene: Scene
+    frame: SceneFrame
+    renderer: Renderer
+    state: Checkpoint
+    run_dir: Path
+    metrics: MetricsFile
+    tracker: Tracker
+    repair: Callable[[Path, Cloud], Ranking]
 
 
 def _run(
-    config: RunConfig, run_dir: Path, begin: Callable[[], None], compilation: Compilation, beside: Executor
-) -> RunResult:
-    """beside: does what training waits for in the end, but nothing else before it."""
+    config: RunConfig,
+    run_dir: Path,
+    begin: Callable[[], None],
+    compilation: Compilation,
+    beside: Executor,
+    conclude: Callable[[_Job, Cloud], T],
+) -> T:
+    """beside: does what training waits for in the end, but nothing else before it. conclude: makes of the trained cloud
+    what is asked for."""
     set_threads(config.threads)
     if must_be_online(config):
         check_tracker(config)
@@ -135,8 +174,9 @@ def _run(
             picture.result()
             state.save(run_dir)
         compilation.wait()
-        repair = partial(_repair_masks, given, capture, frame.scene(loaded), wrong, renderer, run_dir)
-        result = _train_and_evaluate(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker, repair)
+        repair = partial(_repair_masks, given, capture, frame.scene(loaded), wrong, renderer)
+        job = _Job(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker, repair)
+        result = conclude(job, _train(job))
         exit_code = 0
     except Preempted:
         preempted = True
@@ -205,32 +245,29 @@ def _check_cap(start: Cloud, init: StartConfig) -> None:
         )
 
 
-def _train_and_evaluate(
-    config: RunConfig,
-    identity: str,
-    scene: Scene,
-    frame: SceneFrame,
-    renderer: Renderer,
-    state: Checkpoint,
-    run_dir: Path,
-    metrics: MetricsFile,
-    tracker: Tracker,
-    repair: Callable[[Cloud], Ranking | None],
-) -> RunResult:
-    warm_up(config, scene.train, renderer)
+def _train(job: _Job) -> Cloud:
+    config, scene, state = job.config, job.scene, job.state
+    warm_up(config, scene.train, job.renderer)
     with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
-        reporter = _Reporter(config, scene, renderer, run_dir, metrics, tracker, bar)
+        reporter = _Reporter(config, scene, job.renderer, job.run_dir, job.metrics, job.tracker, bar)
         if state.progress.epoch == 0:
             model = config.model.build()
-            reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(renderer.device)), 0)
-        cloud = train(state, scene.train, config, renderer, run_dir, reporter)
-    render, opacity = _render_function(renderer, cloud), _opacity_function(renderer, cloud)
-    evaluation = evaluate(render, opacity, scene.evaluation, config.eval.lpips)
-    write_json(run_dir / "evaluation.json", evaluation.by_view())
-    _write_artifacts(config, scene, frame, renderer, cloud, run_dir, metrics, tracker, state.progress.epoch)
-    result = _summarise(config, identity, scene, renderer, cloud, evaluation, repair(cloud), state)
-    write_json(run_dir / SUMMARY_FILE, asdict(result))
-    tracker.summarise(asdict(result))
+            reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(job.renderer.device)), 0)
+        return train(state, scene.train, config, job.renderer, job.run_dir, reporter)
+
+
+def _evaluate(job: _Job, cloud: Cloud) -> RunResult:
+    """Scores and artifacts; the summary comes last."""
+    config, folder = job.config, job.run_dir
+    render, opacity = _render_function(job.renderer, cloud), _opacity_function(job.renderer, cloud)
+    evaluation = evaluate(render, opacity, job.scene.evaluation, config.eval.lpips)
+    write_json(folder / "evaluation.json", evaluation.by_view())
+    _write_artifacts(job, cloud)
+    wanted = config.artifacts.repaired_masks and not isinstance(config.masks, NoMasksConfig)
+    ranking = job.repair(folder, cloud) if wanted else None
+    result = _summarise(job, cloud, evaluation, ranking)
+    write_json(folder / SUMMARY_FILE, asdict(result))
+    job.tracker.summarise(asdict(result))
     return result
 
 
@@ -282,37 +319,28 @@ def _opacity_function(renderer: Renderer, cloud: Cloud) -> Opacity:
     return opacity
 
 
-def _write_artifacts(
-    config: RunConfig,
-    scene: Scene,
-    frame: SceneFrame,
-    renderer: Renderer,
-    cloud: Cloud,
-    run_dir: Path,
-    metrics: MetricsFile,
-    tracker: Tracker,
-    epoch: int,
-) -> None:
+def _write_artifacts(job: _Job, cloud: Cloud) -> None:
     # Not above: these libraries are slow to import, and the first step would wait for them.
     from pointrad.artifacts.paths import turntable_cameras
     from pointrad.artifacts.ply import write_points, write_splats
     from pointrad.artifacts.video import write_video
 
-    if config.artifacts.curves:
+    asked, folder, views, epoch = job.config.artifacts, job.run_dir, job.scene.train, job.state.progress.epoch
+    if asked.curves:
         from pointrad.artifacts.curves import write_curves
 
-        write_curves(run_dir / "pictures" / "curves.png", metrics.read())
-    in_world = cloud.model.to_world(cloud, frame)
-    write_points(run_dir / "cloud.ply", in_world, mean_colours(cloud, scene.train, renderer))
-    splats = renderer.settings.as_gaussians(cloud, [view.camera for view in scene.train])
-    write_splats(run_dir / "splats.ply", splats.model.to_world(splats, frame))
-    tracker.log_image("masks", run_dir / "pictures" / "masks.png", epoch)
-    tracker.log_file("cloud", run_dir / "cloud.ply")
-    cameras = turntable_cameras([view.camera for view in scene.train], config.artifacts.turntable)
+        write_curves(folder / "pictures" / "curves.png", job.metrics.read())
+    in_world = cloud.model.to_world(cloud, job.frame)
+    write_points(folder / "cloud.ply", in_world, mean_colours(cloud, views, job.renderer))
+    splats = job.renderer.settings.as_gaussians(cloud, [view.camera for view in views])
+    write_splats(folder / "splats.ply", splats.model.to_world(splats, job.frame))
+    job.tracker.log_image("masks", folder / "pictures" / "masks.png", epoch)
+    job.tracker.log_file("cloud", folder / "cloud.ply")
+    cameras = turntable_cameras([view.camera for view in views], asked.turntable)
     if cameras:
-        path = run_dir / "turntable.mp4"
-        write_video(path, _render_function(renderer, cloud), cameras, config.artifacts.turntable.fps)
-        tracker.log_video("turntable", path, epoch)
+        path = folder / "turntable.mp4"
+        write_video(path, _render_function(job.renderer, cloud), cameras, asked.turntable.fps)
+        job.tracker.log_video("turntable", path, epoch)
 
 
 def _repair_masks(
@@ -321,12 +349,10 @@ def _repair_masks(
     loaded: Scene,
     wrong: Callable[[], TrainingViews],
     renderer: Renderer,
-    run_dir: Path,
+    folder: Path,
     cloud: Cloud,
-) -> Ranking | None:
-    """Put the masks right that training had; None where they are not wanted, or there were none."""
-    if not config.artifacts.repaired_masks or isinstance(config.masks, NoMasksConfig):
-        return None
+) -> Ranking:
+    """Put the masks right that training had."""
     # Not above, as for other artifacts.
     from pointrad.repair.artifact import Source, write_repaired_masks
     from pointrad.repair.subjects import TrainedOn, subjects
@@ -337,20 +363,12 @@ def _repair_masks(
     source = Source.of(capture, split, loaded.background)
     found = list(subjects(capture, split, loaded, trained, source.threshold))
     return write_repaired_masks(
-        run_dir, source, found, _render_function(renderer, cloud), _opacity_function(renderer, cloud)
+        folder, source, found, _render_function(renderer, cloud), _opacity_function(renderer, cloud)
     )
 
 
-def _summarise(
-    config: RunConfig,
-    identity: str,
-    scene: Scene,
-    renderer: Renderer,
-    cloud: Cloud,
-    evaluation: Evaluation,
-    ranking: Ranking | None,
-    state: Checkpoint,
-) -> RunResult:
+def _summarise(job: _Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking | None) -> RunResult:
+    config, scene, renderer, state = job.config, job.scene, job.renderer, job.state
     return RunResult(
         scene=scene.name,
         split=config.eval.split.value,
@@ -380,7 +398,7 @@ def _summarise(
         peak_memory_mb=peak_memory_mb(renderer.device),
         renderer=renderer.name,
         device=device_name(renderer.device),
-        identity=identity,
+        identity=job.identity,
         status="done",
     )
 

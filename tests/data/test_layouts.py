@@ -62,6 +62,16 @@ def test_views_are_the_same(layout: str, write: Callable[[Path], Path], tmp_path
         np.testing.assert_allclose(view.camera.world_to_image, expected.camera.world_to_image, rtol=0, atol=1e-9)
 
 
+@each_layout
+def test_none_is_held_out_if_none_is_wanted(layout: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
+    dataset = of(layout, write(tmp_path), holdout=None)
+    assert len(dataset.listing("tiny", Split.TRAIN).photos) == COUNT
+    with pytest.raises(
+        UserError, match=r"^dataset\.holdout: found null, .* for test; expected a number, or eval\.split"
+    ):
+        dataset.listing("tiny", Split.TEST)
+
+
 @pytest.mark.parametrize("layout", ["colmap", "llff", "nerfstudio"])
 def test_a_photograph_that_exif_turns_against_its_camera_is_refused(layout: str, tmp_path: Path) -> None:
     WRITERS["colmap, binary" if layout == "colmap" else layout][1](tmp_path)
