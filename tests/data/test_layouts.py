@@ -67,7 +67,7 @@ def test_none_is_held_out_if_none_is_wanted(layout: str, write: Callable[[Path],
     dataset = of(layout, write(tmp_path), holdout=None)
     assert len(dataset.listing("tiny", Split.TRAIN).photos) == COUNT
     with pytest.raises(
-        UserError, match=r"^dataset\.holdout: found null, .* for test; expected a number, or eval\.split"
+        UserError, match=r"^dataset\.holdout: found null, .* for test; expected a number, or eval"
     ):
         dataset.listing("tiny", Split.TEST)
 
