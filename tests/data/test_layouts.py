@@ -66,9 +66,7 @@ def test_views_are_the_same(layout: str, write: Callable[[Path], Path], tmp_path
 def test_none_is_held_out_if_none_is_wanted(layout: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
     dataset = of(layout, write(tmp_path), holdout=None)
     assert len(dataset.listing("tiny", Split.TRAIN).photos) == COUNT
-    with pytest.raises(
-        UserError, match=r"^dataset\.holdout: found null, .* for test; expected a number, or eval"
-    ):
+    with pytest.raises(UserError, match=r"^dataset\.holdout: found null, .* for test; expected a number, or eval"):
         dataset.listing("tiny", Split.TEST)
 
 
