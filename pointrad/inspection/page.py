@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-from PIL import Image
-from scipy.ndimage import binary_dilation, binary_erosion
 
 from pointrad.camera import Camera, Float64Array
 from pointrad.inspection.findings import Finding, Severity
 from pointrad.inspection.gather import Shot
-from pointrad.inspection.hull import Fit, Mask
+from pointrad.inspection.hull import Fit
 from pointrad.inspection.views import Judged
+from pointrad.pages.page import data_uri, filled, outlined
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness.
 _OF_MASK, _OF_HULL = (213, 94, 0), (0, 114, 178)
-_QUALITY = 70  # of WebP
 _MOST_TILES = 150  # photographs on the page
 _MOST_POINTS = 2500  # of the hull
 _FRUSTUM = 0.12  # of the cameras' distance: how deep one is drawn
@@ -67,18 +60,9 @@ class Tile:
 
 def html(inspection: Inspection) -> str:
     """The page as text. Whatever it shows of files and keys is escaped."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
     tiles = list(_tiles(inspection))
-    return environment.from_string(_resource("page.html")).render(
-        inspection=inspection,
-        tiles=tiles,
-        hidden=len(inspection.shots) - len(tiles),
-        scene=_scene(inspection),
-        style=Markup(_resource("page.css")),
-        script=Markup(_resource("page.js")),
-    )
+    hidden = len(inspection.shots) - len(tiles)
+    return filled(__package__, inspection=inspection, tiles=tiles, hidden=hidden, scene=_scene(inspection))
 
 
 def _tiles(inspection: Inspection) -> Iterable[Tile]:
@@ -93,22 +77,11 @@ def _tiles(inspection: Inspection) -> Iterable[Tile]:
         if view is not None:
             caption = f"mask covers {view.coverage:.0%}"
             if view.silhouette is not None:
-                pixels = _outlined(pixels, view.silhouette, _OF_HULL)
+                pixels = outlined(pixels, view.silhouette, _OF_HULL)
                 caption += f", IoU {view.iou:.2f}"
-            pixels = _outlined(pixels, view.look.mask, _OF_MASK)
+            pixels = outlined(pixels, view.look.mask, _OF_MASK)
         height, width = pixels.shape[:2]
-        yield Tile(name, _data_uri(pixels), width, height, caption, name in inspection.faulty)
-
-
-def _outlined(pixels: np.ndarray, mask: Mask, colour: tuple[int, int, int]) -> np.ndarray:
-    outline = binary_dilation(mask) & ~binary_erosion(mask, border_value=1)
-    return np.where(outline[..., None], np.array(colour, np.uint8), pixels)
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", quality=_QUALITY, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        yield Tile(name, data_uri(pixels), width, height, caption, name in inspection.faulty)
 
 
 def _scene(inspection: Inspection) -> dict[str, object]:
@@ -145,7 +118,3 @@ def _frustum(camera: Camera, depth: float) -> Float64Array:
     wide = max(1.0, max(abs(slope) for pair in slopes for slope in pair))
     corners = np.array([(0.0, 0.0, 0.0), *((depth * x / wide, depth * y / wide, -depth / wide) for x, y in slopes)])
     return corners @ camera.camera_to_world[:3, :3].T + camera.position
-
-
-def _resource(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -17,15 +17,14 @@ _QUALITY = 70  # of WebP
 
 
 def filled(package: str, **values: object) -> str:
-    """The page of the template `page.html` of a package, with the common style and the package's `page.css` after it.
-
-    All values are escaped.
-    """
+    """The page of the template `page.html` of a package, with the common style and the package's `page.css` after it,
+    and as `script` the package's `page.js`, if it has one. All values are escaped."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     style = Markup(_resource(__package__, "common.css") + _resource(package, "page.css"))
-    return environment.from_string(_resource(package, "page.html")).render(style=style, **values)
+    script = Markup(_resource(package, "page.js")) if (files(package) / "page.js").is_file() else None
+    return environment.from_string(_resource(package, "page.html")).render(style=style, script=script, **values)
 
 
 def outlined(
