@@ -41,7 +41,7 @@ def write_comparison(path: Path, render: Render, views: Sequence[View], stage: s
     """Draw render | truth, one row per view, as a PNG titled with the stage and labelled with view and PSNR."""
     renders = render([view.camera for view in views])
     rows = [
-        _Row(f"{view.name}   {psnr_db(image, view.image):.2f} dB", [_to_bytes(image), _to_bytes(view.image)])
+        _Row(f"{view.name}   {psnr_db(image, view.image):.2f} dB", [as_bytes(image), as_bytes(view.image)])
         for view, image in zip(views, renders, strict=True)
     ]
     sizes = [_enlarged(row.tiles[0]).shape[1::-1] for row in rows]
@@ -53,17 +53,17 @@ def write_run_comparison(
 ) -> None:
     """Draw for each view the truth and each run's render, and below how far the renders are off, as a PNG.
 
-    renders: of each run, [H, W, 3] in [0, 1] of each view.
+    names: of the runs, short. renders: of each run, [H, W, 3] in [0, 1] of each view.
     """
     rows = []
     for view, images in zip(views, zip(*renders, strict=True), strict=True):
         scores = "   ".join(
             f"{name} {psnr_db(image, view.image):.2f} dB" for name, image in zip(names, images, strict=True)
         )
-        rows.append(_Row(f"{view.name}   {scores}", [_to_bytes(image) for image in (view.image, *images)]))
+        rows.append(_Row(f"{view.name}   {scores}", [as_bytes(image) for image in (view.image, *images)]))
         errors = [_DIFFERENCE * np.abs(image - view.image) for image in images]
         black = np.zeros_like(view.image)
-        rows.append(_Row(f"difference x {_DIFFERENCE}", [_to_bytes(error) for error in (black, *errors)]))
+        rows.append(_Row(f"difference x {_DIFFERENCE}", [as_bytes(error) for error in (black, *errors)]))
     _write(path, _draw("runs beside the truth", ("truth", *names), rows))
 
 
@@ -183,7 +183,8 @@ def _enlarged(tile: Bytes) -> Bytes:
     return tile.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _to_bytes(image: Float32Array) -> Bytes:
+def as_bytes(image: Float32Array) -> Bytes:
+    """Values in [0, 1] as 8 bits; others as the nearest of these."""
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 

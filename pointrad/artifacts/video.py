@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from pointrad.artifacts.pictures import as_bytes
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array
 from pointrad.evaluation import Render
@@ -50,4 +51,4 @@ def write_video(path: Path, render: Render, cameras: Sequence[Camera], fps: int)
 def _even_bytes(image: Float32Array) -> NDArray[np.uint8]:
     height, width, _ = image.shape
     padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return np.rint(255 * np.clip(padded, 0, 1)).astype(np.uint8)
+    return as_bytes(padded)

@@ -173,4 +173,4 @@ def _draw(runs: Sequence[FinishedRun], views: Sequence[View], config: CompareCon
         raise UserError(f"views: found {max(drawn)}; the split has {len(views)} views")
     chosen = [views[n] for n in drawn]
     renders = [list(run.render([view.camera for view in chosen])) for run in runs]
-    write_run_comparison(path, [run.folder.name for run in runs], renders, chosen)
+    write_run_comparison(path, [f"run {number}" for number in range(1, len(runs) + 1)], renders, chosen)

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from pointrad.artifacts.pictures import as_bytes
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array
 from pointrad.finished.load import FinishedRun
@@ -39,8 +40,3 @@ def coloured_depth(depth: Float32Array, near: float, far: float) -> Float32Array
     share = np.clip((depth - near) / max(far - near, 1e-12), 0, 1)
     rgb = matplotlib.colormaps["turbo_r"](np.nan_to_num(share))[..., :3]
     return np.where(np.isnan(depth)[..., None], 0, rgb).astype(np.float32)
-
-
-def as_bytes(image: Float32Array) -> NDArray[np.uint8]:
-    """Values in [0, 1] as 8 bits."""
-    return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)

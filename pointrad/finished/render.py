@@ -13,13 +13,14 @@ from PIL import Image
 from pointrad.artifacts.camera_file import read_cameras
 from pointrad.artifacts.config import TurntableConfig
 from pointrad.artifacts.paths import spiral_cameras, turntable_cameras
+from pointrad.artifacts.pictures import as_bytes
 from pointrad.artifacts.video import write_video
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array
 from pointrad.evaluation import Render
 from pointrad.files import replacing
 from pointrad.finished.config import RenderConfig
-from pointrad.finished.layers import Layer, as_bytes, coloured_depth
+from pointrad.finished.layers import Layer, coloured_depth
 from pointrad.finished.load import FinishedRun
 
 _MOST = 2**16 - 1  # of a picture of 16 bits

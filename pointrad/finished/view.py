@@ -20,13 +20,14 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 from skimage.segmentation import find_boundaries
 
+from pointrad.artifacts.pictures import as_bytes
 from pointrad.camera import Camera, Float64Array
 from pointrad.data.poses import OPENCV_TO_OPENGL, upward
 from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.finished.config import ViewConfig
 from pointrad.finished.evaluate import load_views
-from pointrad.finished.layers import Layer, Picture, as_bytes, drawn
+from pointrad.finished.layers import Layer, Picture, drawn
 from pointrad.finished.load import FinishedRun, load_run
 from pointrad.progress import warn
 
