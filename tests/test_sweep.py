@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,7 +162,9 @@ def spoil_the_first_run(root: Path, folder: Path) -> None:
     """Put a checkpoint that nobody can read where the study's first run will look for one."""
     shown = sweep_here(*study(root, folder, "dry_run=true"))
     assert {path.name for path in folder.glob("*")} <= {"cache"}  # digests of data
-    name = next(word for word in shown.out.split() if word.startswith("runs/"))
+    row = re.search(r"(\w+) level=0 consistency=1\.0 #0 .*?([0-9a-f]{16})", shown.out)
+    assert row
+    name = f"runs/{row[1]}_level-0_consistency-1.0_repeat-0_{row[2]}"
     (folder / name).mkdir(parents=True)
     (folder / name / "checkpoint.pt").write_bytes(b"no checkpoint")
 

@@ -60,6 +60,11 @@ class PublishedConfig(Config):
         return self
 
 
+def labels_of(together: Together) -> list[Value]:
+    """What tables and plots call the steps of an axis."""
+    return together.get(LABEL) or next(iter(together.values()))
+
+
 def masks_axis(masks: Mapping[str, str], matched: Sequence[str], no_masks: bool) -> Together:
     """The axis that compares masks (`StudyConfig.masks`)."""
     (right, reference), *others = masks.items()
@@ -90,7 +95,8 @@ class StudyConfig(Config):
     masks: folders of masks by name, as one more axis `masks`; the first are the reference. matched: models of
     corruption that spoil the reference as much as each other folder's masks are wrong. no_masks: train without, too.
     seeds: the repeats that are averaged over, written like an axis. scenes: names, or "all" for every scene in
-    `dataset.root`. dir: where all of it is kept.
+    `dataset.root`. baseline: the step of `compared_axis` that the report compares the others with; None: its first.
+    dir: where all of it is kept.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -103,11 +109,19 @@ class StudyConfig(Config):
     no_masks: bool
     seeds: Together
     plot: PlotConfig
+    baseline: Value
     published: tuple[PublishedConfig, ...]
 
     def idle(self) -> dict[str, str]:
         alone = self.masks is not None and len(self.masks) == 1
         return super().idle() | ({"matched": f"masks={self.masks}, which names one folder"} if alone else {})
+
+    @property
+    def compared_axis(self) -> str | None:
+        """The axis whose steps the report compares with each other: that of the plot's lines, else that of its x, else
+        the first of several steps; None where there is none."""
+        several = [name for name, together in self.axes.items() if len(labels_of(together)) > 1]
+        return next((name for name in (self.plot.lines, self.plot.x, *several) if name in several), None)
 
     @model_validator(mode="before")
     @classmethod
@@ -175,6 +189,15 @@ class StudyConfig(Config):
                 f"plot.lines: found {lines!r}, no axis; expected one of {list(self.axes)} or null"
                 f"{did_you_mean(lines, self.axes)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _baseline_is_a_step(self) -> StudyConfig:
+        compared = self.compared_axis
+        steps = labels_of(self.axes[compared]) if compared else []
+        if self.baseline is not None and self.baseline not in steps:
+            expected = f"a step of the axis {compared} ({', '.join(map(str, steps))})" if compared else "none: no axis"
+            raise ValueError(f"baseline: found {self.baseline!r}; expected {expected}, or null")
         return self
 
 

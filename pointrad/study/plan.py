@@ -17,7 +17,7 @@ from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.files import write_json
 from pointrad.run.status import RunStatus, read_status
-from pointrad.study.config import ABSENT, LABEL, StudyConfig, Together, Value
+from pointrad.study.config import ABSENT, LABEL, StudyConfig, Together, Value, labels_of
 
 # What a study's folder holds.
 PLAN_FILE = "plan.json"
@@ -180,11 +180,10 @@ def make_plan(
 def _choices(together: Together) -> list[tuple[Value, dict[str, Value]]]:
     """Each step of an axis: its label and what it sets."""
     settings = {key: values for key, values in together.items() if key != LABEL}
-    labels = together.get(LABEL) or next(iter(settings.values()))
     steps = zip(*settings.values(), strict=True)
     return [
         (label, {key: value for key, value in zip(settings, step, strict=True) if value != ABSENT})
-        for label, step in zip(labels, steps, strict=True)
+        for label, step in zip(labels_of(together), steps, strict=True)
     ]
 
 

@@ -16,12 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pointrad.run.status import TRACEBACK_FILE, RunState, RunStatus, read_summary
-from pointrad.study.plan import Plan, PlannedRun
+from pointrad.study.plan import RUNS_FOLDER, Plan, PlannedRun
 from pointrad.terminal import printable
 
 _COLOURS = {RunState.DONE: "green", RunState.FAILED: "red", RunState.BROKEN: "red", RunState.RUNNING: "cyan"}
 _ENDED = (RunState.DONE, RunState.FAILED, RunState.BROKEN)
 _SECONDS_BETWEEN_LOOKS = 1.0
+_WIDTH = 120  # columns of a table that no terminal shows
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> dict[str, RunSta
     jobs: what a cluster says of the jobs of run folders, where there are any.
     """
     table = Table(title=_shown(f"{plan.study.name}: {plan.study.question}"), title_justify="left")
-    for column in ("run", "state", "PSNR (dB)", "size (MB)", "folder"):
+    for column in ("run", "state", "PSNR (dB)", "size (MB)", "identity"):
         table.add_column(column, justify="right" if column.endswith(")") else "left", overflow="fold")
     troubles: dict[str, str] = {}
     states: dict[str, RunState] = {}
@@ -126,16 +127,16 @@ def print_states(plan: Plan, jobs: Mapping[str, QueueState]) -> dict[str, RunSta
         if trouble := _trouble(run_dir, status, job):
             troubles[run.variant.title] = trouble
         table.add_row(
-            _shown(run.variant.title), _coloured(state, status.state), *_scores(run_dir, status.state),
-            _shown(run.folder),
+            _shown(run.variant.title), _coloured(state, status.state), *_scores(run_dir, status.state), run.identity
         )  # fmt: skip
     console = Console(highlight=False)
-    console.width = console.width if console.is_terminal else 160
+    console.width = console.width if console.is_terminal else _WIDTH
     console.print(table)
     for title, trouble in troubles.items():
         console.print(printable(f"{title}: {trouble}"), markup=False, soft_wrap=True)  # whole paths, to copy
     console.print(f"{len(plan.runs)} runs, {len(states)} of them distinct: {_counted(states.values())}")
-    console.print(printable(f"Folder: {plan.study.dir}"), markup=False, soft_wrap=True)
+    folders = f"Folder: {plan.study.dir}, with a run in each {RUNS_FOLDER}/*_IDENTITY"
+    console.print(printable(folders), markup=False, soft_wrap=True)
     return states
 
 

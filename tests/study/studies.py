@@ -24,6 +24,7 @@ STUDY: dict[str, Any] = {
     "no_masks": False,
     "seeds": {"seed": [0, 1]},
     "plot": {"x": "level", "lines": None, "metrics": ["psnr_db"]},
+    "baseline": None,
     "published": [],
 }
 SWEEP = {"action": "run", "retry": "none", "fail_fast": False, "dry_run": False, "reuse": [], "detach": False,

@@ -15,6 +15,20 @@ def test_a_study_that_says_all_it_needs_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "x", "compared"),
+    [("level", "fix", "level"), (None, "fix", "fix"), ("once", "mask_iou", "level")],
+)
+def test_what_is_compared_is_what_makes_lines_else_what_lies_along_x(lines: str | None, x: str, compared: str) -> None:
+    axes = {
+        "once": {"model.splat_radius": [0.01]},
+        "level": {"corruption.level": [0, 0.1]},
+        "fix": {"init.consistency": [1, 0.9]},
+    }
+    plot = {"x": x, "lines": lines, "metrics": ["psnr_db"]}
+    assert sweep(axes=axes, plot=plot, baseline=None).study.compared_axis == compared
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         (
@@ -53,6 +67,7 @@ def test_a_study_that_says_all_it_needs_is_taken() -> None:
             {"published": [{"source": "s", "scene": "hotdog", "x": [0], "values": {"psnr": [1.0]}}]},
             r"study\.published\.0: found 'psnr'; expected .*; did you mean psnr_db\?",
         ),
+        ({"baseline": 0.2}, r"study.*baseline: found 0\.2; expected a step of the axis level \(0, 0\.1\), or null"),
         ({"name": "../elsewhere"}, r"study\.name"),
         ({"surprise": 1}, r"study\.surprise: unknown key"),
         (

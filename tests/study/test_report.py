@@ -95,7 +95,7 @@ def test_means_and_spreads_are_those_computed_by_hand(tmp_path: Path) -> None:
     point = line_of(charts_of(page)["psnr_db"], "1")["points"][2]
     assert point["x"] == pytest.approx(12)
     assert point["y"] == pytest.approx(22.2)
-    assert point["spread"] == pytest.approx(0.2)
+    assert point["bar"] == pytest.approx(0.2)
     assert point["text"] == "22.20 ± 0.20 (n = 3)"
     row = rows_of((tmp_path / "report" / "table.md").read_text(), "Mean over repeats")[4]
     assert (row["corruption level (%)"], row["consistency ratio"], row["n"]) == ("12", "1", "3")
@@ -114,7 +114,7 @@ def test_an_unfinished_repeat_counts_nowhere(tmp_path: Path) -> None:
 def test_a_single_repeat_has_no_spread(tmp_path: Path) -> None:
     page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.MISSING, 1, 2)))
     point = line_of(charts_of(page)["psnr_db"], "1")["points"][2]
-    assert (point["text"], point["spread"]) == ("22.00 (n = 1 of 3: 2 missing)", None)
+    assert (point["text"], point["bar"]) == ("22.00 (n = 1 of 3: 2 missing)", None)
 
 
 def test_a_setting_without_a_finished_repeat_keeps_its_row(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_what_changes_along_a_paired_axis_is_said(tmp_path: Path) -> None:
 
 def test_every_chart_is_drawn_for_screen_and_print(tmp_path: Path, drawn: list[Chart]) -> None:
     page = page_of(fabricated.results(tmp_path, scenes=("ball", "box"), published=PUBLISHED))
-    stems = {"psnr_db", "ssim", "train_seconds", "size_quality"}
+    stems = {"psnr_db", "psnr_db_difference", "ssim", "ssim_difference", "train_seconds", "size_quality"}
     names = {f"{stem}{scenes}" for stem in stems for scenes in ("", "_scenes")}
     assert {chart.name for chart in drawn} == set(charts_of(page)) == names
 
@@ -379,6 +379,65 @@ def test_an_x_that_no_run_has_leaves_the_tables(tmp_path: Path) -> None:
     page = page_of(fabricated.results(tmp_path, plot={"x": "lpips", "lines": None, "metrics": ["psnr_db"]}))
     assert "No finished run has a value of LPIPS." in page
     assert set(charts_of(page)) == {"size_quality"}
+
+
+class TestTheDifferenceToABaseline:
+    """Of runs with the same seeds, so that what seeds do to both does not count."""
+
+    @staticmethod
+    def numbers(variant: Variant) -> dict[str, Any]:
+        """The soft hull is better by 1.0, 1.2 and 1.4 dB, whatever the seeds do to both."""
+        gain = (1.0 + 0.2 * variant.repeat) * (variant.labels["consistency"] == 0.9)
+        return {"psnr_db": 20 + 5 * variant.repeat + gain}
+
+    def test_has_a_mean_and_an_interval_over_pairs(self, tmp_path: Path) -> None:
+        page = page_of(fabricated.results(tmp_path, numbers=self.numbers))
+        # The mean of 1.0, 1.2 and 1.4, and 4.3027 (Student's t, 2 degrees of freedom) * 0.2 / sqrt(3).
+        chart = charts_of(page)["psnr_db_difference"]
+        point = line_of(chart, "0.9")["points"][0]
+        assert point["y"] == pytest.approx(1.2)
+        assert point["bar"] == pytest.approx(0.49683, abs=1e-5)
+        assert point["text"] == "+1.20 [0.70, 1.70] (n = 3)"
+        assert chart["title"] == "PSNR: difference to consistency ratio 1"
+        assert chart["y_label"] == "difference in PSNR (dB)"
+        assert "95 % confidence interval" in chart["caption"]
+        row = rows_of((tmp_path / "report" / "table.md").read_text(), "Difference to consistency ratio 1")[0]
+        assert (row["consistency ratio"], row["n"], row["PSNR (dB)"]) == ("0.9", "3", "+1.20 [0.70, 1.70]")
+
+    def test_keeps_the_looks_of_its_lines(self, tmp_path: Path) -> None:
+        charts = charts_of(page_of(fabricated.results(tmp_path)))
+        looks = [
+            (line["colour"], line["marker"])
+            for line in (line_of(charts[name], "0.9") for name in ("psnr_db", "psnr_db_difference"))
+        ]
+        assert looks[0] == looks[1]
+        assert [line["name"] for line in charts["psnr_db_difference"]["panels"][0]["lines"]] == ["0.9"]
+
+    def test_takes_whole_pairs_only_and_marks_the_others(self, tmp_path: Path) -> None:
+        # Of the baseline itself, the hard hull, repeat 1 failed at 12 %.
+        page = page_of(fabricated.results(tmp_path, numbers=self.numbers, fate=all_but(RunState.FAILED, 1)))
+        point = line_of(charts_of(page)["psnr_db_difference"], "0.9")["points"][2]
+        assert (point["count"], point["y"]) == ("2/3", pytest.approx(1.2))
+        assert point["text"].endswith("(n = 2 of 3: 1 failed)")
+
+    def test_leaves_a_cross_where_no_pair_is_whole(self, tmp_path: Path) -> None:
+        page = page_of(fabricated.results(tmp_path, fate=all_but(RunState.FAILED, 0, 1, 2)))
+        assert [gap["x"] for gap in line_of(charts_of(page)["psnr_db_difference"], "0.9")["gaps"]] == [12]
+
+    def test_of_a_single_pair_has_no_interval(self, tmp_path: Path) -> None:
+        page = page_of(fabricated.results(tmp_path, seeds={"seed": [0]}))
+        point = line_of(charts_of(page)["psnr_db_difference"], "0.9")["points"][2]
+        assert (point["bar"], point["text"]) == (None, "+9.00 (n = 1)")
+
+    def test_is_to_the_step_that_the_study_names(self, tmp_path: Path) -> None:
+        page = page_of(fabricated.results(tmp_path, baseline=0.9))
+        point = line_of(charts_of(page)["psnr_db_difference"], "1")["points"][2]
+        assert point["text"] == "-9.00 [-9.00, -9.00] (n = 3)"
+
+    def test_of_a_study_with_nothing_to_compare_is_left_out(self, tmp_path: Path) -> None:
+        page = page_of(fabricated.results(tmp_path, axes={"level": {"corruption.level": [0]}},
+                                          plot={"x": "level", "lines": None, "metrics": ["psnr_db"]}))  # fmt: skip
+        assert set(charts_of(page)) == {"psnr_db", "train_seconds", "size_quality"}
 
 
 class TestWhatIsNotThere:

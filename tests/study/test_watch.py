@@ -45,3 +45,14 @@ def test_what_run_folders_say_does_not_command_the_terminal(tmp_path: Path, caps
     assert r"RuntimeError: \x1b[2Jgone" in told
     assert "[red]other" in told
     assert "level=[red]other #0: — dB" in told
+
+
+def test_the_table_fits_120_columns_and_names_every_run_by_its_identity(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {"label": ["adaptive, Gaussians, and much more that is said of it", "b"], "corruption.level": [0, 0.1]}
+    planned = plan(tmp_path / "study", tmp_path, axes={"a_long_name_of_an_axis": labels})
+    print_states(planned, {})
+    table = [line for line in capsys.readouterr().out.splitlines() if "Folder" not in line]
+    assert max(map(len, table)) <= 120
+    assert all(any(run.identity in line for line in table) for run in planned.runs)

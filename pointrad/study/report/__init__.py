@@ -11,6 +11,7 @@ from pointrad.files import replacing
 from pointrad.run.status import RunState
 from pointrad.study.config import StudyConfig
 from pointrad.study.plan import PAGE_FILE, REPORT_FOLDER, TABLE_FILE
+from pointrad.study.report.baseline import Baseline, read_baseline, subtract
 from pointrad.study.report.cells import Axis, Run, average_over_scenes, read_axes, read_runs
 from pointrad.study.report.charts import Chart, choose_layout, make_charts
 from pointrad.study.report.figures import SUFFIXES, write_figure
@@ -19,6 +20,8 @@ from pointrad.study.report.origins import read_origins
 from pointrad.study.report.page import Page, run_rows
 from pointrad.study.report.strips import make_strips
 from pointrad.study.report.tables import (
+    Table,
+    differences_table,
     means_table,
     published_tables,
     runs_table,
@@ -44,10 +47,13 @@ def write_report(results: StudyResults, command: str) -> Path:
             f"{study.name}: no finished run to report in {study.dir}; expected at least one ({_said(states)})"
         )
     layout = choose_layout(study, axes, runs)
-    charts = make_charts(study, layout, runs)
+    baseline = read_baseline(study, axes)
+    charts = make_charts(study, layout, runs, baseline)
     metrics = shown_metrics(study, runs)
     notes = _notes(study, axes, charts, runs, states)
-    means = means_table(axes, (*runs, *average_over_scenes(runs)), metrics)
+    all_runs = (*runs, *average_over_scenes(runs))
+    means = means_table(axes, all_runs, metrics)
+    differences = _differences(study, axes, all_runs, baseline)
     published = published_tables(study, layout.x_quantity)
     page = Page(
         title=study.name,
@@ -57,6 +63,7 @@ def write_report(results: StudyResults, command: str) -> Path:
         charts=charts,
         scenes=make_strips(study.dir, layout, runs),
         means=means,
+        differences=differences,
         published=published,
         runs=runs_table(axes, runs, metrics),
         run_rows=run_rows(study.dir, axes, runs),
@@ -68,10 +75,19 @@ def write_report(results: StudyResults, command: str) -> Path:
     folder = study.dir / REPORT_FOLDER
     _write_figures(folder / "figures", charts)
     write_tables(results)
-    write_markdown(folder / "table.md", study.name, (study.question, *notes), (means, *published))
+    write_markdown(folder / "table.md", study.name, (study.question, *notes), (means, *differences, *published))
     with replacing(folder / PAGE_FILE) as temporary:
         temporary.write_text(page.html(), encoding="utf-8")
     return folder / PAGE_FILE
+
+
+def _differences(
+    study: StudyConfig, axes: Mapping[str, Axis], runs: Sequence[Run], baseline: Baseline | None
+) -> tuple[Table, ...]:
+    """The table of differences of what the study plots, where there is a baseline."""
+    if baseline is None:
+        return ()
+    return (differences_table(axes, subtract(baseline, runs, study.plot.metrics), baseline, study.plot.metrics),)
 
 
 def write_tables(results: StudyResults) -> Path:

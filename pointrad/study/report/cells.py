@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from pointrad.run.status import RunState
-from pointrad.study.config import LABEL, StudyConfig, Together, Value
+from pointrad.study.config import LABEL, StudyConfig, Together, Value, labels_of
 from pointrad.study.report.labels import Quantity, is_known, quantity
 from pointrad.study.results import StudyResults
 from pointrad.terminal import printable
@@ -89,11 +90,26 @@ class Measured:
         """The sample standard deviation; None for a single value."""
         return statistics.stdev(self.values) if self.n > 1 else None
 
+    @property
+    def margin(self) -> float | None:
+        """Half of the mean's 95 % confidence interval, by Student's t; None for a single value."""
+        if self.spread is None:
+            return None
+        return float(stdtrit(self.n - 1, 0.975)) * self.spread / math.sqrt(self.n)
+
     def text(self, of: Quantity) -> str:
         """Mean ± spread, or a dash where there are no values."""
         if not self.values:
             return "—"
         return of.text(self.mean) + (f" ± {of.text(self.spread)}" if self.spread is not None else "")
+
+    def text_with_interval(self, of: Quantity) -> str:
+        """The mean with its sign and its confidence interval, or a dash where there are no values."""
+        if not self.values:
+            return "—"
+        sign = "+" if self.mean > 0 else ""
+        ends = () if self.margin is None else (self.mean - self.margin, self.mean + self.margin)
+        return f"{sign}{of.text(self.mean)}" + (f" [{', '.join(map(of.text, ends))}]" if ends else "")
 
 
 @dataclass(frozen=True)
@@ -160,7 +176,7 @@ def _average(runs: Sequence[Run], scene: str) -> Run:
 
 
 def _axis(name: str, together: Together) -> Axis:
-    values = together.get(LABEL) or next(values for key, values in together.items() if key != LABEL)
+    values = labels_of(together)
     key = name if LABEL in together else next(key for key in together if key != LABEL)
     # Labels are shown as they were written: they have no scale, whatever the axis is called.
     shown = quantity(key) if is_known(key) and LABEL not in together else Quantity(name.replace("_", " "))

@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 
 from pointrad.run.status import RunState
 from pointrad.study.config import PublishedConfig, StudyConfig
+from pointrad.study.report.baseline import Baseline, subtract
 from pointrad.study.report.cells import Axis, Cell, Measured, Run, average_over_scenes, gather
 from pointrad.study.report.labels import Quantity, quantity
 
@@ -32,15 +33,16 @@ _SIZE, _QUALITY, _TIME = "model_mb", "psnr_db", "train_seconds"
 
 @dataclass(frozen=True)
 class Point:
-    """The repeats of one setting: their mean with its spread (a sample standard deviation, None for one repeat).
+    """The repeats of one setting and their mean.
 
-    repeats: x and y of each. count: how many of how many repeats have a value, such as "2/3", where some have not;
+    bar: half the length of the bar at the mean (`Chart.caption` says of what); None for one repeat. repeats: x and y of
+    each. count: how many of how many repeats have a value, such as "2/3", where some have not;
     else "". name, short: the setting along x in full and in brief. text: the value, for people.
     """
 
     x: float
     y: float
-    spread: float | None
+    bar: float | None
     repeats: tuple[tuple[float, float], ...]
     count: str
     name: str
@@ -95,7 +97,8 @@ class Chart:
 
     name: stem of its files. caption: what is drawn, and what is not there. categories: what the whole numbers along x
     stand for; None for a numeric x. ticks: where along a numeric x to put numbers; None for where it suits. joined:
-    whether lines connect the points.
+    whether lines connect the points. of_differences: whether y is a difference to the baseline, which is at 0. lost:
+    how many settings are not drawn, for want of an x.
     """
 
     name: str
@@ -106,6 +109,8 @@ class Chart:
     categories: tuple[str, ...] | None
     ticks: tuple[float, ...] | None
     joined: bool
+    of_differences: bool
+    lost: int
     legend_title: str
     panels: tuple[Panel, ...]
 
@@ -168,12 +173,22 @@ def choose_layout(study: StudyConfig, axes: Mapping[str, Axis], runs: Sequence[R
     return Layout(x, tuple(axis for axis in varied if axis not in points), points)
 
 
-def make_charts(study: StudyConfig, layout: Layout, runs: Sequence[Run]) -> tuple[Chart, ...]:
-    """Every metric over x, training time over x, and quality over size; those without a value are left out."""
-    metrics = list(dict.fromkeys([*study.plot.metrics, _TIME]))
-    maker = _Maker(study, layout, gather(runs), gather(average_over_scenes(runs)))
-    charts = [chart for metric in metrics if metric != study.plot.x for chart in maker.over_x(metric)]
-    return tuple(sorted([*charts, *maker.size_quality()], key=lambda chart: len(chart.panels) > 1))
+def make_charts(
+    study: StudyConfig, layout: Layout, runs: Sequence[Run], baseline: Baseline | None
+) -> tuple[Chart, ...]:
+    """Every metric and its difference to the baseline over x, training time over x, and quality over size; those
+    without a value are left out."""
+    averages = average_over_scenes(runs)
+    names = tuple(dict.fromkeys(layout.line_name(run.labels) for run in runs))
+    maker = _Maker(study, layout, names, gather(runs), gather(averages), None)
+    makers = [maker]
+    if baseline:
+        pairs, of_averages = (gather(subtract(baseline, of, study.plot.metrics)) for of in (runs, averages))
+        makers.append(_Maker(study, layout, names, pairs, of_averages, baseline))
+    charts = [chart for metric in study.plot.metrics for each in makers for chart in each.over_x(metric)]
+    charts += [*maker.over_x(_TIME), *maker.size_quality()]
+    by_name = {chart.name: chart for chart in charts}  # the study may plot training time itself
+    return tuple(sorted(by_name.values(), key=lambda chart: len(chart.panels) > 1))
 
 
 def _looks(layout: Layout, count: int) -> list[tuple[str, str]]:
@@ -188,16 +203,26 @@ def _looks(layout: Layout, count: int) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Maker:
+    """names: of all lines of the study, so that one looks the same in every chart. baseline: what the numbers of the
+    cells are differences to; None for the numbers themselves."""
+
     study: StudyConfig
     layout: Layout
+    names: tuple[str, ...]
     cells: Sequence[Cell]
     averages: Sequence[Cell]
+    baseline: Baseline | None
 
     def over_x(self, metric: str) -> list[Chart]:
         x = self.layout.x
+        if metric == x:
+            return []
         categories = None if isinstance(x, str) or x.numeric else x.texts
-        title = f"{_capital(quantity(metric).name)} over {self.layout.x_quantity.name}"
-        return self._charts(metric, title, x, metric, categories)
+        name = _capital(quantity(metric).name)
+        if self.baseline:
+            title = f"{name}: difference to {self.baseline.name}"
+            return self._charts(f"{metric}_difference", title, x, metric, categories)
+        return self._charts(metric, f"{name} over {self.layout.x_quantity.name}", x, metric, categories)
 
     def size_quality(self) -> list[Chart]:
         title = f"{_capital(quantity(_QUALITY).name)} over {quantity(_SIZE).name}"
@@ -213,24 +238,23 @@ class _Maker:
         x_label = quantity(x).label if isinstance(x, str) else x.quantity.label
         ticks = None if isinstance(x, str) or categories else _ticks(x)
         joined = categories is None and name != SIZE_QUALITY
+        y_label = f"difference in {quantity(y).label}" if self.baseline else quantity(y).label
+        lost = sum(not cell.done for cell in self.cells) if isinstance(x, str) else 0
         return [
-            Chart(stem, heading, self._caption(panels, x), x_label, quantity(y).label, categories, ticks, joined,
-                  self.layout.legend_title, tuple(panels))
+            Chart(stem, heading, self._caption(panels, lost), x_label, y_label, categories, ticks, joined,
+                  self.baseline is not None, lost, self.layout.legend_title, tuple(panels))
             for stem, heading, panels in groups
             if any(line.points for panel in panels for line in panel.lines if not line.published)
         ]  # fmt: skip
 
     def _panel(self, scene: str, x: Axis | str, y: str) -> Panel:
-        names = self._line_names()
-        looks = _looks(self.layout, len(names))
+        looks = _looks(self.layout, len(self.names))
         ours: list[Line] = []
-        for name, look in zip(names, looks, strict=True):
+        for name, look in zip(self.names, looks, strict=True):
             ours.append(self._line(name, look, scene, x, y, [gap.x for line in ours for gap in line.gaps]))
-        theirs = [self._published(entry, x, y) for entry in self.study.published if entry.scene == scene]
+        entries = () if self.baseline else self.study.published
+        theirs = [self._published(entry, x, y) for entry in entries if entry.scene == scene]
         return Panel(scene, tuple(line for line in (*ours, *theirs) if line.points or line.gaps))
-
-    def _line_names(self) -> list[str]:
-        return list(dict.fromkeys(self.layout.line_name(cell.labels) for cell in self.cells))
 
     def _line(
         self, name: str, look: tuple[str, str], scene: str, x: Axis | str, y: str, gaps_before: Sequence[float]
@@ -259,20 +283,21 @@ class _Maker:
         across, up = (Measured(tuple(values)) for values in zip(*repeats, strict=True))
         planned = len(cell.runs)
         undone = f": {cell.undone}" if cell.undone else ""
-        text = f"{up.text(quantity(y))} (n = {up.n}" + (")" if up.n == planned else f" of {planned}{undone})")
+        value, bar = (up.text_with_interval, up.margin) if self.baseline else (up.text, up.spread)
+        text = f"{value(quantity(y))} (n = {up.n}" + (")" if up.n == planned else f" of {planned}{undone})")
         count = "" if up.n == planned else f"{up.n}/{planned}"
         name, short = self.layout.point_name(cell.labels), self.layout.point_short(cell.labels)
-        return Point(across.mean, up.mean, up.spread, tuple(repeats), count, name, short, text)
+        return Point(across.mean, up.mean, bar, tuple(repeats), count, name, short, text)
 
     def _gap(self, cell: Cell, x: Axis, before: Sequence[float]) -> Gap:
         at = x.position(cell.labels[x.name])
         text = f"no value ({cell.undone or f'{len(cell.runs)} done without it'})"
-        height = _LOWEST_MARK + before.count(at) * min(_MARK_STEP, _HIGHEST_MARK / len(self._line_names()))
+        height = _LOWEST_MARK + before.count(at) * min(_MARK_STEP, _HIGHEST_MARK / len(self.names))
         return Gap(at, height, self.layout.point_name(cell.labels), text)
 
-    def _caption(self, panels: Sequence[Panel], x: Axis | str) -> str:
+    def _caption(self, panels: Sequence[Panel], lost: int) -> str:
         """What dots and bars stand for, how many repeats are behind them, and what is not there."""
-        said = [_repeats(panels)]
+        said = [_repeats(panels, self.baseline)]
         runs = [run for cell in self.cells for run in cell.runs]
         undone = Cell("", {}, tuple(runs)).undone
         if undone:
@@ -282,7 +307,6 @@ class _Maker:
             said.append("Hollow, with a count: fewer repeats than planned.")
         if any(line.gaps for panel in panels for line in panel.lines):
             said.append("Crosses: no repeat has a value there.")
-        lost = sum(not cell.done for cell in self.cells) if isinstance(x, str) else 0
         if lost:
             said.append(f"{lost} of {len(self.cells)} settings have no finished run, and so no place here.")
         return " ".join(said)
@@ -330,11 +354,19 @@ def _sheets(name: str, title: str, panels: list[Panel]) -> list[tuple[str, str, 
     ]
 
 
-def _repeats(panels: Sequence[Panel]) -> str:
+def _repeats(panels: Sequence[Panel], baseline: Baseline | None) -> str:
     counts = {len(point.repeats) for panel in panels for line in panel.lines for point in line.points} - {0}
-    if not counts or counts == {1}:
-        return "One run per point (n = 1)."
-    n = f"n = {max(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+    single = not counts or counts == {1}
+    n = "n = 1" if single else f"n = {min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")
+    if baseline:
+        pairs = f"Differences to {baseline.name} of runs with the same seeds"
+        if single:
+            return f"{pairs}: one pair per point, which has no interval ({n})."
+        return (
+            f"{pairs}. Points: mean; bars: its 95 % confidence interval (Student's t); faint dots: single pairs ({n})."
+        )
+    if single:
+        return f"One run per point ({n}), so no bars."
     return f"Points: mean over repeats; bars: ± one sample standard deviation; faint dots: single repeats ({n})."
 
 

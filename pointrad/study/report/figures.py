@@ -84,6 +84,8 @@ def _draw(chart: Chart) -> Figure:
         for index, line in enumerate(panel.lines):
             _plot(axes, line, chart, index, len(panel.lines))
         _name(axes, panel, chart)
+        if chart.of_differences:
+            axes.axhline(0, color="0.35", linewidth=0.8, zorder=1)
         _dress(axes, chart)
     _label(figure, grid, chart)
     _add_legend(figure, chart, single)
@@ -116,8 +118,8 @@ def _plot(axes: Axes, line: Line, chart: Chart, index: int, count: int) -> None:
         axes.errorbar(
             [point.x + aside for point in points],
             [point.y for point in points],
-            # No bar where there is no spread: matplotlib leaves out bars of NaN.
-            yerr=[float("nan") if point.spread is None else point.spread for point in points],
+            # matplotlib leaves out bars of NaN.
+            yerr=[float("nan") if point.bar is None else point.bar for point in points],
             capsize=2, elinewidth=0.8, zorder=3, **_look(line, chart.joined),
         )  # fmt: skip
     _mark_what_lacks(axes, line, chart, aside)
@@ -203,6 +205,8 @@ def _legend(chart: Chart) -> list[Line2D]:
         handles.append(Line2D([], [], label="fewer repeats", marker="o", markerfacecolor="white", **grey))
     if chart.has_gaps:
         handles.append(Line2D([], [], label="no value", marker="x", markersize=4, **grey))
+    if chart.lost:
+        handles.append(Line2D([], [], label=f"not drawn: {chart.lost} without a finished run", linestyle="none"))
     return handles
 
 

@@ -54,8 +54,9 @@
     if (!points.length) return null;
     const gaps = shown.flatMap((line) => line.gaps);
     const ups = points.flatMap((point) => [
-      point.y - (point.spread ?? 0), point.y + (point.spread ?? 0), ...point.repeats.map((repeat) => repeat[1]),
+      point.y - (point.bar ?? 0), point.y + (point.bar ?? 0), ...point.repeats.map((repeat) => repeat[1]),
     ]);
+    if (chart.of_differences) ups.push(0);
     const acrosses = [...points, ...gaps].flatMap((mark) => [mark.x, ...(mark.repeats ?? []).map((repeat) => repeat[0])]);
     const x = chart.categories ? [-0.5, chart.categories.length - 0.5] : range(acrosses, 0.04);
     return { x, y: range(ups, 0.06) };
@@ -75,6 +76,7 @@
       svg.append(element("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString("en")));
     }
     svg.append(element("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }));
+    if (chart.of_differences) svg.append(element("line", { class: "axis", x1: left, x2: width - right, y1: y(0), y2: y(0) }));
     const every = Math.ceil((chart.categories?.length ?? 0) / MOST_CATEGORIES);
     const places = chart.categories ? chart.categories.map((name, index) => [index, name]).filter(([index]) => index % every === 0)
       : (chart.ticks ?? ticks(...limits.x, Math.min(8, width / 60))).map((value) => [value, value.toLocaleString("en")]);
@@ -105,8 +107,8 @@
       if (point.repeats.length > 1) for (const [across, up] of point.repeats) {
         svg.append(element("circle", { class: "repeat", cx: x(across), cy: y(up), r: 2.5, fill: stroke, opacity: 0.35 }));
       }
-      if (point.spread === null) continue;
-      const at = x(point.x), high = y(point.y + point.spread), low = y(point.y - point.spread);
+      if (point.bar === null) continue;
+      const at = x(point.x), high = y(point.y + point.bar), low = y(point.y - point.bar);
       svg.append(element("path", { d: `M${at} ${high}V${low}M${at - 3} ${high}h6M${at - 3} ${low}h6`, stroke, fill: "none" }));
     }
     if (chart.joined && line.points.length) {
@@ -198,6 +200,7 @@
       explain(holder, marker(grey, 13, 6, true), "fewer repeats");
     }
     if (chart.panels.some((panel) => panel.lines.some((line) => line.gaps.length))) explain(holder, cross(13, 6, grey.colour), "no value");
+    if (chart.lost) explain(holder, element("g"), `not drawn: ${chart.lost} without a finished run`);
   }
 
   function explain(holder, mark, text) {

@@ -58,6 +58,7 @@ class Page:
     charts: tuple[Chart, ...]
     scenes: tuple[SceneStrips, ...]
     means: Table
+    differences: tuple[Table, ...]
     published: tuple[Table, ...]
     runs: Table
     run_rows: tuple[RunRow, ...]

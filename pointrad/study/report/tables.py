@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pointrad.files import replacing
 from pointrad.study.config import StudyConfig
+from pointrad.study.report.baseline import Baseline
 from pointrad.study.report.cells import Axis, Cell, Measured, Run, gather
 from pointrad.study.report.labels import Quantity, quantity
 from pointrad.study.results import StudyResults
@@ -62,9 +63,18 @@ def means_table(axes: Mapping[str, Axis], runs: Sequence[Run], metrics: Sequence
     """A row per setting, finished or not: mean ± sample standard deviation over its n finished repeats."""
     headings = ("scene", *_axis_headings(axes), "n", *(quantity(metric).label for metric in metrics))
     cells = gather(runs)
-    rows = tuple(_means_row(cell, axes, metrics) for cell in cells)
+    rows = tuple(_cell_row(cell, axes, metrics, Measured.text) for cell in cells)
     lacking = frozenset(row for row, cell in enumerate(cells) if len(cell.done) < len(cell.runs))
     return Table("Mean over repeats", headings, rows, lacking)
+
+
+def differences_table(
+    axes: Mapping[str, Axis], differences: Sequence[Run], baseline: Baseline, metrics: Sequence[str]
+) -> Table:
+    """A row per setting but the baseline's: mean difference to it and 95 % confidence interval over n pairs of runs."""
+    headings = ("scene", *_axis_headings(axes), "n", *(quantity(metric).label for metric in metrics))
+    rows = tuple(_cell_row(cell, axes, metrics, Measured.text_with_interval) for cell in gather(differences))
+    return Table(f"Difference to {baseline.name}", headings, rows)
 
 
 def published_tables(study: StudyConfig, x: Quantity) -> tuple[Table, ...]:
@@ -135,24 +145,28 @@ def write_markdown(path: Path, title: str, notes: Sequence[str], tables: Sequenc
         temporary.write_text("\n".join(parts), encoding="utf-8")
 
 
-def _means_row(cell: Cell, axes: Mapping[str, Axis], metrics: Sequence[str]) -> tuple[Entry, ...]:
+def _cell_row(
+    cell: Cell, axes: Mapping[str, Axis], metrics: Sequence[str], text: Callable[[Measured, Quantity], str]
+) -> tuple[Entry, ...]:
     done, planned = len(cell.done), len(cell.runs)
     n = Entry(str(done) if done == planned else f"{done} of {planned}", done)
     measured = [(cell.measure(metric), metric) for metric in metrics]
     return (
         *_place(cell.scene, cell.labels, axes),
         n,
-        *(_measured(values, metric, done) for values, metric in measured),
+        *(_measured(values, metric, text, done) for values, metric in measured),
     )
 
 
-def _measured(values: Measured, metric: str, expected: int = 1) -> Entry:
+def _measured(
+    values: Measured, metric: str, text: Callable[[Measured, Quantity], str] = Measured.text, expected: int = 1
+) -> Entry:
     """How many values are behind a number stands beside it where it is not the n of its row."""
     if not values.values:
         return Entry(_NONE)
     scaled = Measured(tuple(value * quantity(metric).scale for value in values.values))
     count = f" (n = {values.n})" if values.n != expected else ""
-    return Entry(scaled.text(quantity(metric)) + count, scaled.mean)
+    return Entry(text(scaled, quantity(metric)) + count, scaled.mean)
 
 
 def _published(metric: str, value: float | None) -> Entry:
