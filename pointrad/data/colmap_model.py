@@ -1,4 +1,4 @@
-"""The files of a COLMAP model: cameras, images and points3D, binary or text.
+"""The files of a COLMAP model that say which cameras and images it has, binary or text.
 
 https://colmap.github.io/format.html says what is in them. Poses there are world to camera, in OpenCV's axes (x right,
 y down, looking along z); pixel centres are at + 0.5.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,13 +92,6 @@ def read_model(files: ModelFiles) -> tuple[Registered, ...]:
     lenses = {said.number: _lens(files.cameras, said) for said in cameras}
     images = (_binary_images if binary else _text_images)(files.images)
     return tuple(_registered(files.images, image, lenses) for image in images)
-
-
-def read_points(folder: Path) -> Float64Array:
-    """[N, 3] float64, world units: the points of the model in a folder. Raises UserError as `read_model` does."""
-    binary = folder / "points3D.bin"
-    points = _binary_points(binary) if binary.is_file() else _text_points(folder / "points3D.txt")
-    return np.array(list(points), np.float64).reshape(-1, 3)
 
 
 def _lens(file: Path, said: _Camera) -> Lens:
@@ -219,14 +213,6 @@ def _binary_images(path: Path) -> Iterator[_Image]:
         yield _Image(_with_slashes(name), camera, pose[:4], pose[4:])
 
 
-def _binary_points(path: Path) -> Iterator[tuple[float, ...]]:
-    file = _Bytes(path)
-    for _ in file.each():
-        _, x, y, z, *_, seen = file.take("Q3d3BdQ")
-        file.skip(8 * seen)
-        yield x, y, z
-
-
 def _text_cameras(path: Path) -> Iterator[_Camera]:
     form, kinds = "CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]", (int, str, int, int, _numbers)
     for line in filter(None, _lines(path)):
@@ -239,6 +225,7 @@ def _text_images(path: Path) -> Iterator[_Image]:
     """Of every two lines, the second has the points that the image sees, and may be empty."""
     form, kinds = "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME", (int, *[float] * 7, int, str)
     lines = _lines(path)
+    found = 0
     for line in filter(None, lines):
         _, *pose, camera, name = _parsed(path, line, form, kinds)
         points = next(lines, "").split()
@@ -246,13 +233,13 @@ def _text_images(path: Path) -> Iterator[_Image]:
             raise UserError(
                 f"{path}: {name}: found {len(points)} numbers in the line after it; expected X Y POINT3D_ID of points"
             )
+        found += 1
         yield _Image(_with_slashes(name), camera, pose[:4], pose[4:])
-
-
-def _text_points(path: Path) -> Iterator[tuple[float, ...]]:
-    form, kinds = "POINT3D_ID X Y Z R G B ERROR TRACK[]", (int, float, float, float, str)
-    for line in filter(None, _lines(path)):
-        yield tuple(_parsed(path, line, form, kinds)[1:4])
+    promised = re.search(rb"^# Number of images: (\d+)", _read(path), re.MULTILINE)
+    if promised and found < int(promised[1]):
+        raise UserError(
+            f"{path}: found {found} of the {int(promised[1])} images that it promises; expected a whole file"
+        )
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 
 from pointrad.data.photo import Listing, Photo
-from pointrad.data.picture_files import SUFFIXES, pictures_in
+from pointrad.data.picture_files import SUFFIXES, is_picture, pictures_in
 from pointrad.data.scene import Background, Split
 from pointrad.errors import UserError
 from pointrad.schema import Config, Count, GivenPath
@@ -161,8 +161,10 @@ class ImagesLayout(CaptureLayout, ABC):
         images = self.images_in(file.parent)
         pictures = pictures_in(images)
         if len(pictures) != cameras:
+            names = sorted(path.name for path in images.iterdir() if not is_picture(path) and path.name[0] != ".")
+            others = f"; it also holds {', '.join(names[:3])}{' and others' * (len(names) > 3)}" if names else ""
             raise UserError(
                 f"{file}: found {found}; expected one for each of the {len(pictures)} photographs ("
-                f"{', '.join(SUFFIXES)}) in {images}, {_holding(images)}, in the order of their names"
+                f"{', '.join(SUFFIXES)}) in {images}, in the order of their names{others}"
             )
         return pictures

@@ -90,6 +90,8 @@ def _advice(votes: Votes, views: Sequence[View]) -> str:
     bounds = suggested_bounds(views)
     if bounds is None:
         return "expected bounds (world units) that hold the object; the cameras do not look at a common place"
+    if described(bounds) == described(votes.lattice.bounds):
+        return "the cameras and masks tell no others; expected bounds (world units) that hold the object"
     return f"the cameras and masks suggest init.bounds={described(bounds)} (world units)"
 
 

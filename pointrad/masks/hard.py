@@ -42,7 +42,7 @@ def with_hard_masks(scene: Scene, threshold: float) -> Scene:
         warn(
             f"{len(inverted)} of {len(masks)} training masks look inverted, the object all around and nothing within "
             f"({_names(scene.train, inverted)}); composited by them images lack the object, and scores mean nothing; "
-            "expected alpha above masks.threshold on the object"
+            "expected alpha above masks.threshold on the object (masks.invert=true turns those of a folder round)"
         )
         inverted = []
     for abstaining, kind in ((empty, "empty"), (full, "full"), (inverted, "inverted by the looks of it")):

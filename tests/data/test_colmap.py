@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from pointrad.data.capture import Capture
-from pointrad.data.colmap_model import ModelFiles, read_model, read_points
+from pointrad.data.colmap_model import ModelFiles, read_model
 from pointrad.data.photo import Lens, Listing
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from tests.captures import ALPHA
-from tests.data.captures import HEIGHT, POINTS, WIDTH, name_of, of, real_capture, write_colmap
+from tests.data.captures import HEIGHT, WIDTH, name_of, of, real_capture, write_colmap
 
 each_kind = pytest.mark.parametrize("binary", [True, False], ids=["binary", "text"])
 # Of each camera model: its parameters, fx fy cx cy, the coefficients in OpenCV's order, and whether it is a fisheye.
@@ -133,18 +133,15 @@ def test_names_may_have_spaces_and_folders_and_lines_may_end_as_on_windows(tmp_p
     assert [photo.name for photo in photos] == ["images/left/a b", "images/r_01"]
 
 
-@each_kind
-def test_points_are_those_of_the_file(binary: bool, tmp_path: Path) -> None:
-    write_colmap(tmp_path, binary)
-    folder = tmp_path / "sparse" / "0"
-    np.testing.assert_array_equal(read_points(folder), POINTS)
-    file = folder / f"points3D.{'bin' if binary else 'txt'}"
-    file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"points3D\.\w+: found "):
-        read_points(folder)
-    file.unlink()
-    with pytest.raises(UserError, match=r"points3D\.txt: cannot be read"):
-        read_points(folder)
+def test_a_text_file_that_ends_before_its_last_image_is_refused(tmp_path: Path) -> None:
+    write_colmap(tmp_path, binary=False)
+    file = tmp_path / "sparse" / "0" / "images.txt"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(["# Number of images: 9, mean observations per image: 4", *lines]))
+    assert len(listing(tmp_path).photos) == 6
+    file.write_text("\n".join(["# Number of images: 9, mean observations per image: 4", *lines[:-4]]))
+    with pytest.raises(UserError, match=r"images\.txt: found 7 of the 9 images that it promises; expected a whole"):
+        listing(tmp_path)
 
 
 def test_photographs_that_are_missing_are_counted_and_keep_the_others_from_being_loaded(tmp_path: Path) -> None:
@@ -211,4 +208,3 @@ def test_the_mary_rose_is_read_as_colmap_reads_it() -> None:
     np.testing.assert_allclose(in_opencv_axes, expected, rtol=0, atol=1e-12)
     lens = Lens(1024, 1024, *[3087.2321429324024] * 2, 512, 512, (0.049703480571003995, *[0] * 7))
     assert found.lens == lens
-    assert read_points(folder).shape == (21733, 3)

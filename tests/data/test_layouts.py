@@ -130,7 +130,8 @@ class TestPhotographsInTheOrderOfTheirNames:
         for path in tmp_path.glob("image*/*.png"):
             path.rename(path.with_suffix(".heic"))
         with pytest.raises(
-            UserError, match=r"each of the 0 photographs \(\.png, \.jpg, .*\) in .*, which holds r_00\.heic, r_01\.heic"
+            UserError,
+            match=r"each of the 0 photographs \(\.png, \.jpg, .*\) in .*; it also holds r_00\.heic, r_01\.heic",
         ):
             dataset.listing("tiny", Split.TEST)
 

@@ -47,6 +47,15 @@ def test_bounds_much_larger_than_the_object_are_warned_about(capsys: pytest.Capt
     assert "points only; the cameras and masks suggest init.bounds=" in capsys.readouterr().err
 
 
+def test_of_views_that_tell_no_other_bounds_none_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    views = sphere_views(40)[:2]
+    bounds = suggested_bounds(views)
+    assert bounds is not None
+    check_placement(votes(views, bounds), views)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "touches their faces, so part of the object may lie outside; the cameras and masks tell no others" in told
+
+
 @pytest.mark.parametrize("unit", [0.001, 1.0, 40.0])
 def test_suggested_bounds_hold_the_sphere_and_little_more_wherever_it_lies(unit: float) -> None:
     centre = np.array([30.0, -700.0, 5.0])
