@@ -48,7 +48,8 @@ def test_of_a_casual_capture_masks_that_show_something_else_or_nothing_are_named
     views = {name.removeprefix("images/") for _, names in found(capture) for name in names}
     known = {"0046", "0072", "0073", "0074", "0078", "0084", "0089", "0052", "0054", "0076", "0077", "0081",
              "0085", "0090", "0094"}  # fmt: skip
-    assert views == known | {"0097", "0107", "0108"}  # which lack a part of the fox and its shield, as one sees
+    lacking = {"0097", "0103", "0105", "0107", "0108", "0110"}  # a part of the fox or of its shield, as one sees
+    assert views == known | lacking
 
 
 def test_a_moving_figure_is_said_to_move() -> None:
