@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -21,32 +21,41 @@ from pointrad.kernel_cache import kernel
 _COARSENING = 3  # the number is chosen on a lattice this much coarser,
 _LEAST_COARSE = 64  # but of at least as many points along an axis,
 _MOST_VIEWS = 25  # and on as many silhouettes, spread over the views
+_MANY = 0.9  # of all votes: hulls of fewer are looked at only if one of them may agree better
 
 
 def coarse_lattice(config: AdaptiveConfig) -> Lattice:
     return Lattice(min(config.lattice, max(_LEAST_COARSE, config.lattice // _COARSENING)), config.box)
 
 
-def silhouette_iou(views: Sequence[View], shown: Pixels, lattice: Lattice, votes: NDArray[np.uint16]) -> Float64Array:
+def silhouette_iou(
+    views: Sequence[View], shown: Pixels, lattice: Lattice, votes_from: Callable[[int], NDArray[np.uint16]], least: int
+) -> Float64Array:
     """[V + 1] IoU of the pixels `shown` to be the object and the silhouettes of points with >= n votes; 0 for n = 0.
 
-    votes: [X, Y, Z], of the lattice. The pixels, those of all views in a row, are taken a pixel wider, as a vote takes
-    them, which counts those around a projection.
+    votes_from: counts the votes [X, Y, Z] of the lattice's points, those below its argument as 0. Low numbers take
+    longest, so those below `least`, and those that can agree no better than greater ones, have the IoU of the next that
+    is looked at. The pixels, those of all views in a row, are taken a pixel wider, as a vote takes them, which counts
+    those around a projection.
     """
-    most = len(views)
-    chosen = chosen_views(most)
-    cameras = [views[index].camera for index in chosen]
-    shown_by = by_view(shown, views)
-    drawn, shared, seen = np.zeros(most + 1), np.zeros(most + 1), 0
-    for index, highest in zip(chosen, highest_votes(lattice, votes, cameras), strict=True):
-        pixels = widened(shown_by[index])
-        drawn += np.bincount(highest.ravel(), minlength=most + 1)
-        shared += np.bincount(highest[pixels], minlength=most + 1)
-        seen += int(pixels.sum())
-    drawn, shared = (counts[::-1].cumsum()[::-1] for counts in (drawn, shared))
-    agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)
-    agreement[0] = 0
-    return agreement
+    most, chosen, shown_by = len(views), chosen_views(len(views)), by_view(shown, views)
+    cameras, wide = [views[index].camera for index in chosen], [widened(shown_by[index]) for index in chosen]
+    seen = sum(int(pixels.sum()) for pixels in wide)
+
+    def iou(floor: int) -> tuple[Float64Array, float]:
+        """From this number of votes on; and that of fewer, if these drew nothing more but all that is missing."""
+        drawn, shared = np.zeros(most + 1), np.zeros(most + 1)
+        for pixels, highest in zip(wide, highest_votes(lattice, votes_from(floor), cameras), strict=True):
+            drawn += np.bincount(highest.ravel(), minlength=most + 1)
+            shared += np.bincount(highest[pixels], minlength=most + 1)
+        drawn, shared = (counts[::-1].cumsum()[::-1] for counts in (drawn, shared))
+        agreement: Float64Array = shared / np.maximum(drawn + seen - shared, 1)
+        agreement[0] = 0
+        return agreement, float(seen / max(drawn[floor] + seen - shared[floor], 1))
+
+    many = max(least, math.ceil(_MANY * most))
+    agreement, bound = iou(many)
+    return agreement if many == least or bound <= agreement.max() else iou(least)[0]
 
 
 def widened(shown: Pixels) -> Pixels:

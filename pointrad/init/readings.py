@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from pointrad.camera import Camera
@@ -136,9 +138,12 @@ def _contradict(views: Sequence[View], shown: Pixels, config: AdaptiveConfig) ->
         maximum_filter(pixels, 2 * math.ceil(_pixels(lattice, view.camera) / 2) + 1)
         for view, pixels in zip(views, by_view(shown, views), strict=True)
     )
-    floor = len(views) // 2  # fewer votes would take longer, no more
-    votes = votes_of_masks(with_masks(views, wide), lattice, config, floor)
-    agreement = silhouette_iou(views, wide, lattice, votes.counts)
+    masked = with_masks(views, wide)
+
+    def votes_from(floor: int) -> NDArray[np.uint16]:
+        return votes_of_masks(masked, lattice, config, floor).counts
+
+    agreement = silhouette_iou(views, wide, lattice, votes_from, len(views) // 2)
     left_out = (agreement.max() - agreement[-1]) * wide.sum()
     return bool(left_out > _CONTRADICTION * agreement.max() * _outline(by_view(wide, views)))
 
@@ -160,15 +165,30 @@ def _best_agreeing(readings: Sequence[Evidence], empty_shares: Sequence[float], 
 
     Of equally good numbers of votes the greatest; of readings and shares the first.
     """
-    lattice = coarse_lattice(config)
-    found: list[tuple[float, Evidence]] = []
-    for reading in readings:
-        most = replace(reading, needs=Needs(1, max(empty_shares)))
-        counts = Counts.of_evidence(most, lattice, config)
-        for empty_share in empty_shares:
-            votes = counts.meeting(Needs(1, empty_share)).counts
-            agreement = silhouette_iou(reading.views, reading.seen_object, lattice, votes)
-            needed = max(len(reading.views) - int(agreement[::-1].argmax()), 1)
-            found.append((float(agreement[needed]), replace(reading, needs=Needs(needed, empty_share))))
+    found = [agreeing for reading in readings for agreeing in _with_needs(reading, empty_shares, config)]
     enough = (1 - _BETTER) * max(agreement for agreement, _ in found)
     return next(evidence for agreement, evidence in found if agreement >= enough)
+
+
+def _with_needs(
+    reading: Evidence, empty_shares: Sequence[float], config: AdaptiveConfig
+) -> list[tuple[float, Evidence]]:
+    """The reading with each of the shares and the number of votes that agrees best with it, and how well it does."""
+    lattice, everyone = coarse_lattice(config), len(reading.views)
+    complete = np.array_equal(reading.votes, ~reading.seen_background)  # who does not vote sees background
+
+    @cache
+    def counts(floor: int) -> Counts:
+        needs = Needs(floor, max(empty_shares))
+        return Counts.of_evidence(replace(reading, needs=needs), lattice, config)
+
+    def agreeing(empty_share: float) -> tuple[float, Evidence]:
+        def votes_from(floor: int) -> NDArray[np.uint16]:
+            return counts(floor).meeting(Needs(floor, empty_share)).counts
+
+        least = everyone if complete and not empty_share else 1
+        agreement = silhouette_iou(reading.views, reading.seen_object, lattice, votes_from, least)
+        needed = max(everyone - int(agreement[::-1].argmax()), 1)
+        return float(agreement[needed]), replace(reading, needs=Needs(needed, empty_share))
+
+    return [agreeing(empty_share) for empty_share in empty_shares]

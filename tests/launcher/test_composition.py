@@ -18,7 +18,7 @@ from pointrad.study.plan import expand
 from tests.runs import REPOSITORY
 
 STUDIES = sorted(path.stem for path in (REPOSITORY / "conf" / "study").glob("*.yaml"))
-LONG = pytest.mark.integration  # Hydra composes some runs of each study
+pytestmark = pytest.mark.integration  # Hydra composes what is compared
 
 
 class Counting:
@@ -46,7 +46,7 @@ def hydra() -> Iterator[None]:
 NEEDED = {"smoke": [], "real_masks": ["dataset.root=DATA", "study.masks={drawn: masks, found: segmenter}"]}
 
 
-@pytest.mark.parametrize("name", [name if name == "smoke" else pytest.param(name, marks=LONG) for name in STUDIES])
+@pytest.mark.parametrize("name", [name if name == "smoke" else pytest.param(name) for name in STUDIES])
 def test_every_run_of_a_shipped_study_is_valid_and_as_hydra_composes_it(name: str) -> None:
     hydra = Counting(f"study={name}", *NEEDED.get(name, ["dataset.root=DATA"]))
     study = StudyConfig.parse(plain_values(hydra({}))["study"])

@@ -16,6 +16,8 @@ from launcher.many import FAILURES_FILE, Failure, failures, note
 from pointrad.errors import UserError
 from tests.commands import call
 
+pytestmark = pytest.mark.integration  # whole commands, each of which has Hydra compose its jobs
+
 Start = Callable[..., int]
 
 
