@@ -22,6 +22,7 @@ from skimage.segmentation import find_boundaries
 
 from pointrad.artifacts.pictures import as_bytes
 from pointrad.camera import Camera, Float64Array
+from pointrad.data.frame import SceneFrame
 from pointrad.data.poses import OPENCV_TO_OPENGL, upward
 from pointrad.data.scene import View
 from pointrad.errors import UserError
@@ -42,7 +43,7 @@ _LAST = "final"
 
 @dataclass(frozen=True)
 class Eye:
-    """A camera as viser has it, in scene units.
+    """A camera as viser has it, in the scene frame of the first run.
 
     rotation: [3, 3] float64, camera to scene, OpenCV axes. position: [3] float64. opening: from top to bottom, radians.
     aspect: width over height.
@@ -53,19 +54,20 @@ class Eye:
     opening: float
     aspect: float
 
-    def camera(self, run: FinishedRun, size: int, columns: int) -> Camera:
+    def camera(self, frame: SceneFrame, size: int, columns: int) -> Camera:
         """In world units, for one of so many columns of a picture whose longer side has `size` pixels."""
         height = size if self.aspect < 1 else max(1, round(size / self.aspect))
         width = max(1, round(height * self.aspect / columns))
         pose = np.eye(4)
         pose[:3, :3] = self.rotation @ OPENCV_TO_OPENGL[:3, :3]
-        pose[:3, 3] = run.frame.to_world(self.position)
+        pose[:3, 3] = frame.to_world(self.position)
         return Camera.centred(pose, 0.5 * height / np.tan(0.5 * self.opening), width, height)
 
 
 def picture(runs: Sequence[FinishedRun], eye: Eye, size: int, layer: Layer) -> Picture:
     """What the runs show of a layer from there, side by side, with a white line between them."""
-    columns = [drawn(run, eye.camera(run, size, len(runs)), layer) for run in runs]
+    camera = eye.camera(runs[0].frame, size, len(runs))
+    columns = [drawn(run, camera, layer) for run in runs]
     for column in columns[1:]:
         column[:, :1] = 255
     return np.concatenate(columns, axis=1)
@@ -75,7 +77,7 @@ def picture(runs: Sequence[FinishedRun], eye: Eye, size: int, layer: Layer) -> P
 def shown(config: ViewConfig) -> Iterator[Viewer]:
     """The runs of `config`, served until the block ends.
 
-    Raises UserError for a folder without a run that is done, for runs of different scenes, and without viser.
+    Raises UserError for a folder without a run that is done, and for runs of different scenes.
     """
     runs = [load_run(folder) for folder in config.runs]
     scenes = {run.config.scene.name for run in runs}

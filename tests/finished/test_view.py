@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from launcher.runs import main
+from pointrad.data.frame import SceneFrame
 from pointrad.finished.config import MovedDataConfig, ViewConfig
 from pointrad.finished.layers import drawn
 from pointrad.finished.load import FinishedRun, load_run
@@ -61,6 +63,16 @@ def test_runs_stand_side_by_side(trained: FinishedRun) -> None:
     left, right = both[:, :32], both[:, 32:]
     assert np.array_equal(left[:, 1:], right[:, 1:])
     assert left[24, 16].min() > 127  # the ball is in the middle of each
+
+
+def test_runs_with_other_bounds_are_seen_from_the_same_place(
+    trained: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = []
+    monkeypatch.setattr(view, "drawn", lambda run, camera, layer: places.append(camera.position) or np.zeros((2, 2, 3)))
+    frame = SceneFrame(trained.frame.centre + 1, 2 * trained.frame.unit)
+    view.picture([trained, replace(trained, frame=frame)], eye_of(trained, 0), 32, "colour")
+    np.testing.assert_array_equal(places[0], places[1])
 
 
 def test_stages_are_kept_and_differ(trained: FinishedRun) -> None:
