@@ -1,8 +1,9 @@
 """What a mask should be: what was given, but where the trained cloud says otherwise and the photograph does not object.
 
 A cloud is wrong, too. Where it was trained on a black background, black splats beside the object cost nothing, and
-its outlines are a pixel off. So a mask changes only where it differs from the cloud by more than an outline's width,
-and gains only pixels in which the photograph shows what the cloud renders.
+its outlines are a pixel off. So a mask changes only where it differs from the cloud by more than an outline's width and
+the cloud is sure, it gains only pixels in which the photograph shows what the cloud renders, and splats of the
+background's colour that hide something else in the photograph are background.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour
 from pointrad.init.readings import greatest
 from pointrad.masks.iou import Mask
 
-# In pixels of the view, and chosen on hotdog; docs/notes/masks.md has what others bring.
+# In pixels of the view, and chosen on mary_rose, dtu_24 and hotdog (docs/notes/masks.md).
 _OUTLINE = 2  # radius: differences that hold no such disc are those of outlines
+_SURE = 0.2  # of opacity: a cloud is sure of pixels that it covers by less, or by all but less
+_MOST = 0.5  # of a part's pixels must be sure
 _UNLIKE = 0.25  # of a channel: photograph and render show different things, on the mean of so many pixels:
 _LOOKED_AT = 5
+_HIDING = 0.1  # of a channel: splats are of the background's colour
 _FILTER = 4  # radius of the guided filter,
 _FLAT = 1e-3  # and the variance of brightness below which it sees no edge
 
@@ -51,9 +55,12 @@ class Repaired:
 
 def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
     """given: [H, W]; nothing where no mask was given. background: the colour that the cloud was trained on."""
-    covered = seen.opacity >= OPAQUE
-    too_much, too_little = given & ~covered, covered & ~given & ~_shows_otherwise(seen, background)
-    wrong = _wider_than_outlines(too_much) | _wider_than_outlines(too_little)
+    otherwise = _shows_otherwise(seen, background)
+    opacity = np.where(otherwise & _is_background(seen, background), 0, seen.opacity)
+    covered = opacity >= OPAQUE
+    too_much = _parts(given & ~covered, opacity < _SURE)
+    too_little = _parts(covered & ~given & ~otherwise, opacity > 1 - _SURE)
+    wrong = too_much | too_little
     mask = np.where(wrong, covered, given).astype(np.float32)
     if not wrong.any():
         return Repaired(mask, wrong)
@@ -69,13 +76,21 @@ def _shows_otherwise(seen: Seen, background: Colour) -> Mask:
     return otherwise
 
 
-def _wider_than_outlines(pixels: Mask) -> Mask:
-    """The connected parts that hold a disc of `_OUTLINE` pixels."""
-    depth = cv2.distanceTransform(np.pad(pixels, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+def _is_background(seen: Seen, background: Colour) -> Mask:
+    """[H, W], where what the cloud renders has the background's colour."""
+    difference = greatest(np.abs(seen.render - np.asarray(background, np.float32)))
+    alike: Mask = cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) < _HIDING
+    return alike
+
+
+def _parts(pixels: Mask, sure: Mask) -> Mask:
+    """The connected parts of pixels that hold a disc of `_OUTLINE` pixels, and most of which the cloud is sure of."""
     count, parts = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
+    depth = cv2.distanceTransform(np.pad(pixels, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     wide = np.zeros(count, bool)
     wide[np.unique(parts[depth > _OUTLINE])] = True
-    found: Mask = wide[parts]
+    area = np.bincount(parts.ravel(), minlength=count)
+    found: Mask = (wide & (np.bincount(parts[sure], minlength=count) >= _MOST * area))[parts] & pixels
     return found
 
 

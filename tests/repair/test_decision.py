@@ -16,10 +16,12 @@ def painted(mask: Mask, colour: tuple[float, ...], beside: tuple[float, ...]) ->
     return np.where(mask[..., None], np.float32(colour), np.float32(beside))
 
 
-def seen(covered: Mask, photographed: Mask = RIGHT, beside: tuple[float, ...] = BACKDROP) -> Seen:
-    """A cloud that covers some pixels, and a photograph of an object before a backdrop."""
-    render = painted(covered, OBJECT, BLACK)
-    return Seen(covered.astype(np.float32), render, painted(photographed, OBJECT, beside))
+def seen(
+    covered: Mask, photographed: Mask = RIGHT, beside: tuple[float, ...] = BACKDROP, elsewhere: float = 0.0
+) -> Seen:
+    """A cloud that covers some pixels, and others by a share, and a photograph of an object before a backdrop."""
+    opacity = np.where(covered, np.float32(1), np.float32(elsewhere))
+    return Seen(opacity, painted(covered, OBJECT, BLACK), painted(photographed, OBJECT, beside))
 
 
 def test_a_right_mask_stays_as_it_is_though_the_clouds_outline_is_a_pixel_off() -> None:
@@ -40,6 +42,19 @@ def test_a_view_without_a_mask_gets_one() -> None:
 def test_a_cloud_that_covers_backdrop_does_not_enlarge_a_mask() -> None:
     found = repair(RIGHT, seen(RIGHT | disc(12, x=15, y=15)), BLACK)
     assert np.array_equal(found.mask, RIGHT)
+
+
+def test_a_cloud_that_is_not_sure_takes_nothing_away() -> None:
+    assert iou(repair(disc(38), seen(RIGHT, elsewhere=0.1), BLACK).mask, RIGHT) > 0.98
+    assert np.array_equal(repair(disc(38), seen(RIGHT, elsewhere=0.4), BLACK).mask, disc(38))
+
+
+def test_black_splats_are_background_where_the_photograph_shows_something_bright() -> None:
+    """What is left of splats where most masks have cut something off that one mask holds, on black."""
+    blob = disc(8, x=12, y=12)
+    hidden = seen(RIGHT)
+    opaque = Seen(np.where(blob, np.float32(1), hidden.opacity), hidden.render, hidden.photograph)
+    assert iou(repair(RIGHT | blob, opaque, BLACK).mask, RIGHT) > 0.98
 
 
 def test_where_the_photograph_is_not_known_the_cloud_is_believed() -> None:
