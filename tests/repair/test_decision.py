@@ -45,8 +45,9 @@ def test_a_cloud_that_covers_backdrop_does_not_enlarge_a_mask() -> None:
 
 
 def test_a_cloud_that_is_not_sure_takes_nothing_away() -> None:
-    assert iou(repair(disc(38), seen(RIGHT, elsewhere=0.1), BLACK).mask, RIGHT) > 0.98
-    assert np.array_equal(repair(disc(38), seen(RIGHT, elsewhere=0.4), BLACK).mask, disc(38))
+    dim = (0.2, 0.2, 0.2)
+    assert iou(repair(disc(38), seen(RIGHT, beside=dim, elsewhere=0.1), BLACK).mask, RIGHT) > 0.98
+    assert np.array_equal(repair(disc(38), seen(RIGHT, beside=dim, elsewhere=0.4), BLACK).mask, disc(38))
 
 
 def test_black_splats_are_background_where_the_photograph_shows_something_bright() -> None:
