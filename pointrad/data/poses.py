@@ -12,6 +12,7 @@ import numpy as np
 from pointrad.camera import Camera, Float64Array
 from pointrad.errors import UserError
 
+ONE_SIDE = 180.0  # degrees around an object without a camera: all others are on one side of it
 OPENCV_TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # of a camera's axes: x right, y down, looking along z, in OpenCV
 _FEWEST = 4  # cameras: of fewer, axes may meet by chance
 _ALIKE = 0.01  # mean square of what horizontal edges have beside their main direction, below which they are alike
@@ -65,18 +66,12 @@ def upward(cameras: Sequence[Camera]) -> Float64Array:
     return axis / length if length > 0 else vectors[:, 0]
 
 
-def gap_around(cameras: Sequence[Camera]) -> float | None:
-    """The largest angle, degrees, about `upward` and around the point that all look at, without a camera in it.
-
-    None if they look at no common point.
-    """
-    poses = np.stack([camera.camera_to_world for camera in cameras])
-    centre = nearest_to_axes(poses)
-    if centre is None:
-        return None
+def gap_around(cameras: Sequence[Camera], centre: Float64Array) -> float:
+    """The largest angle, degrees, about `upward` and around `centre` ([3], world units), without a camera in it."""
     up = upward(cameras)
     across = np.cross(up, np.eye(3)[np.abs(up).argmin()])
-    offsets = poses[:, :3, 3] - centre
+    across /= np.linalg.norm(across)
+    offsets = np.stack([camera.position for camera in cameras]) - centre
     around = np.sort(np.degrees(np.arctan2(offsets @ np.cross(up, across), offsets @ across)))
     return float(np.diff(around, append=around[0] + 360).max())
 

@@ -14,15 +14,14 @@ from pointrad.data.layout import Layout
 from pointrad.data.photo import Photo
 from pointrad.data.photographs import view_size
 from pointrad.data.picture_files import Header
-from pointrad.data.poses import gap_around
+from pointrad.data.poses import ONE_SIDE, gap_around, nearest_to_axes
 from pointrad.data.scene import Background, Float32Array, Scene
 from pointrad.errors import UserError
 from pointrad.progress import warn
 
 _FEW_VIEWS = 5
-_ONE_SIDE = 200  # degrees around the object without a camera
-_BYTES = 16  # of a view's pixel: colours and mask, in 32 bits each
-_MANY = 2**28  # pixels, 4 GB
+_BYTES = 48  # of a view's pixel, as measured: colours and mask take 16, the rest is what a run makes of them
+_MANY = 100_000_000  # pixels, 5 GB
 _USUAL = 2**26  # pixels of a scene, which the size that is suggested makes of many
 
 
@@ -89,8 +88,10 @@ def remark(scene: Scene, background: Background) -> None:
         count = "1 training view" if len(scene.train) == 1 else f"{len(scene.train)} training views"
         warn(f"{scene.name} has {count}: the hull of so few is far larger than the object")
         return
-    gap = gap_around([view.camera for view in scene.train])
-    if gap is not None and gap > _ONE_SIDE:
+    cameras = [view.camera for view in scene.train]
+    centre = nearest_to_axes(np.stack([camera.camera_to_world for camera in cameras]))
+    gap = 0.0 if centre is None else gap_around(cameras, centre)
+    if gap > ONE_SIDE:
         warn(
             f"{scene.name}: all cameras are on one side; {gap:.0f} of the 360 degrees around the object have none, and "
             "what only these would see is guessed"

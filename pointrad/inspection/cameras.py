@@ -11,11 +11,11 @@ import numpy as np
 
 from pointrad.camera import Camera, Float64Array
 from pointrad.data.photo import Lens
+from pointrad.data.poses import ONE_SIDE, gap_around, upward
 from pointrad.inspection.findings import Finding, Severity, named
 
 _NARROWEST, _WIDEST = 5.0, 150.0  # degrees: angles of view that lenses without fisheye distortion have
 _OFF_CENTRE = 0.25  # of the width or height: principal points further off are rare but in pictures that were cut
-_ONE_SIDE = 150.0  # degrees around the object without a camera
 _FEW = 5  # photographs
 
 
@@ -41,15 +41,11 @@ def coverage(cameras: Sequence[Camera], centre: Float64Array) -> Coverage:
     """centre: [3], where the object is, world units."""
     offsets = np.stack([camera.position for camera in cameras]) - centre
     distances = np.linalg.norm(offsets, axis=1)
-    up = np.mean([camera.camera_to_world[:3, 1] for camera in cameras], axis=0)
-    up = up / np.linalg.norm(up) if np.linalg.norm(up) > 1e-3 else np.array([0.0, 0.0, 1.0])
-    across = np.cross(up, np.eye(3)[np.abs(up).argmin()])
-    across /= np.linalg.norm(across)
     directions = offsets / np.maximum(distances, 1e-12)[:, None]
-    around = np.sort(np.degrees(np.arctan2(directions @ np.cross(up, across), directions @ across)))
-    gaps = np.diff(np.append(around, around[0] + 360))
-    heights = np.degrees(np.arcsin(np.clip(directions @ up, -1, 1)))
-    return Coverage(float(gaps.max()), float(heights.min()), float(heights.max()), (distances.min(), distances.max()))
+    heights = np.degrees(np.arcsin(np.clip(directions @ upward(cameras), -1, 1)))
+    return Coverage(
+        gap_around(cameras, centre), float(heights.min()), float(heights.max()), (distances.min(), distances.max())
+    )
 
 
 def findings(names: Sequence[str], cameras: Sequence[Camera], centre: Float64Array | None) -> tuple[Finding, ...]:
@@ -105,7 +101,7 @@ def _looking_away(names: Sequence[str], cameras: Sequence[Camera], centre: Float
 
 def _one_side(cameras: Sequence[Camera], centre: Float64Array) -> list[Finding]:
     seen = coverage(cameras, centre)
-    if seen.gap < _ONE_SIDE or len(cameras) < _FEW:
+    if seen.gap <= ONE_SIDE or len(cameras) < _FEW:
         return []
     text = f"the cameras are on one side: {seen.gap:.0f} of the 360 degrees around the object have none"
     cure = "nothing, if you mean to show that side only; the hull is too deep there"

@@ -29,12 +29,8 @@ def around(centre: tuple[float, float, float], count: int = 12) -> list[Float64A
 
 
 def test_cameras_around_an_object_leave_gaps_between_them_and_half_of_them_leave_a_half() -> None:
-    assert gap_around(cameras(ring(12))) == pytest.approx(30, abs=3)
-    assert gap_around(cameras(ring(12)[:7])) == pytest.approx(180, abs=6)
-
-
-def test_of_parallel_cameras_there_is_no_gap() -> None:
-    assert gap_around(cameras([ring(1)[0]] * 5)) is None
+    assert gap_around(cameras(ring(12)), np.zeros(3)) == pytest.approx(30)
+    assert gap_around(cameras(ring(12)[:7]), np.zeros(3)) == pytest.approx(180)
 
 
 def changed(row: int, column: int, value: float) -> Float64Array:

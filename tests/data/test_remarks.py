@@ -73,12 +73,12 @@ class TestSizes:
         monkeypatch.setattr(remarks, "_memory", lambda: 64e9)
         self.remark()
         told = " ".join(capsys.readouterr().err.split())
-        assert "60 photographs of up to 4000 pixels along a side take 12 GB of memory" in told
+        assert "60 photographs of up to 4000 pixels along a side take 35 GB of memory" in told
         assert "dataset.max_size=1200" in told
 
     def test_more_than_there_is_memory_for_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(remarks, "_memory", lambda: 8e9)
-        with pytest.raises(UserError, match=r"dataset\.max_size: found null, .* 12 GB .* are 8 GB; .*\.max_size=1200"):
+        with pytest.raises(UserError, match=r"dataset\.max_size: found null, .* 35 GB .* are 8 GB; .*\.max_size=1200"):
             self.remark()
 
     def test_of_fewer_there_is_nothing_to_say(self, capsys: pytest.CaptureFixture[str]) -> None:
