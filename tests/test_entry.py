@@ -68,7 +68,18 @@ def test_an_answer_waits_for_no_library(command: str, answer: str, code: int, tm
 
 @pytest.fixture(scope="module")
 def loader() -> ConfigLoader:
-    return config_loader()
+    """Which composes each configuration once."""
+    loader = config_loader()
+    compose, known = loader.load_configuration, dict[Any, Any]()
+
+    def once(config_name: str | None, overrides: list[str], run_mode: RunMode) -> Any:
+        key = config_name, *overrides, run_mode
+        if key not in known:
+            known[key] = compose(config_name, overrides, run_mode)
+        return known[key]
+
+    loader.load_configuration = once  # type: ignore[method-assign, assignment]
+    return loader
 
 
 def told(loader: ConfigLoader, config: str, *overrides: str) -> str:
