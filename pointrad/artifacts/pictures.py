@@ -26,7 +26,8 @@ _TITLE, _HEADING, _ROW_LABEL = _MARGIN + 32, 24, 26  # heights in pixels
 _FIRST_ROW = _TITLE + _HEADING
 _SMALLEST_TILE = 192  # pixels; smaller images are enlarged by a whole factor
 _DIFFERENCE = 4  # how many times as bright errors are drawn as they are
-_SIZES = "tile sizes"  # what a sheet's file says of the rows of its tiles: width and height of each
+# What a sheet's file says of its tiles: width and height of each row's; view, IoU, width and height of each column's.
+_SIZES, _MASKS = "tile sizes", "masks"
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
 _NEITHER, _BOTH, _LOST, _ADDED = (255, 255, 255), (200, 200, 200), (213, 94, 0), (0, 114, 178)
@@ -107,14 +108,47 @@ def write_mask_comparison(
     """
     chosen = np.unique(np.linspace(0, len(clean) - 1, min(columns, len(clean))).round().astype(int))
     pairs = [(clean[index], corrupted[index]) for index in chosen]
-    headings = [f"{good.name}   IoU {mask_iou([bad], [good]):.2f}" for good, bad in pairs]
+    ious = [mask_iou([bad], [good]) for good, bad in pairs]
+    headings = [f"{good.name}   IoU {iou:.2f}" for (good, _), iou in zip(pairs, ious, strict=True)]
     keys = (("in both", _BOTH), ("lost", _LOST), ("added", _ADDED))
     rows = [
         _Row("reference", [_mask_colours(good) for good, _ in pairs]),
         _Row("given", [_mask_colours(bad) for _, bad in pairs]),
         _Row("difference", [_difference_colours(good, bad) for good, bad in pairs], keys),
     ]
-    _write(path, _draw(title, headings, rows))
+    columns_of_file = [
+        (good.name, round(iou, 4), *_enlarged(_mask_colours(good)).shape[1::-1])
+        for (good, _), iou in zip(pairs, ious, strict=True)
+    ]
+    _write(path, _draw(title, headings, rows), {_MASKS: json.dumps(columns_of_file)})
+
+
+@dataclass(frozen=True)
+class MaskDifference:
+    """Of one view, where a mask is in both, lost or added, and its intersection over union with the right one."""
+
+    view: str
+    iou: float
+    picture: Image.Image
+
+
+def read_mask_comparison(path: Path) -> list[MaskDifference]:
+    """The differences on a sheet that `write_mask_comparison` drew.
+
+    Raises OSError or ValueError for a file that is no such sheet, or one of an earlier version.
+    """
+    with Image.open(path) as file:
+        sheet, said = file.convert("RGB"), file.info.get(_MASKS)
+    if said is None:
+        raise ValueError(f"{path}: does not say which masks it shows")
+    columns = [(str(view), float(iou), int(width), int(height)) for view, iou, width, height in json.loads(said)]
+    tallest = max((height for *_, height in columns), default=0)
+    top, left = _FIRST_ROW + 2 * (_ROW_LABEL + tallest + _MARGIN) + _ROW_LABEL, _MARGIN
+    differences = []
+    for view, iou, width, height in columns:
+        differences.append(MaskDifference(view, iou, sheet.crop((left, top, left + width, top + height))))
+        left += width + _MARGIN
+    return differences
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,14 @@ import pytest
 from PIL import Image
 
 from pointrad.artifacts.curves import write_curves
-from pointrad.artifacts.pictures import drawn_views, read_comparison, write_comparison, write_mask_comparison
+from pointrad.artifacts.pictures import (
+    drawn_views,
+    read_comparison,
+    read_mask_comparison,
+    write_comparison,
+    write_mask_comparison,
+)
+from pointrad.masks.iou import mask_iou
 from pointrad.training.record import EpochRecord
 from tests.scenes import ring, sphere_view, sphere_views, turned_and_sized
 
@@ -65,6 +72,33 @@ def test_masks_of_several_sizes_are_compared_column_by_column(tmp_path: Path) ->
     views = [sphere_view(turned_and_sized(n, pose)) for n, pose in enumerate(ring(3))]
     write_mask_comparison(tmp_path / "masks.png", views, views, "none 0")
     assert Image.open(tmp_path / "masks.png").size == (3 * 202 + 10, 66 + 3 * (256 + 36))
+
+
+def test_differences_of_masks_are_read_back(tmp_path: Path) -> None:
+    clean = [sphere_view(turned_and_sized(n, pose)) for n, pose in enumerate(ring(3))]
+    wrong = [replace(view, mask=np.roll(view.mask, 4, axis=1)) for view in clean]
+    write_mask_comparison(tmp_path / "masks.png", clean, wrong, "affine 0.2")
+    found = read_mask_comparison(tmp_path / "masks.png")
+    assert [mask.view for mask in found] == [view.name for view in clean]
+    assert [mask.iou for mask in found] == pytest.approx(
+        [mask_iou([bad], [good]) for bad, good in zip(wrong, clean, strict=True)], abs=1e-4
+    )
+    for mask, view in zip(found, clean, strict=True):
+        assert mask.picture.width % view.mask.shape[1] == 0
+        assert {colour for _, colour in mask.picture.getcolors() or []} == {
+            (255, 255, 255),
+            (200, 200, 200),
+            LOST,
+            ADDED,
+        }
+
+
+def test_a_sheet_that_does_not_say_which_masks_it_shows_is_refused(tmp_path: Path) -> None:
+    write_mask_comparison(tmp_path / "masks.png", sphere_views(1), sphere_views(1), "none 0")
+    with Image.open(tmp_path / "masks.png") as sheet:
+        Image.fromarray(np.asarray(sheet)).save(tmp_path / "bare.png")
+    with pytest.raises(ValueError, match="does not say which masks"):
+        read_mask_comparison(tmp_path / "bare.png")
 
 
 def test_a_picture_of_another_make_is_no_comparison(tmp_path: Path) -> None:

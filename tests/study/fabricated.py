@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from pointrad.artifacts.pictures import write_comparison
+from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
 from pointrad.data.scene import View
 from pointrad.run.status import SUMMARY_FILE, TRACEBACK_FILE, RunState
 from pointrad.study.plan import Plan, PlannedRun, Variant, expand
@@ -110,7 +112,7 @@ def _write_provenance(run_dir: Path) -> None:
 
 
 def _write_pictures(run_dir: Path, variant: Variant) -> None:
-    """Two views of the sphere, the render darker by the level."""
+    """Two views of the sphere: the render darker by the level, masks shifted by the level and the repeat."""
     views = sphere_views(2)
     shown = {id(view.camera): view for view in views}
     brightness = 1 - 5 * variant.settings["corruption.level"]
@@ -126,6 +128,9 @@ def _write_pictures(run_dir: Path, variant: Variant) -> None:
         views,
         "init",
     )
+    level = variant.settings["corruption.level"]
+    wrong = [replace(view, mask=np.roll(view.mask, round(50 * level) + variant.repeat, axis=1)) for view in views]
+    write_mask_comparison(run_dir / "pictures" / "masks.png", views, wrong if level else views, "affine")
     (run_dir / "config.yaml").write_text(yaml.safe_dump({"artifacts": {"views": [1, 0]}}))
     (run_dir / "evaluation.json").write_text(json.dumps([_score(view) for view in views]))
 

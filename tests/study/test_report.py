@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.lines import Line2D
@@ -23,7 +24,7 @@ from pointrad.study.conclude import bring_report_up_to_date, report, report_is_c
 from pointrad.study.plan import Plan, Variant
 from pointrad.study.report import write_report
 from pointrad.study.report.charts import Chart
-from pointrad.study.report.figures import draw_figure, write_figure
+from pointrad.study.report.figures import SUFFIXES, draw_figure, write_figure
 from pointrad.study.results import StudyResults
 from tests.study import fabricated
 
@@ -36,7 +37,14 @@ HOSTILE = '<script>alert("x")</script>'
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Chart]:
     """The charts that would be drawn as figures, which takes most of a report's time."""
     charts: list[Chart] = []
-    monkeypatch.setattr("pointrad.study.report.write_figure", lambda folder, chart: charts.append(chart))
+
+    def keep(folder: Path, chart: Chart) -> None:
+        charts.append(chart)
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix in SUFFIXES:
+            (folder / f"{chart.name}{suffix}").touch()
+
+    monkeypatch.setattr("pointrad.study.report.write_figure", keep)
     return charts
 
 
@@ -77,6 +85,11 @@ def charts_of(page: str) -> dict[str, dict[str, Any]]:
 
 def line_of(chart: dict[str, Any], name: str, panel: int = 0) -> dict[str, Any]:
     return next(line for line in chart["panels"][panel]["lines"] if line["name"] == name)
+
+
+def gallery_of(page: str, title: str) -> str:
+    """What the page has of the first scene's pictures of a kind."""
+    return page.split(f'role="group" aria-label="{title}"')[1].split('role="group"')[0].split("</section>")[0]
 
 
 def all_but(state: RunState, *repeats: int) -> fabricated.Fate:
@@ -323,10 +336,9 @@ def test_hostile_names_and_errors_stay_text(tmp_path: Path) -> None:
 
 def test_pictures_are_those_of_the_last_stage(tmp_path: Path) -> None:
     page = page_of(fabricated.results(tmp_path, pictures=True))
-    strips = page.split('id="pictures"')[1].split("</section>")[0]
-    assert strips.count("<img") == 6  # levels x consistencies, of the first repeat each
-    assert strips.count("corruption level 4 % <b>30.00 dB</b>") == 2
-    assert "consistency ratio 0.9" in strips
+    renders = gallery_of(page, "Renders")
+    assert renders.count('corruption level 4 % <b data-view="0" data-repeat="0">30.00 dB</b>') == 2
+    assert "consistency ratio 0.9" in renders
     assert len(page) < 200_000
 
 
@@ -340,7 +352,8 @@ def test_a_damaged_picture_or_provenance_does_not_stop_the_report(tmp_path: Path
     (first / "pictures" / "2_full.png").write_bytes(b"no picture")
     (first / "provenance.json").write_text('{"versions"')
     page = page_of(results)
-    assert page.split('id="pictures"')[1].count("<img") == 5
+    assert gallery_of(page, "Renders").count("<img") == (6 * 3 - 1) * 2
+    assert "no picture" in gallery_of(page, "Renders")
     assert "1 run comes from an unknown place: no readable provenance.json." in page
 
 
@@ -440,6 +453,40 @@ class TestTheDifferenceToABaseline:
         assert set(charts_of(page)) == {"psnr_db", "train_seconds", "size_quality"}
 
 
+class TestThePictures:
+    def test_show_each_masks_once_where_lines_were_given_the_same(self, tmp_path: Path) -> None:
+        masks = gallery_of(page_of(fabricated.results(tmp_path, pictures=True)), "Masks")
+        assert masks.count('<div class="strip">') == 1
+        assert masks.count("<img") == 3 * 3 * 2  # levels, repeats and views
+        assert "IoU 1.00" in masks
+
+    def test_show_masks_by_line_where_these_were_given_others(self, tmp_path: Path) -> None:
+        results = fabricated.results(tmp_path, pictures=True)
+        sheets = [tmp_path / folder / "pictures" / "masks.png" for folder in results.table.folder]
+        (soft,) = [
+            sheets[n] for n in range(2, 6) if results.table.level[n] == 0.12 and results.table.consistency[n] < 1
+        ]
+        soft.write_bytes(sheets[0].read_bytes())
+        masks = gallery_of(page_of(results), "Masks")
+        assert masks.count('<div class="strip">') == 2
+        assert "<h5>consistency ratio 0.9</h5>" in masks
+
+    def test_of_an_earlier_version_are_linked(self, tmp_path: Path) -> None:
+        results = fabricated.results(tmp_path, pictures=True)
+        for folder in results.table.folder:
+            with Image.open(sheet := tmp_path / folder / "pictures" / "masks.png") as image:
+                Image.fromarray(np.asarray(image)).save(sheet)
+        page = page_of(results)
+        assert 'aria-label="Masks"' not in page
+        assert page.count(">masks</a>") == 18
+
+    def test_come_with_all_their_views_and_repeats(self, tmp_path: Path) -> None:
+        renders = gallery_of(page_of(fabricated.results(tmp_path, pictures=True)), "Renders")
+        assert renders.count("<img") == 6 * 3 * 2
+        assert re.findall(r"<option[^>]*>([^<]+)", renders) == ["train/r_1", "train/r_0", "0", "1", "2"]
+        assert renders.count("{ --truth:") == 2
+
+
 class TestWhatIsNotThere:
     """A mean of 2 of 3 does not look like one of 3, and what has no value leaves a mark, in every figure."""
 
@@ -498,9 +545,9 @@ class TestWhatIsNotThere:
     def test_is_marked_in_the_tables_and_among_the_pictures(self, tmp_path: Path) -> None:
         page = page_of(fabricated.results(tmp_path, fate=self.fate, pictures=True))
         assert page.count('<tr class="lacking">') == 2
-        strips = page.split('id="pictures"')[1].split("</section>")[0]
-        assert strips.count("<img") == 5
+        strips = gallery_of(page, "Renders")
         assert "no finished run (1 missing, 2 failed)" in strips
+        assert strips.count("repeat 1: failed") == 2  # of each of two views, at 12 %
 
     def test_leaves_no_mark_where_all_is_there(self, tmp_path: Path) -> None:
         page = page_of(fabricated.results(tmp_path))
@@ -541,8 +588,8 @@ class TestALargeStudy:
         monkeypatch.setattr("pointrad.study.report.strips._MOST_PICTURES", 20)
         fate = all_but(RunState.MISSING, 0)
         results = fabricated.results(tmp_path, axes=self.AXES, seeds={"seed": [0]}, fate=fate, pictures=True)
-        strips = page_of(results).split('id="pictures"')[1].split("</section>")[0]
-        assert 12 <= strips.count("<img") <= 20
+        strips = gallery_of(page_of(results), "Renders")
+        assert 12 <= strips.count("<img") <= 20  # of one view and repeat each
         links = re.findall(r'href="([^"]+)">open the picture', strips)
         assert strips.count("<img") + len(links) + strips.count("no finished run") == 64
         assert all((tmp_path / "report" / link.replace("%20", " ")).is_file() for link in links)

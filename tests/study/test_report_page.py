@@ -64,7 +64,7 @@ def test_nothing_overflows_at_any_width(page: Browser, report: Path, width: int,
 
 
 def test_every_chart_is_drawn(page: Browser) -> None:
-    assert page.run("document.querySelectorAll('.chart').length") == 6
+    assert page.run("document.querySelectorAll('.chart').length") == 8
     assert page.run("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('.point'))")
 
 
@@ -90,8 +90,8 @@ def test_the_legend_hides_and_shows_a_line(page: Browser) -> None:
 
 
 def test_a_heading_sorts_by_number_both_ways_with_gaps_last(page: Browser) -> None:
-    heading = "#runs-table th:nth-child(6)"
-    column = "[...document.querySelectorAll('#runs-table td:nth-child(6)')].map((cell) => cell.textContent)"
+    heading = "#runs-table th:nth-child(7)"
+    column = "[...document.querySelectorAll('#runs-table td:nth-child(7)')].map((cell) => cell.textContent)"
     assert page.run(f"document.querySelector('{heading}').textContent") == "PSNR (dB)"
     for direction in ("ascending", "descending"):
         page.click(f"{heading} button")
@@ -112,13 +112,96 @@ def test_filters_narrow_the_runs_down(page: Browser) -> None:
     assert page.run(VISIBLE_ROWS) == 0
 
 
+@pytest.mark.parametrize(
+    ("asked", "rows"),
+    [("level=12", 12), ("12 %", 12), ("12%", 12), ("level = 12 % box", 6), ("consistency=0.9", 18), ("state=failed", 6),
+     ("psnr>32", 9), ("level<4 repeat=0", 4), ("2 %", 0), ('scene="ball" corruption_level=4', 6)],
+)  # fmt: skip
+def test_filters_take_values_and_comparisons(page: Browser, asked: str, rows: int) -> None:
+    page.type("#filter", asked)
+    assert page.run(VISIBLE_ROWS) == rows
+    assert page.run("document.getElementById('unknown').textContent") == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("colour=red", "no column is called colour"), ("psnr>much", "much is no number")]
+)
+def test_what_cannot_be_filtered_is_said(page: Browser, asked: str, told: str) -> None:
+    page.type("#filter", asked)
+    assert page.run(VISIBLE_ROWS) == 0
+    assert page.run("document.getElementById('unknown').textContent") == told
+
+
+def choose(page: Browser, name: str, value: str) -> None:
+    """An option of the first gallery of renders."""
+    select = f"document.querySelector('[aria-label=Renders] select[name={name}]')"
+    page.run(f"{select}.value = '{value}'")
+    page.run(f"{select}.dispatchEvent(new Event('change', {{ bubbles: true }}))")
+
+
+def test_views_and_repeats_are_chosen(page: Browser) -> None:
+    renders = "document.querySelector('[aria-label=Renders]')"
+    shown = f"[...{renders}.querySelectorAll('img')].filter((image) => !image.hidden)"
+    truth = f"getComputedStyle({renders}.querySelector('.compare')).backgroundImage"
+    first = page.run(truth)
+    choose(page, "view", "1")
+    choose(page, "repeat", "2")
+    assert page.run(f"{shown}.map((image) => [image.dataset.view, image.dataset.repeat])") == [["1", "2"]] * 6
+    assert page.run(truth) != first
+
+
+def test_a_repeat_that_failed_says_so_among_the_pictures(page: Browser) -> None:
+    box = "document.querySelectorAll('[aria-label=Renders]')[1]"
+    page.run("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    told = f"[...{box}.querySelectorAll('.over')].filter((block) => !block.hidden).map((block) => block.textContent)"
+    assert page.run(told) == []
+    select = f"{box}.querySelector('select[name=repeat]')"
+    page.run(f"{select}.value = '2'")
+    page.run(f"{select}.dispatchEvent(new Event('change', {{ bubbles: true }}))")
+    assert page.run(told) == ["repeat 2: failed"] * 6
+
+
+def test_in_print_nothing_is_cut_or_folded_and_the_truth_is_there(page: Browser, report: Path) -> None:
+    page.open(report, 703)  # A4 between margins of 12 mm
+    page.call("Emulation.setEmulatedMedia", media="print")
+    page.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.run("document.documentElement.scrollWidth") == 703
+    parts = "[...document.querySelectorAll('table, .strip')]"
+    assert page.run(f"{parts}.filter((part) => part.scrollWidth > part.parentElement.clientWidth).length") == 0
+    assert page.run("document.querySelectorAll('details:not([open])').length") == 0
+    truth = "getComputedStyle(document.querySelector('[aria-label=Renders] .compare[role=img]'))"
+    assert page.run(f"{truth}.printColorAdjust") == "exact"
+    assert page.run(f"{truth}.backgroundImage").startswith('url("data:image/webp')
+    page.run("window.dispatchEvent(new Event('afterprint'))")
+    assert page.run("document.querySelectorAll('details:not([open])').length") > 0
+    page.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_a_copy_of_the_page_alone_has_no_link_that_leads_nowhere(
+    browser: Browser, report: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.html"
+    copy.write_bytes(report.read_bytes())
+    links_seen = "[...document.querySelectorAll('a[href]')].filter((link) => link.checkVisibility())"
+    visible = f"{links_seen}.map((link) => link.getAttribute('href'))"
+    browser.open(report)
+    assert any(link.startswith("../runs/") for link in browser.run(visible))
+    browser.open(copy)
+    browser.wait_for("document.body.classList.contains('alone')")
+    links = browser.run(visible)
+    assert {link.partition(",")[0] for link in links if not link.startswith("#")} == {
+        "data:image/png;base64", "data:application/pdf;base64", "data:text/markdown;base64", "data:text/csv;base64"
+    }  # fmt: skip
+    assert browser.run("document.querySelector('.only-alone').checkVisibility()")
+
+
 def test_dragging_across_a_picture_uncovers_the_truth(page: Browser) -> None:
     x, y = page.centre(".compare input")
     split = "document.querySelector('.compare:has(input)').style.getPropertyValue('--split')"
     width = page.run("document.querySelector('.compare:has(input)').getBoundingClientRect().width")
     page.drag((x + width / 2 - 4, y), (x + 5, y), (x, y))
     assert 40 <= float(page.run(split).rstrip("%")) <= 60
-    clip = page.run("getComputedStyle(document.querySelector('.compare img')).clipPath")
+    clip = page.run("getComputedStyle(document.querySelector('.compare:has(input) img')).clipPath")
     assert clip.startswith("inset(0px ")
     assert clip != "inset(0px)"
     page.run("document.querySelector('.compare input').focus()")
@@ -127,11 +210,10 @@ def test_dragging_across_a_picture_uncovers_the_truth(page: Browser) -> None:
 
 
 def test_one_slider_moves_all_pictures(page: Browser) -> None:
-    page.run("document.getElementById('split-all').value = 30")
-    page.run("document.getElementById('split-all').dispatchEvent(new Event('input'))")
-    splits = (
-        "[...document.querySelectorAll('.compare:has(input)')].map((tile) => tile.style.getPropertyValue('--split'))"
-    )
+    page.run("document.querySelector('.split-all').value = 30")
+    page.run("document.querySelector('.split-all').dispatchEvent(new Event('input'))")
+    tiles = "[...document.querySelector('[aria-label=Renders]').querySelectorAll('.compare:has(input)')]"
+    splits = f"{tiles}.map((tile) => tile.style.getPropertyValue('--split'))"
     assert set(page.run(splits)) == {"30%"}
 
 
@@ -182,6 +264,6 @@ def test_controls_and_pictures_have_names(page: Browser) -> None:
 
 def test_links_lead_to_files(page: Browser, report: Path) -> None:
     links = page.run("[...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href'))")
-    files = {link.replace("%20", " ") for link in links if not link.startswith("#")}
+    files = {link.replace("%20", " ") for link in links if not link.startswith(("#", "data:"))}
     assert len(files) > 36
     assert [link for link in files if not (report.parent / link).exists()] == []

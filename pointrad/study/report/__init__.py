@@ -77,7 +77,7 @@ def write_report(results: StudyResults, command: str) -> Path:
     write_tables(results)
     write_markdown(folder / "table.md", study.name, (study.question, *notes), (means, *differences, *published))
     with replacing(folder / PAGE_FILE) as temporary:
-        temporary.write_text(page.html(), encoding="utf-8")
+        temporary.write_text(page.html(folder), encoding="utf-8")
     return folder / PAGE_FILE
 
 

@@ -196,7 +196,7 @@ def _add_legend(figure: Figure, chart: Chart, single: bool) -> None:
 def _legend(chart: Chart) -> list[Line2D]:
     """The lines if there are several, and what marks what is not there."""
     lines = {line.name: line for panel in chart.panels for line in panel.lines}
-    named = list(lines.items())[:_MOST_LINES] if len(lines) > 1 else []
+    named = list(lines.items())[:_MOST_LINES] if len(lines) > 1 or chart.of_differences else []
     handles = [Line2D([], [], label=name, **_look(line, chart.joined)) for name, line in named]
     grey: dict[str, Any] = {"linestyle": "none", "color": "0.35"}
     if len(lines) > _MOST_LINES:

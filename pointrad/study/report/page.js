@@ -15,6 +15,8 @@
   };
   const MOST_CATEGORIES = 24; // named along x
   const PAGE = 100; // rows of a table
+  const PRINTED_WIDTH = 340; // of a chart, pixels: half a page
+  const redraws = []; // of each chart, at a width or as wide as there is room
   const BLACK = "#000000"; // is drawn in ink, so that it shows on dark paper
 
   function element(name, attributes = {}, text = "") {
@@ -179,8 +181,9 @@
 
   function legend(holder, chart, hidden, redraw) {
     const lines = new Map(chart.panels.flatMap((panel) => panel.lines).map((line) => [line.name, line]));
-    if (lines.size > 1 && chart.legend_title) holder.append(chart.legend_title);
-    for (const line of lines.size > 1 ? lines.values() : []) {
+    const named = lines.size > 1 || chart.of_differences ? [...lines.values()] : [];
+    if (named.length && chart.legend_title) holder.append(chart.legend_title);
+    for (const line of named) {
       const button = document.createElement("button");
       button.type = "button";
       button.setAttribute("aria-pressed", "true");
@@ -216,13 +219,14 @@
     const hidden = new Set();
     const holders = chart.panels.map(() => figure.querySelector(".panels").appendChild(document.createElement("div")));
     let limits = ranges(chart, hidden);
-    const redraw = () => {
+    const redraw = (asked) => {
       hideTip(); // of a point that goes
       limits = ranges(chart, hidden) ?? limits; // with all lines hidden, the axes stay
-      const width = Math.max(holders[0].clientWidth, 200); // as wide as all: measured once, before anything changes
+      const width = asked ?? Math.max(holders[0].clientWidth, 200); // as wide as all: measured once, before anything changes
       chart.panels.forEach((panel, index) => drawPanel(holders[index], width, chart, panel, hidden, limits));
     };
     legend(figure.querySelector(".legend"), chart, hidden, redraw);
+    redraws.push(redraw);
     redraw();
     let width = holders[0].clientWidth;
     new ResizeObserver(() => {
@@ -280,18 +284,57 @@
     return sign * one.textContent.trim().localeCompare(two.textContent.trim(), "en", { numeric: true });
   }
 
+  /* What words, values with a unit and comparisons ask of a row; `unknown` collects what cannot be asked. */
+  function conditions(text, columns, unknown) {
+    const units = [...new Set(columns.map((column) => column.unit))].filter(Boolean);
+    const unit = `(${units.map((name) => name.replace(/[^\w]/g, "\\$&")).join("|") || "%"})`;
+    const joined = text.replace(new RegExp(`(\\d)\\s+${unit}(?!\\S)`, "gi"), "$1$2").replace(/\s*([=<>])\s*/g, "$1");
+    const numberOf = (cell) => Number(cell.textContent.replaceAll(",", "") || NaN);
+    return (joined.match(/(?:[^\s"]|"[^"]*")+/g) ?? []).map((quoted) => {
+      const word = quoted.replaceAll('"', "").toLowerCase();
+      const [, name, sign, asked] = /^([^=<>]+)([=<>])(.+)$/.exec(word) ?? [];
+      const measured = new RegExp(`^([\\d.]+)${unit}$`, "i").exec(asked ?? word);
+      if (!sign && measured) {
+        const having = columns.filter((column) => column.unit.toLowerCase() === measured[2].toLowerCase());
+        return (row) => having.some((column) => numberOf(row.cells[column.index]) === Number(measured[1]));
+      }
+      if (!sign) return (row) => row.textContent.toLowerCase().includes(word);
+      const column = columnOf(name, columns), value = Number(measured ? measured[1] : asked);
+      if (!column) unknown.push(`no column is called ${name}`);
+      else if (sign !== "=" && Number.isNaN(value)) unknown.push(`${asked} is no number`);
+      if (!column) return () => false;
+      return (row) => {
+        const cell = row.cells[column.index], number = numberOf(cell);
+        if (sign === "=") return number === value || cell.textContent.trim().toLowerCase() === asked;
+        return sign === "<" ? number < value : number > value;
+      };
+    });
+  }
+
+  /* The column of that key or heading, else the first that begins so. */
+  function columnOf(name, columns) {
+    const plain = (text) => text.toLowerCase().replace(/[\s_]/g, "");
+    const named = (test) => columns.find((column) => [column.key, column.name].some((other) => test(plain(other), plain(name))));
+    return named((other, asked) => other === asked) ?? named((other, asked) => other.startsWith(asked));
+  }
+
   function makeFilter() {
     const words = document.getElementById("filter"), state = document.getElementById("state");
     const table = document.getElementById("runs-table");
     const rows = [...table.tBodies[0].rows];
-    const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    const columns = [...table.tHead.rows[0].cells].flatMap((cell, index) => {
+      const [, name, unit] = /^(.*?)(?: \((.+)\))?$/.exec(cell.textContent.trim());
+      return cell.dataset.key ? [{ index, key: cell.dataset.key, name, unit: unit ?? "" }] : [];
+    });
     let wanted = new Set(rows);
     const turnToFirst = makePaged(table, (row) => wanted.has(row));
     const apply = () => {
-      const asked = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const unknown = [];
+      const asked = conditions(words.value, columns, unknown);
       wanted = new Set(rows.filter((row) => (!state.value || row.dataset.state === state.value)
-        && asked.every((word) => texts.get(row).includes(word))));
+        && asked.every((condition) => condition(row))));
       document.getElementById("shown").textContent = `${wanted.size} of ${rows.length}`;
+      document.getElementById("unknown").textContent = unknown.join("; ");
       turnToFirst();
     };
     words.addEventListener("input", apply);
@@ -299,20 +342,53 @@
     words.form.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  function makeSliders() {
-    const sliders = [...document.querySelectorAll(".compare input")];
+  function makeGallery(gallery) {
+    const sliders = [...gallery.querySelectorAll(".compare input")];
     const split = (slider) => slider.parentElement.style.setProperty("--split", `${slider.value}%`);
     sliders.forEach((slider) => slider.addEventListener("input", () => split(slider)));
-    document.getElementById("split-all")?.addEventListener("input", (event) => sliders.forEach((slider) => {
+    gallery.querySelector(".split-all")?.addEventListener("input", (event) => sliders.forEach((slider) => {
       slider.value = event.target.value;
       split(slider);
     }));
+    gallery.querySelector(".choices").addEventListener("change", (event) => {
+      if (!event.target.name) return;
+      gallery.dataset[event.target.name] = event.target.value;
+      const { view, repeat } = gallery.dataset;
+      for (const shot of gallery.querySelectorAll(".tile [data-view]")) {
+        shot.hidden = shot.dataset.view !== view || shot.dataset.repeat !== repeat;
+      }
+    });
+  }
+
+  /* On paper nothing is folded, and charts have the width of a column. */
+  function makePrintable() {
+    let closed = [];
+    window.addEventListener("beforeprint", () => {
+      closed = [...document.querySelectorAll("details:not([open])")];
+      closed.forEach((details) => { details.open = true; });
+      redraws.forEach((redraw) => redraw(PRINTED_WIDTH));
+    });
+    window.addEventListener("afterprint", () => {
+      closed.forEach((details) => { details.open = false; });
+      redraws.forEach((redraw) => redraw());
+    });
+  }
+
+  /* A copy without the study's folder offers no links into it. */
+  function findStudy() {
+    const { probe } = document.body.dataset;
+    if (!probe) return;
+    const picture = new Image();
+    picture.addEventListener("error", () => document.body.classList.add("alone"));
+    picture.src = probe;
   }
 
   // Tables first: where most of their rows are hidden, measuring for charts is quick.
   document.querySelectorAll("table.sortable").forEach(makeSortable);
   document.querySelectorAll("table.sortable:not(#runs-table)").forEach((table) => makePaged(table));
   makeFilter();
-  makeSliders();
+  document.querySelectorAll(".gallery").forEach(makeGallery);
+  makePrintable();
+  findStudy();
   document.querySelectorAll(".chart").forEach(showChart);
 })();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -22,16 +24,27 @@ from pointrad.study.report.origins import Origins
 from pointrad.study.report.strips import SceneStrips
 from pointrad.study.report.tables import Table
 
-_LINKED = {"folder": "", "curves": "pictures/curves.png", "masks": "pictures/masks.png", "turntable": "turntable.mp4"}
+_LINKED = {
+    "folder": "",
+    "cloud": "splats.ply",
+    "curves": "pictures/curves.png",
+    "masks": "pictures/masks.png",
+    "turntable": "turntable.mp4",
+}
+_MIME = {".png": "image/png", ".pdf": "application/pdf", ".md": "text/markdown", ".csv": "text/csv"}
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """What a row of the runs' table says besides its entries; links are relative to the page."""
+    """What a row of the runs' table says besides its entries; links are relative to the page.
+
+    view_command: what opens its cloud; "" where there is none.
+    """
 
     title: str
     state: RunState
     error: str
+    view_command: str
     traceback: str | None
     links: tuple[tuple[str, str], ...]
 
@@ -50,6 +63,7 @@ class Page:
     """All that the page shows."""
 
     most_listed: ClassVar = 20  # runs of one error
+    view_command: ClassVar = "python runs.py view"
 
     title: str
     question: str
@@ -79,10 +93,20 @@ class Page:
 
     @property
     def pictures_elsewhere(self) -> int:
-        return sum(tile.link != "" for scene in self.scenes for strip in scene.strips for tile in strip.tiles)
+        galleries = [gallery for scene in self.scenes for gallery in scene.galleries]
+        return sum(tile.link != "" for gallery in galleries for strip in gallery.strips for tile in strip.tiles)
 
-    def html(self) -> str:
-        """The page as text. Whatever it shows of runs and settings is escaped."""
+    @property
+    def probe(self) -> str:
+        """A picture in a run's folder, which the page finds unless it was copied without the study; "" for none."""
+        links = (link for row in self.run_rows for _, link in row.links)
+        return next((link for link in links if link.endswith(".png")), "")
+
+    def html(self, folder: Path) -> str:
+        """The page as text, with the files of `folder` that it offers inside.
+
+        Whatever it shows of runs and settings is escaped.
+        """
         environment = Environment(
             autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
         )
@@ -96,6 +120,7 @@ class Page:
             style=Markup(_resource("page.css")),
             script=Markup(_resource("page.js")),
             charts=[asdict(chart) for chart in self.charts],
+            inside=lambda name: _data_uri(folder / name),
             definition=definition,
         )
 
@@ -111,7 +136,12 @@ def _row(run_dir: Path, run: Run, axes: Mapping[str, Axis]) -> RunRow:
     links = tuple((name, base + file) for name, file in _LINKED.items() if (run_dir / file).exists())
     place = [axis.named(run.labels[name]) for name, axis in axes.items()]
     title = ", ".join([run.scene, *place, f"repeat {run.repeat}"])
-    return RunRow(title, run.state, run.error, base + TRACEBACK_FILE if has_traceback else None, links)
+    view = f"{Page.view_command} {shlex.quote(f'STUDY/{run.folder}')}" if run.state is RunState.DONE else ""
+    return RunRow(title, run.state, run.error, view, base + TRACEBACK_FILE if has_traceback else None, links)
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:{_MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _resource(name: str) -> str:

@@ -35,12 +35,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """Headings and rows of as many entries."""
+    """Headings and rows of as many entries. keys: what filters may call the columns besides."""
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
     lacking: frozenset[int] = frozenset()  # rows of fewer repeats than planned
+    keys: tuple[str, ...] = ()
 
     @cached_property
     def numeric(self) -> tuple[bool, ...]:
@@ -107,7 +108,7 @@ def runs_table(axes: Mapping[str, Axis], runs: Sequence[Run], metrics: Sequence[
         )
         for run in runs
     )
-    return Table("Runs", headings, rows)
+    return Table("Runs", headings, rows, keys=("scene", *axes, "repeat", *metrics))
 
 
 def write_csv(path: Path, results: StudyResults) -> None:
