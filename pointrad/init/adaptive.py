@@ -6,10 +6,12 @@ docs/robustness.md explains it, docs/results/robustness.md measures it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from pointrad.camera import Float64Array
 from pointrad.data.poses import look_away
@@ -23,6 +25,8 @@ from pointrad.kernel_cache import kernel
 
 _LEAST_VOTES = 0.5  # of those that the hull needs: points with fewer are not added to it
 _NEARLY_RIGHT = 0.75  # of the views must vote for a point of the hull: then masks are nearly right
+_ALL_OF_IT = 0.95  # of the views must vote for a point of the hull: then it holds all of the object
+_BESIDE = 2  # pixels around a silhouette that may be the object's, a lattice being coarse
 _NUMBERS = 9  # of votes that are tried with added points,
 _MOST_ADDED = 0.1  # of the hull: added points are surfaces, with nothing behind them
 _LEAST_BACKGROUND = 1 / 3  # of what masks leave beside the hull: there is less where pictures show surroundings
@@ -46,6 +50,19 @@ def agreeing_votes(evidence: Evidence, config: AdaptiveConfig) -> Votes:
         cause = look_away([view.camera for view in evidence.views]) or expected
         raise UserError(f"init.adaptive: found no lattice point that the views see as the object; {cause}")
     return votes
+
+
+def known_beside(evidence: Evidence, find_votes: Callable[[], Votes]) -> Evidence:
+    """The evidence, with less that is unknown: where nearly all views must vote for a point of the hull, it holds all
+    of the object, and what wrong masks have cut off is within its silhouettes. find_votes: `agreeing_votes` of it.
+    """
+    if not evidence.cut or evidence.needs.votes < _ALL_OF_IT * len(evidence.views):
+        return evidence
+    cameras = [view.camera for view in evidence.views]
+    votes = find_votes()
+    drawn = highest_votes(votes.lattice, votes.counts, cameras)
+    near = in_a_row(binary_dilation(highest > 0, iterations=_BESIDE) for highest in drawn)
+    return replace(evidence, unknown=evidence.unknown & near)
 
 
 def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from pointrad.data.scene import View
-from pointrad.init.adaptive import agreeing_votes
+from pointrad.init.adaptive import agreeing_votes, known_beside
 from pointrad.init.config import AdaptiveConfig, AnyInitConfig, HullConfig, InitConfig, RandomConfig
 from pointrad.init.evidence import Colour, weighted_views
 from pointrad.init.placement import check_placement
@@ -59,9 +59,11 @@ def start(config: AnyInitConfig, views: TrainingViews, darkening: float, seed: i
 def _adaptive(config: AdaptiveConfig, views: TrainingViews, darkening: float, seed: int) -> Start:
     seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(views.targets, views.corrupted, strict=True))
     evidence = gather_evidence(seen, views.background, config)
-    targets = weighted_views(evidence, darkening) if config.cut_pixels == "unknown" else evidence.views
+    votes = cache(partial(agreeing_votes, evidence, config))
+    targets = evidence.views
+    if config.cut_pixels == "unknown":
+        targets = weighted_views(known_beside(evidence, votes), darkening)
     coloured_by = targets if evidence.cut else seen
-    votes = partial(agreeing_votes, evidence, config)
     return Start(partial(_points_of_hull, config, views, coloured_by, votes, seed), targets)
 
 

@@ -14,7 +14,7 @@ from pointrad.camera import to_pixels
 from pointrad.corruption import cut_targets
 from pointrad.data.scene import View
 from pointrad.errors import UserError
-from pointrad.init.adaptive import agreeing_votes
+from pointrad.init.adaptive import agreeing_votes, known_beside
 from pointrad.init.config import AdaptiveConfig
 from pointrad.init.evidence import Pixels, by_view, in_a_row, weighted_views
 from pointrad.init.readings import gather_evidence
@@ -293,6 +293,30 @@ def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
         assert np.array_equal(target.weight, np.where(inside, 1, np.float32(found.unknown_weight(DARKENING))))
         assert not target.image[~inside].any()
         assert np.array_equal(target.image[inside], view.image[inside])
+
+
+def halved(views: tuple[View, ...], count: int) -> tuple[View, ...]:
+    """The views, of which so many masks lack their left half."""
+    middle = views[0].mask.shape[1] // 2
+    right = np.arange(views[0].mask.shape[1]) >= middle
+    return tuple(replace(view, mask=view.mask * right) if n < count else view for n, view in enumerate(views))
+
+
+def test_where_nearly_all_masks_are_right_only_what_others_cut_off_is_unknown() -> None:
+    wrong = halved(VIEWS, 1)
+    found = gather_evidence(cut(VIEWS, wrong), BLACK, adaptive())
+    known = known_beside(found, lambda: agreeing_votes(found, adaptive()))
+    lost = in_a_row((view.mask > 0) & (asked.mask == 0) for view, asked in zip(VIEWS, wrong, strict=True))
+    near = in_a_row(maximum_filter(view.mask > 0, 11) for view in VIEWS)
+    assert found.unknown[~near].any()
+    assert known.unknown[lost].all()
+    assert not known.unknown[~near].any()
+    assert np.array_equal(weighted_views(known, DARKENING)[5].weight == 1, ~by_view(known.unknown, VIEWS)[5])
+
+
+def test_where_more_masks_are_wrong_all_that_they_may_have_cut_off_is_unknown() -> None:
+    found = gather_evidence(cut(VIEWS, halved(VIEWS, 2)), BLACK, adaptive())
+    assert known_beside(found, lambda: pytest.fail("no hull is needed")) is found
 
 
 @pytest.mark.parametrize(("shift", "least", "most"), [(0, 1, 1), (2, 0.2, 0.5), (5, 0.1, 0.3)])
