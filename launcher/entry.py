@@ -7,6 +7,7 @@ traceback. Nothing here imports torch or whatever else takes long: `--help`, a w
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import re
 import shlex
@@ -141,6 +142,21 @@ def telling_errors() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # all other names are short
             text += "; expected a shorter hydra.run.dir or hydra.sweep.subdir, such as ${hydra.job.num}"
         sys.exit(printable(f"Error: {text}"))
+
+
+@contextmanager
+def loading_libraries() -> Iterator[None]:
+    """For a command's import of torch and all else: a sixth faster, since no garbage is looked for among what modules
+    make, which stays; neither meanwhile nor later."""
+    if "torch" in sys.modules:  # of the second of several jobs, what the first left may be garbage
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def refuse_folders_without_effect(config_name: str, asked: Any) -> None:

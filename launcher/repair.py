@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from launcher.entry import job, start
+from launcher.entry import job, loading_libraries, start
 
 _MOST_NAMED = 5
 
@@ -28,7 +28,8 @@ def _repair(composed: Any, folder: Path) -> None:
     config = checked(RepairConfig, composed)
     announce(f"{config.scene.name}: loading libraries and data")
     with Compilation(config) as compilation:  # before torch is imported, so that both go on at once
-        from pointrad.run.run import repair
+        with loading_libraries():
+            from pointrad.run.run import repair
 
         ranking = repair(config, folder, compilation)
     from pointrad.repair.artifact import MASKS, PAGE

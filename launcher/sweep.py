@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-from launcher.entry import job, start, telling_errors
+from launcher.entry import job, loading_libraries, start, telling_errors
 
 
 def main() -> None:
@@ -24,8 +24,10 @@ def compute(composed: Any) -> float | None:
 def _compute(composed: Any, run_dir: Path) -> float | None:
     from launcher.requeue import preemptible
     from launcher.study import run_config
-    from pointrad.study.job import compute
     from pointrad.study.plan import STOP_FILE
+
+    with loading_libraries():
+        from pointrad.study.job import compute
 
     stop = Path(composed.study.dir) / STOP_FILE if composed.fail_fast else None
     return preemptible(lambda: compute(run_config(composed), run_dir, stop))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from launcher.entry import job, start, tell_how_to_go_on
+from launcher.entry import job, loading_libraries, start, tell_how_to_go_on
 
 
 def main() -> None:
@@ -40,7 +40,8 @@ def _train(composed: Any, run_dir: Path) -> float:
 
         announce(f"{config.scene.name}: loading libraries and data")
         with Compilation(config) as compilation:  # before torch is imported, so that both go on at once
-            from pointrad.run.run import run
+            with loading_libraries():
+                from pointrad.run.run import run
 
             result = preemptible(lambda: run(config, run_dir, compilation))
     except UserError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,19 @@ def test_an_answer_waits_for_no_library(command: str, answer: str, code: int, tm
     assert "pointrad" in modules.split()
     assert [library for library in SLOW_TO_IMPORT if library in modules.split()] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_garbage_is_looked_for_while_libraries_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = gc.get_freeze_count()
+    with entry.loading_libraries():  # torch is there already
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == kept
+    monkeypatch.delitem(sys.modules, "torch")
+    with entry.loading_libraries():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > kept
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
