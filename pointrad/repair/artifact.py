@@ -25,7 +25,7 @@ from pointrad.masks.base import Masks, SoftMask
 from pointrad.masks.files import replacing_name
 from pointrad.masks.iou import Mask, iou
 from pointrad.repair.comparison import compare
-from pointrad.repair.decision import Seen, repair
+from pointrad.repair.decision import Repaired, Seen, repair
 from pointrad.repair.page import Tile, html, tile
 from pointrad.repair.subjects import Subject
 from pointrad.repair.table import Ranking, Row, write_csv
@@ -105,16 +105,23 @@ def _repair(
     photograph = uncut(picture.rgb, lens, *size) if subject.image is None else subject.image
     nothing = np.zeros(opacity.shape, bool)
     repaired = repair(nothing if given is None else given, Seen(opacity, render, photograph), source.background)
-    whole = _onto_photograph(repaired.soft, lens) >= 0.5
-    mask = np.where(whole, np.uint8(255), np.uint8(0))
-    if given is not None and not subject.spoilt:
-        mask = np.where(_onto_photograph(repaired.changed.astype(np.float32), lens) >= 0.5, mask, stored)
+    mask = _of_photograph(repaired, None if given is None or subject.spoilt else stored, lens)
     _write(folder / replacing_name(source.masks, subject.photo, source.folder), mask, source.masks)
     if subject.held_out:
         return None
     comparison = compare(given, repaired.mask).enlarged(width / size[0])
     row = Row(subject.photo.name, comparison, *_against(subject.reference, given, repaired.mask))
     return row, tile(photograph, given, repaired.mask)
+
+
+def _of_photograph(repaired: Repaired, stored: SoftMask | None, lens: Lens) -> SoftMask:
+    """[H, W] uint8, 255 on the object. stored: the mask that stays where nothing has changed."""
+    if stored is not None and not repaired.changed.any():
+        return stored
+    mask = np.where(_onto_photograph(repaired.soft, lens) >= 0.5, np.uint8(255), np.uint8(0))
+    if stored is None:
+        return mask
+    return np.where(_onto_photograph(repaired.changed.astype(np.float32), lens) >= 0.5, mask, stored)
 
 
 def _onto_photograph(pixels: Float32Array, lens: Lens) -> Float32Array:

@@ -29,7 +29,8 @@ VALUES = [word for word in QUICK if not word.startswith(("scene=", "scene.name",
 
 def train(root: Path, folder: Path, *words: str) -> Ended:
     """`python train.py` on a capture, quickly, with masks repaired."""
-    few = ["schedule=gaussians_fast", *EPOCHS, "dataset=auto", f"dataset.root={root}", "dataset.background=black"]
+    schedule = () if any(word.startswith("schedule=") for word in words) else ("schedule=gaussians_fast", *EPOCHS)
+    few = [*schedule, "dataset=auto", f"dataset.root={root}", "dataset.background=black"]
     done = called(main, "train.py", *few, *VALUES, "artifacts.repaired_masks=true", *words, f"hydra.run.dir={folder}")
     assert done.code == 0, done.err
     return done
@@ -102,6 +103,11 @@ class TestOfARun:
         train(root, run, SPOILT)
         assert (run / "masks.csv").read_text() == said
         assert all(np.array_equal(mask, before[name]) for name, mask in masks(run / "masks_repaired").items())
+
+    def test_points_repair_them_too(self, spoilt: tuple[Path, Path]) -> None:
+        root, run = spoilt
+        train(root, run.parent / "points", SPOILT, "schedule=demo", "model.splat_radius=0.05")
+        assert summary(run.parent / "points")["repaired_iou"] > summary(run.parent / "points")["mask_iou"] + 0.1
 
     def test_a_run_may_do_without(self, spoilt: tuple[Path, Path]) -> None:
         root, run = spoilt
