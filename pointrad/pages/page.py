@@ -27,9 +27,7 @@ def filled(package: str, **values: object) -> str:
     return environment.from_string(_resource(package, "page.html")).render(style=style, script=script, **values)
 
 
-def outlined(
-    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], colour: tuple[int, int, int]
-) -> NDArray[np.uint8]:  # fmt: skip
+def outlined(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], colour: tuple[int, int, int]) -> NDArray[np.uint8]:
     """[H, W, 3], with the outline of a mask [H, W] drawn on it, two pixels wide."""
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     edge = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, cross)  # the picture's border is none

@@ -54,12 +54,13 @@ def write_repaired_masks(
 ) -> Ranking:
     """Write `masks_repaired/`, `masks.csv` and `masks.html` to a folder; returns what the table says.
 
-    render, opacity: of the trained cloud. Masks of photographs that were held out are
-    written too, so that the folder has all masks of the capture, and are not ranked.
+    render, opacity: of the trained cloud. Masks of photographs that were held out are written too, so that the folder
+    has all masks of the capture, and are not ranked.
     """
     unfinished = folder / f".{MASKS}"
     shutil.rmtree(unfinished, ignore_errors=True)
-    done = list(_all_repaired(unfinished, source, subjects, render, opacity))
+    repaired = _all_repaired(unfinished, source, subjects, render, opacity)
+    done = [found for found in repaired if found is not None]
     shutil.rmtree(folder / MASKS, ignore_errors=True)
     unfinished.rename(folder / MASKS)
     ranking = Ranking.of([row for row, _ in done])
@@ -71,8 +72,8 @@ def write_repaired_masks(
 
 def _all_repaired(
     folder: Path, source: Source, subjects: Sequence[Subject], render: Render, opacity: Opacity
-) -> Iterator[tuple[Row, Tile]]:
-    """Writes all masks, a thread each; yields what there is to say of the training views."""
+) -> Iterator[tuple[Row, Tile] | None]:
+    """Writes all masks, a thread each; yields what there is to say of each, None of what was held out."""
     cameras = [subject.camera for subject in subjects]
     threads = numba.get_num_threads()
     waiting = deque[Future[tuple[Row, Tile] | None]]()
@@ -80,15 +81,9 @@ def _all_repaired(
         for subject, image, share in zip(subjects, render(cameras), opacity(cameras), strict=True):
             waiting.append(pool.submit(_repair, folder, source, subject, image, share))
             if len(waiting) > 2 * threads:  # renders wait in memory
-                yield from _known(waiting.popleft())
+                yield waiting.popleft().result()
         for one in waiting:
-            yield from _known(one)
-
-
-def _known(one: Future[tuple[Row, Tile] | None]) -> Iterator[tuple[Row, Tile]]:
-    found = one.result()
-    if found is not None:
-        yield found
+            yield one.result()
 
 
 def _repair(
