@@ -356,12 +356,15 @@ def _repair_masks(
     # Not above, as for other artifacts.
     from pointrad.repair.artifact import Source, write_repaired_masks
     from pointrad.repair.subjects import TrainedOn, subjects
+    from pointrad.repair.votes import voted_for
 
     split, views, spoilt = config.eval.split, wrong(), config.corruption.level > 0
     given, images = ({view.name: view for view in of} for of in (views.corrupted, views.targets))
     trained = TrainedOn(given, images, spoilt, spoilt and config.corruption.targets == "masked")
     source = Source.of(capture, split, loaded.background)
     found = list(subjects(capture, split, loaded, trained, source.threshold))
+    trained_on = [replace(view, mask=given[view.name].mask) for view in loaded.train if view.name in given]
+    cloud = voted_for(cloud, trained_on, renderer)
     return write_repaired_masks(
         folder, source, found, _render_function(renderer, cloud), _opacity_function(renderer, cloud)
     )
