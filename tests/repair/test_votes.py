@@ -18,7 +18,7 @@ from tests.training.test_contributions import at, shell
 
 VIEWS = sphere_views(10, 64, 48)
 RENDERER = CpuRenderer(SplatSettings(0.1, 15, "point", (0.0, 0.0, 0.0)))
-BESIDE = at((0.0, 0.0, 0.9))
+BESIDE = at((0.0, 0.0, -0.9))
 CLOUD = Cloud(POINTS, torch.cat([shell(0.5).parameters, BESIDE.parameters], dim=1))
 
 
@@ -38,8 +38,11 @@ def test_what_lies_beside_the_masks_goes() -> None:
 
 
 def test_what_some_masks_lack_stays() -> None:
-    some = [cut(view) if n < 4 else view for n, view in enumerate(VIEWS)]
-    assert torch.equal(voted_for(CLOUD, some, RENDERER).parameters, CLOUD.parameters[:, :600])
+    """But what hardly another view sees."""
+    some = [cut(view) if n < 3 else view for n, view in enumerate(VIEWS)]
+    kept = voted_for(CLOUD, some, RENDERER)
+    assert 580 < len(kept) <= 600
+    assert kept["position"][2].min() > -0.6
 
 
 def test_masks_that_say_nothing_do_not_vote() -> None:
