@@ -37,7 +37,7 @@ def test_few_votes_are_counted_only_where_they_may_agree_better(pixels: int, flo
     assert counter.floors == floors
 
 
-@pytest.mark.parametrize("pixels", [0, 1, 2, 3, 5, 8])
+@pytest.mark.parametrize("pixels", [0, 2, 5])
 def test_what_is_left_out_is_never_the_best(pixels: int) -> None:
     counter = Counter(shifted_masks(VIEWS, pixels))
     alone = [counter.iou(least=n)[n] for n in range(1, len(VIEWS) + 1)]

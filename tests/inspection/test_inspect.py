@@ -24,6 +24,8 @@ from tests.captures import blender
 from tests.commands import called
 from tests.scenes import cube
 
+pytestmark = pytest.mark.integration  # whole captures are inspected
+
 Frames = list[dict[str, Any]]
 Alpha = NDArray[np.uint8]
 VIEWS = 30

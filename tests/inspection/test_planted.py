@@ -13,6 +13,8 @@ from scipy.ndimage import binary_dilation
 from tests.inspection import planted
 from tests.inspection.planted import COUNT, WIDTH, change, faults, inspected, name_of, paint, turn
 
+pytestmark = pytest.mark.integration  # whole captures are inspected
+
 ALL = tuple(range(COUNT))
 OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 Plant = Callable[[Path], None]
