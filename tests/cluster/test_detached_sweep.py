@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,8 +182,8 @@ def test_an_attached_sweep_of_packed_runs_ends_with_1_if_one_failed(
 ) -> None:
     study = Study(tmp_path, scenes, RUNS_4, local_slurm)
     planned = study("dry_run=true").out
-    spoilt = next(word for word in planned.split() if word.startswith("runs/"))
-    study.spoil(tmp_path / spoilt)
+    identity = re.findall(r"[0-9a-f]{16}", planned)[0]
+    study.spoil(tmp_path / "runs" / f"demo_level-0_consistency-1.0_repeat-0_{identity}")
     told = study(SLURM, "runs_per_job=4")
     assert told.code == 1, told.err
     assert "Submitted 4 runs as 1 jobs" in told.out
