@@ -43,15 +43,19 @@ def hydra() -> Iterator[None]:
 
 
 # What a study asks of its user.
-NEEDED = {"smoke": [], "real_masks": ["dataset.root=DATA", "study.masks={drawn: masks, found: segmenter}"]}
+BUNDLED = ("smoke", "demo_curve")
+NEEDED = {
+    **{name: [] for name in BUNDLED},
+    "real_masks": ["dataset.root=DATA", "study.masks={drawn: masks, found: segmenter}"],
+}
 
 
-@pytest.mark.parametrize("name", [name if name == "smoke" else pytest.param(name) for name in STUDIES])
+@pytest.mark.parametrize("name", STUDIES)
 def test_every_run_of_a_shipped_study_is_valid_and_as_hydra_composes_it(name: str) -> None:
     hydra = Counting(f"study={name}", *NEEDED.get(name, ["dataset.root=DATA"]))
     study = StudyConfig.parse(plain_values(hydra({}))["study"])
     assert study.name == name
-    planned = expand(study, ["demo"] if name == "smoke" else ["hotdog"])
+    planned = expand(study, ["demo"] if name in BUNDLED else ["hotdog"])
     # In place of levels that are measured when the study is planned.
     numbers = [{key: 0.1 if isinstance(value, dict) else value for key, value in of.settings.items()} for of in planned]
     variants = [
