@@ -189,9 +189,9 @@ def _compare(composed: Any, folder: Path) -> None:
     config = checked(CompareConfig, composed)
     announce(f"Loading {len(config.runs)} runs")
     from pointrad.finished.compare import compare, told
-    from pointrad.finished.load import load_run
+    from pointrad.finished.load import load_runs
     from pointrad.render.cpu.points import set_threads
 
     set_threads(config.threads)
-    print(told(compare([load_run(run) for run in config.runs], config, folder)))
+    print(told(compare(load_runs(config.runs), config, folder)))
     print(f"Table and pictures: {folder}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pointrad.artifacts.paths import turntable_cameras
-from pointrad.artifacts.pictures import drawn_views, write_comparison
+from pointrad.artifacts.pictures import check_views, drawn_views, write_comparison
 from pointrad.artifacts.ply import read_splats
 from pointrad.artifacts.video import write_video
 from pointrad.camera import Camera
@@ -40,9 +40,8 @@ def score(config: SplatsConfig, folder: Path) -> Evaluation:
     views = scene.evaluation
     refuse_world_to_camera([view.camera for view in views])
     check_scored_views(views)
+    check_views("views", config.views, scene, config.split)
     drawn = drawn_views(config.views, len(views))
-    if drawn and max(drawn) >= len(views):
-        raise UserError(f"views: found {max(drawn)}; the {config.split} split has {len(views)} views")
     frame = _frame(cloud, views)
     renderer = GaussianCpuRenderer(GaussianSettings(scene.background, degree))
     placed = cloud.model.to_world(cloud, frame.inverted())

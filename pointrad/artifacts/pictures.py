@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from pointrad.data.scene import Float32Array, View
+from pointrad.data.scene import Float32Array, Scene, Split, View
+from pointrad.errors import UserError
 from pointrad.evaluation import Render, psnr_db
 from pointrad.files import replacing
 from pointrad.masks.iou import mask_iou
@@ -31,6 +32,16 @@ _SIZES, _MASKS = "tile sizes", "masks"
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness and in grey print.
 _NEITHER, _BOTH, _LOST, _ADDED = (255, 255, 255), (200, 200, 200), (213, 94, 0), (0, 114, 178)
+
+
+def check_views(key: str, chosen: Sequence[int] | None, scene: Scene, split: Split) -> None:
+    """Raises UserError, which names the key, for a view that the split, which the scene has for evaluation, lacks."""
+    count = len(scene.evaluation)
+    for index in chosen or ():
+        if index >= count:
+            raise UserError(
+                f"{key}: found {index}; the {split} split of {scene.name} has {count} views, expected 0 to {count - 1}"
+            )
 
 
 def drawn_views(chosen: Sequence[int] | None, count: int) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pointrad.artifacts.pictures import drawn_views, write_run_comparison
+from pointrad.artifacts.pictures import check_views, drawn_views, write_run_comparison
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.files import replacing
@@ -51,9 +51,9 @@ class Compared:
 
 
 def compare(runs: Sequence[FinishedRun], config: CompareConfig, folder: Path) -> list[Compared]:
-    """The runs in the order given; `folder` gets `comparison.csv` and, where the data is here, `comparison.png`.
+    """Runs of one scene, in order; `folder` gets `comparison.csv` and, where the data is here, `comparison.png`.
 
-    Raises UserError for runs of different scenes or splits, or without scores on the split that is asked for.
+    Raises UserError for runs of different splits, or without scores on the split that is asked for.
     """
     split = _common([run.config.eval.split for run in runs], config, runs)
     scores = [_scores(run, split) for run in runs]
@@ -64,18 +64,16 @@ def compare(runs: Sequence[FinishedRun], config: CompareConfig, folder: Path) ->
     with replacing(folder / "comparison.csv") as path:
         path.write_text(_rows(compared), encoding="utf-8")
     try:
-        views = load_views(runs[0], config.dataset.root, split).evaluation
+        scene = load_views(runs[0], config.dataset.root, split)
     except UserError as error:
         warn(f"no pictures beside the truth, since the data cannot be loaded: {error}")
         return compared
-    _draw(runs, views, config, folder / "comparison.png")
+    check_views("views", config.views, scene, split)
+    _draw(runs, scene.evaluation, config, folder / "comparison.png")
     return compared
 
 
 def _common(splits: Sequence[Split], config: CompareConfig, runs: Sequence[FinishedRun]) -> Split:
-    scenes = {run.config.scene.name for run in runs}
-    if len(scenes) > 1:
-        raise UserError(f"runs: found runs of {', '.join(sorted(scenes))}; expected runs of one scene")
     if config.split is not None:
         return config.split
     if len(set(splits)) > 1:
@@ -168,9 +166,6 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _draw(runs: Sequence[FinishedRun], views: Sequence[View], config: CompareConfig, path: Path) -> None:
-    drawn = drawn_views(config.views, len(views))
-    if drawn and max(drawn) >= len(views):
-        raise UserError(f"views: found {max(drawn)}; the split has {len(views)} views")
-    chosen = [views[n] for n in drawn]
+    chosen = [views[n] for n in drawn_views(config.views, len(views))]
     renders = [list(run.render([view.camera for view in chosen])) for run in runs]
     write_run_comparison(path, [f"run {number}" for number in range(1, len(runs) + 1)], renders, chosen)

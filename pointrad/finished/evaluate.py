@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pointrad.artifacts.pictures import drawn_views, write_comparison
+from pointrad.artifacts.pictures import check_views, drawn_views, write_comparison
 from pointrad.data.capture import load_scene
 from pointrad.data.content import FileDigests, scene_content
 from pointrad.data.scene import Scene, Split
@@ -37,9 +37,8 @@ def evaluate_run(run: FinishedRun, config: EvaluateConfig, folder: Path) -> Eval
     if run.content is not None and run.content.train != content.train:
         warn(f"{run.folder}: trained on other data than lies in {capture.folder} now")
     scene = load_views(run, config.dataset.root, split)
+    check_views("views", config.views, scene, split)
     drawn = drawn_views(config.views, len(scene.evaluation))
-    if drawn and max(drawn) >= len(scene.evaluation):
-        raise UserError(f"views: found {max(drawn)}; the {split} split has {len(scene.evaluation)} views")
     evaluation = evaluate(run.render, run.opacity, scene.evaluation, config.eval.lpips)
     write_json(folder / EVALUATION_FILE, evaluation.by_view())
     write_comparison(folder / "comparison.png", run.render, [scene.evaluation[n] for n in drawn], f"{split} split")

@@ -45,12 +45,9 @@ class FinishedRun:
     config: RunConfig
     summary: dict[str, Any]
     cloud: Cloud
+    cameras: dict[str, list[Camera]]
     frame: SceneFrame
     renderer: Renderer
-
-    @cached_property
-    def cameras(self) -> dict[str, list[Camera]]:
-        return read_splits(self.folder / CAMERAS_FILE)
 
     @property
     def training_cameras(self) -> list[Camera]:
@@ -111,6 +108,15 @@ class FinishedRun:
         return [self.frame.camera(camera) for camera in cameras]
 
 
+def load_runs(folders: Sequence[Path]) -> list[FinishedRun]:
+    """The runs in these folders, which are of one scene. Raises UserError as `load_run` does, and if they are not."""
+    runs = [load_run(folder) for folder in folders]
+    scenes = {run.config.scene.name for run in runs}
+    if len(scenes) > 1:
+        raise UserError(f"runs: found runs of {', '.join(sorted(scenes))}; expected runs of one scene")
+    return runs
+
+
 def load_run(folder: Path) -> FinishedRun:
     """The run in this folder. Its data is not needed.
 
@@ -136,9 +142,10 @@ def _load(folder: Path, config: RunConfig, summary: dict[str, Any], placed: Plac
         )
     model = placed.model.build()
     cloud = Cloud(model, model.join(checkpoint.parameters))
-    cameras = read_splits(folder / CAMERAS_FILE)[Split.TRAIN]
-    settings = build_settings(placed.model, BACKGROUNDS[config.dataset.background], cameras)
-    return FinishedRun(folder, config, summary, cloud, SceneFrame.of(placed.bounds), build_renderer(_ANY, settings))
+    cameras = read_splits(folder / CAMERAS_FILE)
+    settings = build_settings(placed.model, BACKGROUNDS[config.dataset.background], cameras[Split.TRAIN])
+    renderer, frame = build_renderer(_ANY, settings), SceneFrame.of(placed.bounds)
+    return FinishedRun(folder, config, summary, cloud, cameras, frame, renderer)
 
 
 def _config(folder: Path) -> RunConfig:

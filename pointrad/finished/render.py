@@ -54,7 +54,6 @@ def _cameras(run: FinishedRun, config: RenderConfig) -> list[Camera]:
 
 def _frames(run: FinishedRun, layer: Layer, cameras: Sequence[Camera], pictures: Path, images: bool) -> Render:
     """What is drawn of a layer; each frame becomes a picture on its way, if `images`."""
-    near, far = _range(run, cameras)
 
     def frames(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
         match layer:
@@ -64,6 +63,7 @@ def _frames(run: FinishedRun, layer: Layer, cameras: Sequence[Camera], pictures:
                 shares = _kept(run.opacity(cameras), as_bytes, pictures, images)
                 return (np.repeat(share[..., None], 3, axis=2) for share in shares)
             case "depth":
+                near, far = _range(run, cameras)
                 unit = far / _MOST
                 if images:
                     with replacing(pictures / "depth_unit.txt") as path:

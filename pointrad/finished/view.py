@@ -29,7 +29,7 @@ from pointrad.errors import UserError
 from pointrad.finished.config import ViewConfig
 from pointrad.finished.evaluate import load_views
 from pointrad.finished.layers import Layer, Picture, drawn
-from pointrad.finished.load import FinishedRun, load_run
+from pointrad.finished.load import FinishedRun, load_runs
 from pointrad.progress import warn
 
 _PAUSE = 0.15  # seconds without a movement, after which a picture is rendered in full
@@ -79,10 +79,7 @@ def shown(config: ViewConfig) -> Iterator[Viewer]:
 
     Raises UserError for a folder without a run that is done, and for runs of different scenes.
     """
-    runs = [load_run(folder) for folder in config.runs]
-    scenes = {run.config.scene.name for run in runs}
-    if len(scenes) > 1:
-        raise UserError(f"runs: found runs of {', '.join(sorted(scenes))}; expected runs of one scene")
+    runs = load_runs(config.runs)
     viewer = Viewer(runs, _views(runs[0], config), config)
     try:
         yield viewer

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pointrad.artifacts.pictures import as_bytes
 from pointrad.camera import Camera, Float64Array
+from pointrad.data.poses import upward
 from pointrad.inspection.findings import Finding, Severity
 from pointrad.inspection.gather import Shot
 from pointrad.inspection.hull import Fit
@@ -72,7 +74,7 @@ def _tiles(inspection: Inspection) -> Iterable[Tile]:
     first = sorted(names, key=lambda name: name not in inspection.faulty)
     for name in first[:_MOST_TILES]:
         shot, view = inspection.shots[name], judged.get(name)
-        pixels = np.rint(255 * shot.image).astype(np.uint8)
+        pixels = as_bytes(shot.image)
         caption = "no mask"
         if view is not None:
             caption = f"mask covers {view.coverage:.0%}"
@@ -87,7 +89,8 @@ def _tiles(inspection: Inspection) -> Iterable[Tile]:
 def _scene(inspection: Inspection) -> dict[str, object]:
     """Cameras and hull for the script to draw: places about their middle, as parts of their extent.
 
-    up: the cameras' mean up. points: of the hull. cameras: the five corners of each frustum, the camera's place first.
+    up: which way that is, a unit vector. points: of the hull. cameras: the five corners of each frustum, the camera's
+    place first.
     """
     right = {view.name: view.look.camera for view in inspection.views}
     cameras = {name: right.get(name, shot.camera) for name, shot in inspection.shots.items()}
@@ -96,9 +99,8 @@ def _scene(inspection: Inspection) -> dict[str, object]:
     extent = max(float(np.linalg.norm(places - middle, axis=1).max()), 1e-12)
     points = np.zeros((0, 3)) if inspection.hull is None else inspection.hull.points
     step = -(-len(points) // _MOST_POINTS) or 1
-    up = np.mean([camera.camera_to_world[:3, 1] for camera in cameras.values()], axis=0)
     return {
-        "up": (up / max(float(np.linalg.norm(up)), 1e-12)).round(4).tolist(),
+        "up": upward(list(cameras.values())).round(4).tolist(),
         "points": ((points[::step] - middle) / extent).round(4).tolist(),
         "cameras": [
             {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pointrad.artifacts.pictures import as_bytes
 from pointrad.data.picture_files import resized
 from pointrad.data.scene import Float32Array
 from pointrad.masks.iou import Mask
@@ -34,7 +35,7 @@ def tile(photograph: Float32Array, given: Mask | None, repaired: Mask) -> Tile:
     rows, columns = repaired.shape
     factor = min(1.0, _LARGEST / max(rows, columns))
     width, height = max(1, round(factor * columns)), max(1, round(factor * rows))
-    pixels = np.rint(255 * resized(photograph, width, height)).astype(np.uint8)
+    pixels = as_bytes(resized(photograph, width, height))
     for mask, colour in ((given, _OF_GIVEN), (repaired, _OF_REPAIRED)):
         if mask is not None:
             pixels = outlined(pixels, resized(mask.astype(np.float32), width, height) >= 0.5, colour)

@@ -17,7 +17,7 @@ import yaml
 
 from pointrad.artifacts.camera_file import CAMERAS_FILE, write_cameras
 from pointrad.artifacts.colours import mean_colours
-from pointrad.artifacts.pictures import drawn_views, write_comparison, write_mask_comparison
+from pointrad.artifacts.pictures import check_views, drawn_views, write_comparison, write_mask_comparison
 from pointrad.camera import Camera
 from pointrad.config import RepairConfig, RunConfig
 from pointrad.corruption import corrupt_views, cut_targets
@@ -139,7 +139,7 @@ def _run(
     _check_results_are_of(config, content, run_dir)
     loaded = cache.scene(capture, config.eval.split, content)
     scene = capture.prepare(loaded)
-    _check_picture_views(config, scene)
+    check_views("artifacts.views", config.artifacts.views, scene, config.eval.split)
     check_scored_views(scene.evaluation)
     given, wrong = config, functools.cache(partial(_with_wrong_masks, config, scene))  # not every run that goes on asks
     config = _placed(config, wrong)
@@ -445,13 +445,3 @@ def _check_results_are_of(config: RunConfig, content: SceneContent, run_dir: Pat
             f"eval.split: found a {split} split with other data than {run_dir} holds results on, which would be lost; "
             "expected the same data, or another hydra.run.dir"
         )
-
-
-def _check_picture_views(config: RunConfig, scene: Scene) -> None:
-    count = len(scene.evaluation)
-    for index in config.artifacts.views or ():
-        if index >= count:
-            raise UserError(
-                f"artifacts.views: found {index}; the {config.eval.split} split of {scene.name} has {count} views, "
-                f"expected 0 to {count - 1}"
-            )
