@@ -174,7 +174,7 @@ class RunConfig(CaptureConfig):
         excluded = {"eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
         values = self.model_dump(mode="json", exclude=excluded)
         values["scene"] = self.scene.name
-        values["dataset"].pop("root", None)
+        values["dataset"] = self.dataset.decisive()
         values["masks"] = self.masks.decisive(self.dataset.background)
         del values["renderer"]["device"], values["renderer"]["graphs"]
         values["schedule"]["stages"] = [

@@ -18,7 +18,7 @@ ALPHA = AlphaMasksConfig(name="alpha", threshold=None, reference=None)
 def blender(root: Path, name: str = "tiny", downscale: float = 1, background: Background = "black",
             masks: MasksConfig = ALPHA, max_size: int | None = None) -> Capture:  # fmt: skip
     dataset = BlenderDatasetConfig(
-        name="blender", root=root, downscale=downscale, max_size=max_size, background=background
+        name="blender", frames=None, root=root, downscale=downscale, max_size=max_size, background=background
     )
     return Capture(dataset, masks, name)
 

@@ -11,7 +11,9 @@ from pointrad.data.colmap import ColmapDatasetConfig
 from pointrad.data.idr import IdrDatasetConfig
 from pointrad.data.layout import CaptureLayout, FolderLayout
 from pointrad.data.llff import LlffDatasetConfig
+from pointrad.data.moving import STILL, MovingLayout, chosen
 from pointrad.data.nerfstudio import NerfstudioDatasetConfig
+from pointrad.data.panoptic import PanopticDatasetConfig
 from pointrad.data.photo import Listing
 from pointrad.data.scene import Split
 
@@ -23,10 +25,11 @@ _LAYOUTS: tuple[tuple[str, type[FolderLayout]], ...] = (
     ("colmap", ColmapDatasetConfig),
     ("idr", IdrDatasetConfig),
     ("llff", LlffDatasetConfig),
+    ("panoptic", PanopticDatasetConfig),
 )
 
 
-class AutoDatasetConfig(CaptureLayout):
+class AutoDatasetConfig(CaptureLayout, MovingLayout):
     """Captures in the first layout that fits."""
 
     name: Literal["auto"]
@@ -38,11 +41,17 @@ class AutoDatasetConfig(CaptureLayout):
     def is_in(self, folder: Path) -> bool:
         return any(layout.is_in(folder) for layout in self._layouts().values())
 
+    def times(self, scene_name: str) -> tuple[float, ...]:
+        layout, *_ = self.fitting(scene_name)
+        return layout.times(scene_name) if isinstance(layout, MovingLayout) else STILL
+
     def listing(self, scene_name: str, split: Split) -> Listing:
         layout, *others = self.fitting(scene_name)
         listed = layout.listing(scene_name, split)
         also = "".join(f"; dataset={other.name} would fit as well" for other in others)
         said = f"took the folder for dataset={layout.name}, as it holds {layout.signs}{also}"
+        if not isinstance(layout, MovingLayout):
+            chosen(self.frames, STILL)
         holds_out = isinstance(layout, CaptureLayout)
         unused = () if holds_out else (f"dataset={layout.name} has splits of its own; dataset.holdout has no effect",)
         return replace(listed, remarks=(said, *unused, *listed.remarks))

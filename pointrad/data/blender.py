@@ -1,7 +1,7 @@
 """Scenes in NeRF-synthetic ("Blender") layout.
 
 A scene is a folder with transforms_{train,val,test}.json and RGBA pictures. The JSON alone says which pictures belong
-to it, in which order.
+to it, in which order, and when they were taken if the scene moves (D-NeRF).
 """
 
 from __future__ import annotations
@@ -10,38 +10,68 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pointrad.data.layout import FolderLayout
+from pointrad.data.moving import STILL, Frames, MovingLayout, nearest, shown
 from pointrad.data.photo import Listing
 from pointrad.data.picture_files import picture_or_none, said_of_missing
 from pointrad.data.scene import Split
-from pointrad.data.transforms import Transforms, photo, read_transforms, said_of_times
+from pointrad.data.transforms import Frame, Transforms, photo, read_transforms
 from pointrad.errors import UserError
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
 
 
-class BlenderDatasetConfig(FolderLayout):
+class BlenderDatasetConfig(FolderLayout, MovingLayout):
     """Scenes in NeRF-synthetic layout: `root` holds one folder per scene, or is one."""
 
     name: Literal["blender"]
     sign_files: ClassVar = ("transforms_train.json",)
 
+    def times(self, scene_name: str) -> tuple[float, ...]:
+        return times(self.folder(scene_name))
+
     def listing(self, scene_name: str, split: Split) -> Listing:
-        return listing(self.folder(scene_name), split)
+        return listing(self.folder(scene_name), split, self.frames)
 
 
-def listing(folder: Path, split: Split) -> Listing:
-    """The photographs of this split of the scene in `folder`.
+def times(folder: Path) -> tuple[float, ...]:
+    """When the training views of the scene in `folder` were taken, ascending; one time if not all of them say when.
+
+    Raises UserError for whatever is wrong with their file.
+    """
+    return _times(_read_split(folder, Split.TRAIN))
+
+
+def listing(folder: Path, split: Split, frames: Frames | None) -> Listing:
+    """The photographs of this split of the scene in `folder`, of the instants that `frames` means; a view for
+    evaluation is of the instant that is nearest in time.
 
     Raises UserError for whatever is missing or wrong in the folder, naming the file and what was expected.
     """
+    training = _read_split(folder, Split.TRAIN)
+    instants = _times(training)
+    numbers, said = shown(frames, instants, len(training.frames))
     path, transforms = _transforms_path(folder, split), _read_split(folder, split)
-    pictures = [(frame, picture_or_none(folder, frame.file_path)) for frame in transforms.frames]
+    listed = transforms.frames
+    if len(numbers) < len(instants):
+        listed = [frame for frame in listed if nearest(instants, _time(path, frame)) in numbers]
+    pictures = [(frame, picture_or_none(folder, frame.file_path)) for frame in listed]
     photos = (photo(path, transforms, frame, picture) for frame, picture in pictures if picture is not None)
     missing = [frame.file_path for frame, picture in pictures if picture is None]
     refusal = said_of_missing(folder, missing) if missing else None
     if refusal is not None and len(missing) == len(pictures):
         raise UserError(refusal)
-    return Listing((path,), tuple(photos), said_of_times(transforms), refusal=refusal)
+    return Listing((path,), tuple(photos), said, refusal=refusal)
+
+
+def _times(training: Transforms) -> tuple[float, ...]:
+    found = {frame.time for frame in training.frames}
+    return STILL if None in found else tuple(sorted(time for time in found if time is not None))
+
+
+def _time(path: Path, frame: Frame) -> float:
+    if frame.time is None:
+        raise UserError(f"{path}: time of {frame.file_path!r}: missing; expected when it was taken, as others say")
+    return frame.time
 
 
 def _transforms_path(folder: Path, split: Split) -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pointrad.data.layout import Layout
+from pointrad.data.moving import STILL, MovingLayout, chosen
 from pointrad.data.photo import Listing, Photo
 from pointrad.data.photographs import Reader
 from pointrad.data.picture_files import check_headers
@@ -22,18 +23,42 @@ from pointrad.progress import announce
 class Capture:
     """The scene that `name` is in a layout, with masks of some source.
 
-    What lies in its folder is looked for once, and then known: files that change later are told by their content.
+    What lies in its folder is looked for once, and then known: files that change later are told by their content. Of a
+    scene that moves, this is what its layout shows at once (`shown`); `frames` are its instants, one by one.
     """
 
     dataset: Layout
     masks: MasksConfig
     name: str
+    _said: set[str] = field(default_factory=set, repr=False, compare=False)  # of all its instants, once
     _found: dict[Split, _Found] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
         """Where it lies. Raises UserError if there is no such scene."""
         return self.dataset.folder(self.name)
+
+    @property
+    def time(self) -> float:
+        """When it was taken, in the unit of its files: the first of the instants that are chosen; 0 where nothing
+        moves."""
+        if not isinstance(self.dataset, MovingLayout):
+            return STILL[0]
+        times = self.dataset.times(self.name)
+        return times[chosen(self.dataset.frames, times)[0]]
+
+    def frames(self) -> tuple[Capture, ...]:
+        """A capture for each instant that is chosen, in order of time; itself where nothing moves.
+
+        Each loads its own scene when it is asked. Raises UserError for what is wrong with the files that say when
+        photographs were taken, or if `dataset.frames` is none of the instants.
+        """
+        dataset = self.dataset
+        if not isinstance(dataset, MovingLayout):
+            return (self,)
+        times = dataset.times(self.name)
+        numbers = chosen(dataset.frames, times)
+        return (self,) if len(times) == 1 else tuple(replace(self, dataset=dataset.at(number)) for number in numbers)
 
     def files(self, split: Split) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         """All files that loading this split reads: those of training views, and those of its own. The files that name
@@ -61,7 +86,9 @@ class Capture:
         """
         found = self._find(split)
         for said in found.remarks:
-            announce(f"{self.name}: {said}")
+            if said not in self._said:
+                announce(f"{self.name}: {said}")
+        self._said.update(found.remarks)
         photos = [photo for listed in found.listings.values() for photo in listed.photos]
         remark_pictures(self.name, self.dataset, photos, check_headers([photo.path for photo in photos]))
         reader = Reader(self.dataset, found.given, found.reference)

@@ -26,4 +26,4 @@ class DemoDatasetConfig(Layout):
         return DEMO_FOLDER
 
     def listing(self, scene_name: str, split: Split) -> Listing:
-        return listing(self.folder(scene_name), split)
+        return listing(self.folder(scene_name), split, frames=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -41,6 +41,10 @@ class Layout(Config, ABC):
         Raises UserError naming the file or key that is wrong, what was found there and what is expected.
         """
         ...
+
+    def decisive(self) -> dict[str, Any]:
+        """The values that decide what is loaded, beside what the files contain."""
+        return self.model_dump(mode="json", exclude={"root"})
 
 
 class FolderLayout(Layout, ABC):

@@ -13,6 +13,7 @@ from pointrad.data.demo import DemoDatasetConfig
 from pointrad.data.idr import IdrDatasetConfig
 from pointrad.data.llff import LlffDatasetConfig
 from pointrad.data.nerfstudio import NerfstudioDatasetConfig
+from pointrad.data.panoptic import PanopticDatasetConfig
 from pointrad.schema import Config
 
 AnyDatasetConfig = Annotated[
@@ -22,7 +23,8 @@ AnyDatasetConfig = Annotated[
     | NerfstudioDatasetConfig
     | ColmapDatasetConfig
     | IdrDatasetConfig
-    | LlffDatasetConfig,
+    | LlffDatasetConfig
+    | PanopticDatasetConfig,
     Field(discriminator="name"),
 ]
 

@@ -87,6 +87,7 @@ class Photo:
     name: what the view is called, unique in the scene: the file's path below the capture's folder, without its suffix.
     path: the file. lens: the optics for a picture of so many pixels; it raises UserError where the capture says that it
     has others. camera_to_world: [4, 4] float64 rigid transform, OpenGL axes (x right, y up, looking along -z).
+    needs_mask: files of masks must have one of it; others may, such as those that are held out of a video.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Photo:
     lens: Callable[[int, int], Lens]
     camera_to_world: Float64Array
     ignore: IgnoreMask | None = None
+    needs_mask: bool = True
 
 
 @dataclass(frozen=True)

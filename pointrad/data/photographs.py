@@ -42,6 +42,8 @@ class Reader:
 
     def views(self, photos: Sequence[Photo], split: Split) -> tuple[View, ...]:
         """The views of photographs, in order. Masks are soft. Raises UserError naming the file that is wrong."""
+        if not photos:  # none is held out of a scene's instant
+            return ()
         headers = check_headers([photo.path for photo in photos])
         largest = max(header.width * header.height for header in headers)
         with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, _AT_ONCE // largest))) as pool:

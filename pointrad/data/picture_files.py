@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar, cast
+from typing import Annotated, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
+from pydantic import AfterValidator
 
 from pointrad.errors import UserError
 
@@ -24,6 +25,18 @@ _NOT_CONVERTED = ("I;16", "I", "F")  # grey of 16 bits and more, which Pillow cu
 _QUARTERS = 5  # from this orientation of EXIF on, pictures are turned by a quarter
 _LARGE = 2**26  # bytes of RGBA; smaller pictures are cheap to try
 _COMPRESSION = 1032  # bytes that a byte of a PNG holds at most (deflate)
+
+_LONGEST_PATH, _LONGEST_NAME = 1024, 250  # bytes; systems allow 4096 with the folder's, and 255 with a suffix
+
+
+def _can_name_a_file(path: str) -> str:
+    names = [len(name.encode()) for name in path.split("/")]
+    if "\0" in path or max(names) > _LONGEST_NAME or sum(names) > _LONGEST_PATH:
+        raise ValueError(f"the path of an image, of at most {_LONGEST_PATH} bytes, and {_LONGEST_NAME} between slashes")
+    return path
+
+
+PicturePath = Annotated[str, AfterValidator(_can_name_a_file)]
 
 
 def without_suffix(file_path: str) -> str:

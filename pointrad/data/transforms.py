@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from pointrad.data.photo import IgnoreMask, Lens, Photo
-from pointrad.data.picture_files import without_suffix
+from pointrad.data.picture_files import PicturePath, without_suffix
 from pointrad.data.pinhole import CameraKeys, lens
 from pointrad.data.poses import check_rigid
 from pointrad.errors import UserError
 
-_LONGEST_PATH, _LONGEST_NAME = 1024, 250  # bytes; systems allow 4096 with the folder's, and 255 with a suffix
 _Row = tuple[float, float, float, float]
 
 
@@ -24,20 +23,10 @@ class Frame(CameraKeys):
     """One picture, where its camera stands and, in a picture of its own, which pixels to leave out (black ones). time:
     when it was taken, in scenes that move (D-NeRF)."""
 
-    file_path: str
+    file_path: PicturePath
     transform_matrix: tuple[_Row, _Row, _Row, _Row]
-    mask_path: str | None = None
+    mask_path: PicturePath | None = None
     time: float | None = None
-
-    @field_validator("file_path", "mask_path")
-    @classmethod
-    def _can_name_a_file(cls, file_path: str | None) -> str | None:
-        names = [len(name.encode()) for name in (file_path or "").split("/")]
-        if "\0" in (file_path or "") or max(names) > _LONGEST_NAME or sum(names) > _LONGEST_PATH:
-            raise ValueError(
-                f"the path of an image, of at most {_LONGEST_PATH} bytes, and {_LONGEST_NAME} between slashes"
-            )
-        return file_path
 
 
 class Transforms(CameraKeys):

@@ -83,7 +83,7 @@ def gather(capture: Capture, max_size: int) -> Gathered:
         except UserError as error:
             return photo.name, str(error)
         right = None if view.reference is None else view.reference > threshold
-        given = view.mask > threshold if photo.name in masks else None
+        given = view.mask > threshold if photo.name in masks and not masks[photo.name].lacks(photo) else None
         return Shot(photo.name, lens, view.camera, view.image, given, right)
 
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:

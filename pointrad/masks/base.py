@@ -25,6 +25,10 @@ class Masks(ABC):
         """What is read for a photograph's mask; None where that is the photograph, or nothing."""
         return None
 
+    def lacks(self, photo: Photo) -> bool:
+        """Whether there is no mask of a photograph, which is then as if it covered all of it."""
+        return False
+
     @abstractmethod
     def of(self, photo: Photo, picture: Picture) -> SoftMask:
         """[H, W] uint8, 255 on the object, of a photograph's pixels. Raises UserError if it cannot be had."""

@@ -39,26 +39,38 @@ _BY_NUMBER = "012.png for 000012.jpg"  # IDR, NeuS
 
 @dataclass(frozen=True)
 class FolderMasks(Masks):
-    """Masks in a folder, by the photographs' names. inverted: black on the object."""
+    """Masks in a folder, by the photographs' names; some of those that need none have none. inverted: black on the
+    object."""
 
     folder: Path
     by_name: dict[str, Path]
     said: str
     inverted: bool = False
 
-    def file(self, photo: Photo) -> Path:
-        return self.by_name[photo.name]
+    def file(self, photo: Photo) -> Path | None:
+        return self.by_name.get(photo.name)
+
+    def lacks(self, photo: Photo) -> bool:
+        return photo.name not in self.by_name
 
     def of(self, photo: Photo, picture: Picture) -> SoftMask:
-        mask = mask_of(self.file(photo), photo, picture)
+        file = self.file(photo)
+        if file is None:
+            return np.full(picture.rgb.shape[:2], 255, np.uint8)
+        mask = mask_of(file, photo, picture)
         return 255 - mask if self.inverted else mask
 
 
 def find_masks(key: str, given: str, photos: Sequence[Photo], folder: Path, inverted: bool = False) -> FolderMasks:
-    """The masks of `photos`, as `mask_files` finds them."""
-    files, said = mask_files(key, given, [photo.path for photo in photos], folder)
-    by_name = {photo.name: file for photo, file in zip(photos, files, strict=True)}
-    return FolderMasks(_mask_folder(key, given, folder), by_name, said, inverted)
+    """The masks of `photos`, as `mask_files` finds them; those that need none may lack one."""
+    where = _mask_folder(key, given, folder)
+    found, said = _matched_best(where, [photo.path for photo in photos], folder)
+    needed = [(photo.path, file) for photo, file in zip(photos, found, strict=True) if photo.needs_mask]
+    _check_all_found(key, where, said, [picture for picture, _ in needed], [file for _, file in needed])
+    by_name = {photo.name: where / file for photo, file in zip(photos, found, strict=True) if file is not None}
+    without = len(photos) - len(by_name)
+    lacking = f"; {without} photographs that are held out have none" if without else ""
+    return FolderMasks(where, by_name, f"{where.name}/{said}{lacking}", inverted)
 
 
 def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> tuple[tuple[Path, ...], str]:
@@ -67,12 +79,25 @@ def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> 
     key: what errors name. Raises UserError, listing what was looked for, unless every picture has its mask.
     """
     where = _mask_folder(key, given, folder)
+    found, said = _matched_best(where, pictures, folder)
+    _check_all_found(key, where, said, pictures, found)
+    return tuple(where / path for path in found if path is not None), f"{where.name}/{said}"
+
+
+def _matched_best(where: Path, pictures: Sequence[Path], folder: Path) -> tuple[list[str | None], str]:
+    """The path in `where` of each picture's mask by the convention that finds most, and that convention."""
     files = (path for path in where.rglob("*") if path.suffix in _MASK_SUFFIXES and not path.name.startswith("."))
     there = {path.relative_to(where).as_posix() for path in files}
     names = [_names(picture, folder) for picture in pictures]
     matches = {said: _matched(names, there, candidates) for said, candidates in _CONVENTIONS.items()}
     matches[_BY_NUMBER] = _matched_by_number(names, there)
     said, found = max(matches.items(), key=lambda match: sum(path is not None for path in match[1]))
+    return found, said
+
+
+def _check_all_found(
+    key: str, where: Path, said: str, pictures: Sequence[Path], found: Sequence[str | None]
+) -> None:  # fmt: skip
     missing = [picture.name for picture, path in zip(pictures, found, strict=True) if path is None]
     if missing:
         looked_for = f"looked for {', '.join(_CONVENTIONS)} and {_BY_NUMBER}"
@@ -82,7 +107,6 @@ def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> 
             f"{key}: found masks of {len(pictures) - len(missing)} of {len(pictures)} photographs in {where}{best}; "
             f"expected one of each, but none is there of {', '.join(missing[:3])}{more} ({looked_for})"
         )
-    return tuple(where / path for path in found if path is not None), f"{where.name}/{said}"
 
 
 def _mask_folder(key: str, given: str, folder: Path) -> Path:
@@ -96,8 +120,8 @@ def _mask_folder(key: str, given: str, folder: Path) -> Path:
 def replacing_name(masks: Masks, photo: Photo, folder: Path) -> PurePosixPath:
     """Where in a folder of masks the PNG lies that takes the place of a photograph's mask: as in the folder that
     `masks` come from, else where the photograph lies. folder: the capture's."""
-    if isinstance(masks, FolderMasks):
-        return PurePosixPath(masks.file(photo).relative_to(masks.folder).as_posix()).with_suffix(".png")
+    if isinstance(masks, FolderMasks) and (file := masks.file(photo)) is not None:
+        return PurePosixPath(file.relative_to(masks.folder).as_posix()).with_suffix(".png")
     return _names(photo.path, folder)[-1].with_suffix(".png")
 
 

@@ -120,7 +120,7 @@ class Cache:
 def _views_key(capture: Capture, content: str) -> str:
     dataset, masks = capture.dataset, capture.masks
     kept = [field.name for kind in (View, Camera) for field in fields(kind)]
-    keys = dataset.model_dump(mode="json", exclude={"root"}), masks.decisive(dataset.background)
+    keys = dataset.decisive(), masks.decisive(dataset.background)
     return digest([content, *keys, kept, "pixels of all views in a row", METHOD_VERSION])
 
 

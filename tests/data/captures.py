@@ -20,6 +20,7 @@ from pointrad.data.idr import IdrDatasetConfig
 from pointrad.data.layout import FolderLayout
 from pointrad.data.llff import LlffDatasetConfig
 from pointrad.data.nerfstudio import NerfstudioDatasetConfig
+from pointrad.data.panoptic import PanopticDatasetConfig
 from pointrad.data.scene import View
 from tests.scenes import sphere_views
 
@@ -45,6 +46,9 @@ def of(layout: str, root: Path, **keys: Any) -> FolderLayout:
             return IdrDatasetConfig(**{"images": None} | common | keys)
         case "llff":
             return LlffDatasetConfig(**{"images": None} | common | keys)
+        case "panoptic":
+            del common["holdout"]
+            return PanopticDatasetConfig(**{"frames": None} | common | keys)
         case _:
             raise ValueError(layout)
 
@@ -175,6 +179,47 @@ def write_llff(folder: Path, rows: Float64Array | None = None) -> Path:
     write_pictures(folder)
     np.save(folder / "poses_bounds.npy", llff_rows() if rows is None else rows)
     return folder
+
+
+FRAMES, HELD_OUT = 3, (0, 5)
+
+
+def write_panoptic(folder: Path, **of_train: Any) -> Path:
+    """A sphere that shrinks from frame to frame, in photographs on grey. Cameras HELD_OUT have no masks.
+
+    of_train: other keys of train_meta.json.
+    """
+    by_camera = [sphere_views(COUNT, WIDTH, HEIGHT, radius=0.6 - 0.1 * frame) for frame in range(FRAMES)]
+    for frame, shown in enumerate(by_camera):
+        for camera, view in enumerate(shown):
+            on_grey = np.where(view.mask[..., None] > 0, view.image, 0.5)
+            _save(folder / "ims" / _shot(camera, frame), np.rint(255 * on_grey).astype(np.uint8))
+            if camera not in HELD_OUT:
+                _save(folder / "seg" / _shot(camera, frame), view.mask > 0)
+    for split, cameras in (("train", [n for n in range(COUNT) if n not in HELD_OUT]), ("test", list(HELD_OUT))):
+        meta = _meta([[(n, shown[n].camera) for n in cameras] for shown in by_camera])
+        (folder / f"{split}_meta.json").write_text(json.dumps(meta | (of_train if split == "train" else {})))
+    return folder
+
+
+def _shot(camera: int, frame: int) -> str:
+    return f"{camera}/{frame:06}.png"
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def _meta(frames: Sequence[Sequence[tuple[int, Camera]]]) -> dict[str, Any]:
+    return {
+        "w": WIDTH,
+        "h": HEIGHT,
+        "k": [[[[at.fx, 0, at.cx], [0, at.fy, at.cy], [0, 0, 1]] for _, at in frame] for frame in frames],
+        "w2c": [[np.linalg.inv(at.camera_to_world @ _OPENCV).tolist() for _, at in frame] for frame in frames],
+        "fn": [[_shot(camera, n) for camera, _ in frame] for n, frame in enumerate(frames)],
+        "cam_id": [[camera for camera, _ in frame] for frame in frames],
+    }
 
 
 def real_capture(name: str) -> Path:

@@ -27,7 +27,9 @@ from tests.scenes import write_tiny_scene
 
 
 def auto(root: Path) -> AutoDatasetConfig:
-    return AutoDatasetConfig(name="auto", root=root, downscale=1, max_size=None, background="black", holdout=HOLDOUT)
+    return AutoDatasetConfig(
+        name="auto", frames=None, root=root, downscale=1, max_size=None, background="black", holdout=HOLDOUT
+    )
 
 
 def listing(root: Path) -> Listing:
@@ -110,7 +112,14 @@ def test_a_folder_in_no_layout_is_refused_with_what_was_looked_for_and_what_it_h
 
 
 @pytest.mark.parametrize(
-    ("capture", "taken"), [("fox", "nerfstudio"), ("mary_rose", "colmap"), ("dtu_24", "idr"), ("mutant", "blender")]
+    ("capture", "taken"),
+    [
+        ("fox", "nerfstudio"),
+        ("mary_rose", "colmap"),
+        ("dtu_24", "idr"),
+        ("mutant", "blender"),
+        ("basketball", "panoptic"),
+    ],
 )
 def test_real_captures_are_taken_for_what_they_are(capture: str, taken: str) -> None:
     remark, *_ = auto(real_capture(capture)).listing(capture, Split.TEST).remarks

@@ -103,7 +103,9 @@ def test_a_photograph_that_exif_turns_upside_down_is_told_of(
 def test_so_it_is_of_a_quarter_turn_where_a_camera_is_for_any_size(
     tiny_scene_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset = BlenderDatasetConfig(name="blender", root=tiny_scene_root, downscale=1, max_size=None, background="black")
+    dataset = BlenderDatasetConfig(
+        name="blender", frames=None, root=tiny_scene_root, downscale=1, max_size=None, background="black"
+    )
     turn(tiny_scene_root / "tiny" / "train" / "r_0.png", 6)
     load(dataset)
     assert "EXIF turns 1 photographs (train/r_0)" in told(capsys)

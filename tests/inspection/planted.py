@@ -99,7 +99,9 @@ def paint(folder: Path, n: int, painted: Callable[[np.ndarray], np.ndarray]) -> 
 
 
 def capture(folder: Path) -> Capture:
-    dataset = AutoDatasetConfig(name="auto", root=folder, downscale=1, max_size=None, background="black", holdout=8)
+    dataset = AutoDatasetConfig(
+        name="auto", frames=None, root=folder, downscale=1, max_size=None, background="black", holdout=8
+    )
     return Capture(dataset, AutoMasksConfig(name="auto", invert=False, threshold=None, reference=None), folder.name)
 
 
