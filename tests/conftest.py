@@ -41,6 +41,12 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests write need not outlive a power cut."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+
+
+@pytest.fixture(autouse=True)
 def _no_process_beside_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process compile what they need; a process for each kind of run would load libraries anew."""
     monkeypatch.setattr("pointrad.run.compilation.mark_of", lambda config: None)

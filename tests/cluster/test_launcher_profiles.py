@@ -149,6 +149,7 @@ def test_a_sweep_one_of_whose_jobs_dies_names_its_log_and_the_run_it_left(
     assert "Traceback" not in said
 
 
+@pytest.mark.integration
 def test_a_sweep_where_there_is_no_slurm_is_one_message(tmp_path: Path) -> None:
     said = refused({**os.environ, "PATH": str(tmp_path)}, "hydra/launcher=slurm", f"hydra.sweep.dir={tmp_path}")
     assert "Error: hydra/launcher: found slurm, but there is no sbatch here; expected a SLURM login node" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
 import numba
@@ -16,7 +17,7 @@ from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.init.adaptive import agreeing_votes, known_beside
 from pointrad.init.config import AdaptiveConfig
-from pointrad.init.evidence import Pixels, by_view, in_a_row, weighted_views
+from pointrad.init.evidence import Evidence, Pixels, by_view, in_a_row, weighted_views
 from pointrad.init.readings import gather_evidence
 from pointrad.init.votes import Lattice, Votes, count_votes
 from tests.scenes import cube, off_centre, sphere_views
@@ -24,6 +25,7 @@ from tests.scenes import cube, off_centre, sphere_views
 BLACK = (0.0, 0.0, 0.0)
 DARKENING = 0.01
 VIEWS = sphere_views(24, 64, 48)
+LARGE = sphere_views(24, 256, 192)
 
 
 def adaptive(**changes: object) -> AdaptiveConfig:
@@ -33,6 +35,12 @@ def adaptive(**changes: object) -> AdaptiveConfig:
         | {"kept_share": 0.5, "jitter": 0.0, "outside": "published", "outside_margin": 0.0, "least_seen": None}
         | changes
     )
+
+
+@cache
+def evidence_of_cut(shift: int) -> Evidence:
+    """Of the views whose images are cut by masks so many pixels off."""
+    return gather_evidence(cut(VIEWS, shifted_masks(VIEWS, shift)), BLACK, adaptive())
 
 
 def hull_of(views: tuple[View, ...], source: Literal["masks", "none"] = "masks") -> Votes:
@@ -150,25 +158,24 @@ class TestTheEvidence:
 
     def test_a_cut_image_tells_nothing_outside_its_mask(self) -> None:
         wrong = shifted_masks(VIEWS, 4)
-        found = gather_evidence(cut(VIEWS, wrong), BLACK, adaptive())
+        found = evidence_of_cut(4)
         true, asked = (in_a_row(view.mask > 0 for view in views) for views in (VIEWS, wrong))
         assert np.array_equal(found.seen_object, true & asked)
         assert np.array_equal(found.seen_background, ~true & asked)
 
     def test_a_cut_by_right_masks_is_a_clean_background(self) -> None:
-        found = gather_evidence(cut(VIEWS, VIEWS), BLACK, adaptive())
+        found = evidence_of_cut(0)
         assert np.array_equal(found.seen_background, in_a_row(view.mask == 0 for view in VIEWS))
         assert not found.unknown.any()
 
     def test_thin_structures_are_no_reason_to_doubt_right_masks(self) -> None:
-        views = with_wires(sphere_views(24, 256, 192))
+        views = with_wires(LARGE)
         assert not gather_evidence(views, BLACK, adaptive()).unknown.any()
         assert gather_evidence(cut(views, shifted_masks(views, 12)), BLACK, adaptive()).unknown.any()
 
     @pytest.mark.parametrize("wires", [True, False])
     def test_masks_that_are_a_few_pixels_off_are_doubted(self, wires: bool) -> None:
-        views = sphere_views(24, 256, 192)
-        views = with_wires(views) if wires else views
+        views = with_wires(LARGE) if wires else LARGE
         assert gather_evidence(cut(views, shifted_masks(views, 7)), BLACK, adaptive()).unknown.any()
 
     def test_what_an_8_bit_picture_cannot_tell_from_the_background_is_background(self) -> None:
@@ -217,24 +224,23 @@ class TestTheHull:
         assert overlap(found, true) > 0.8 > 0.5 > overlap(hard_hull(wrong), true)
 
     def test_of_images_that_wrong_masks_cut_is_nearly_the_true_one(self) -> None:
-        wrong = shifted_masks(VIEWS, 5)
-        assert overlap(hull_of(cut(VIEWS, wrong)).counts > 0, hard_hull(VIEWS)) > 0.85
+        found = agreeing_votes(evidence_of_cut(5), adaptive())
+        assert overlap(found.counts > 0, hard_hull(VIEWS)) > 0.85
 
     def test_of_images_that_wrong_masks_cut_holds_thin_parts_that_few_views_show(self) -> None:
-        views = with_wires(sphere_views(24, 256, 192), 7)
-        thin = hard_hull(views) & ~hard_hull(sphere_views(24, 256, 192))
+        views = with_wires(LARGE, 7)
+        thin = hard_hull(views) & ~hard_hull(LARGE)
         found = hull_of(cut(views, shifted_masks(views, 24)))
         assert (found.counts > 0)[thin].mean() > 0.7 > 0.4 > (found.counts >= found.floor)[thin].mean()
 
     def test_of_images_that_nearly_right_masks_cut_needs_more_votes_as_added_points_make_up_for_what_is_lost(
         self,
     ) -> None:
-        views = sphere_views(24, 256, 192)
-        evidence = gather_evidence(cut(views, shifted_masks(views, 9)), BLACK, adaptive())
+        evidence = gather_evidence(cut(LARGE, shifted_masks(LARGE, 9)), BLACK, adaptive())
         found = agreeing_votes(evidence, adaptive())
         assert found.floor > evidence.needs.votes
         assert (found.counts[found.counts > 0] < found.floor).mean() < 0.15
-        assert overlap(found.counts > 0, hard_hull(views)) > 0.85
+        assert overlap(found.counts > 0, hard_hull(LARGE)) > 0.85
 
     def test_of_photographs_that_wrong_masks_cut_does_not_hold_what_these_left_of_the_surroundings(self) -> None:
         wrong = shifted_masks(with_surroundings(VIEWS), 5)
@@ -286,7 +292,7 @@ class TestTheHull:
 
 def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
     wrong = shifted_masks(VIEWS, 5)
-    found = gather_evidence(cut(VIEWS, wrong), BLACK, adaptive())
+    found = evidence_of_cut(5)
     targets = weighted_views(found, DARKENING)
     for target, view, asked in zip(targets, VIEWS, wrong, strict=True):
         inside = asked.mask > 0
@@ -323,12 +329,11 @@ def test_where_more_masks_are_wrong_all_that_they_may_have_cut_off_is_unknown() 
 def test_the_worse_masks_are_the_less_does_what_is_unknown_count_as_background(
     shift: int, least: float, most: float
 ) -> None:
-    found = gather_evidence(cut(VIEWS, shifted_masks(VIEWS, shift)), BLACK, adaptive())
-    assert least <= found.unknown_weight(DARKENING) <= most
+    assert least <= evidence_of_cut(shift).unknown_weight(DARKENING) <= most
 
 
 def test_what_darkens_less_weighs_less_where_masks_are_wrong_and_as_much_where_they_are_right() -> None:
-    right, wrong = (gather_evidence(cut(VIEWS, shifted_masks(VIEWS, shift)), BLACK, adaptive()) for shift in (0, 5))
+    right, wrong = (evidence_of_cut(shift) for shift in (0, 5))
     assert right.unknown_weight(0.0001) == 1
     assert wrong.unknown_weight(0.0001) == pytest.approx(wrong.unknown_weight(0.01) / 10)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ AXES = {
     "consistency": {"init.consistency": [1.0, 0.9]},
 }
 PLOT = {"x": "level", "lines": "consistency", "metrics": ["psnr_db", "ssim"]}
+
+_VIEWS = sphere_views(2)
 
 Fate = Callable[[Variant], RunState]
 Numbers = Callable[[Variant], dict[str, Any]]
@@ -113,26 +117,29 @@ def _write_provenance(run_dir: Path) -> None:
 
 def _write_pictures(run_dir: Path, variant: Variant) -> None:
     """Two views of the sphere: the render darker by the level, masks shifted by the level and the repeat."""
-    views = sphere_views(2)
-    shown = {id(view.camera): view for view in views}
-    brightness = 1 - 5 * variant.settings["corruption.level"]
-    write_comparison(
-        run_dir / "pictures" / "2_full.png",
-        lambda cameras: [brightness * shown[id(camera)].image for camera in cameras],
-        views,
-        "full",
-    )
-    write_comparison(
-        run_dir / "pictures" / "0_init.png",
-        lambda cameras: [0 * shown[id(camera)].image for camera in cameras],
-        views,
-        "init",
-    )
-    level = variant.settings["corruption.level"]
-    wrong = [replace(view, mask=np.roll(view.mask, round(50 * level) + variant.repeat, axis=1)) for view in views]
-    write_mask_comparison(run_dir / "pictures" / "masks.png", views, wrong if level else views, "affine")
+    (run_dir / "pictures").mkdir()
+    for name, content in _pictures(variant.settings["corruption.level"], variant.repeat).items():
+        (run_dir / "pictures" / name).write_bytes(content)
     (run_dir / "config.yaml").write_text(yaml.safe_dump({"artifacts": {"views": [1, 0]}}))
-    (run_dir / "evaluation.json").write_text(json.dumps([_score(view) for view in views]))
+    (run_dir / "evaluation.json").write_text(json.dumps([_score(view) for view in _VIEWS]))
+
+
+@cache
+def _pictures(level: float, repeat: int) -> dict[str, bytes]:
+    """The files of a run's pictures, by name."""
+    shown = {id(view.camera): view for view in _VIEWS}
+    wrong = [replace(view, mask=np.roll(view.mask, round(50 * level) + repeat, axis=1)) for view in _VIEWS]
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name, stage, brightness in (("2_full.png", "full", 1 - 5 * level), ("0_init.png", "init", 0)):
+            write_comparison(
+                folder / name,
+                lambda cameras, scale=brightness: [scale * shown[id(camera)].image for camera in cameras],
+                _VIEWS,
+                stage,
+            )
+        write_mask_comparison(folder / "masks.png", _VIEWS, wrong if level else _VIEWS, "affine")
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def _score(view: View) -> dict[str, Any]:

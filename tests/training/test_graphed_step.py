@@ -109,7 +109,7 @@ def assert_train_alike(ordinary: Step, graphed: Step, seen: list[tuple[Camera, T
     [
         pytest.param(FULL, "point", id="full", marks=interpreted),
         pytest.param(FULL, "pixel", id="pixel", marks=interpreted),
-        pytest.param(BASE_STAGE, "point", id="base"),
+        pytest.param(BASE_STAGE, "point", id="base", marks=interpreted),
         pytest.param(SILHOUETTE, "point", id="silhouette", marks=interpreted),
     ],
 )
