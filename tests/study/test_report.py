@@ -586,7 +586,10 @@ class TestALargeStudy:
 
     def test_shows_some_pictures_and_links_to_the_others(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("pointrad.study.report.strips._MOST_PICTURES", 8)
-        axes = {"level": {"corruption.level": [0, 0.12, 0.2]}, "consistency": {"init.consistency": [1.0, 0.9, 0.8, 0.7]}}
+        axes = {
+            "level": {"corruption.level": [0, 0.12, 0.2]},
+            "consistency": {"init.consistency": [1.0, 0.9, 0.8, 0.7]},
+        }
         fate = all_but(RunState.MISSING, 0)
         results = fabricated.results(tmp_path, axes=axes, seeds={"seed": [0]}, fate=fate, pictures=True)
         strips = gallery_of(page_of(results), "Renders")
