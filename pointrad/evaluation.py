@@ -74,7 +74,9 @@ class Evaluation:
 
 
 def check_scored_views(views: Sequence[View]) -> None:
-    """Raises UserError for a view that cannot be scored, since none of its pixels counts."""
+    """Raises UserError if there is none, and for a view that cannot be scored, since none of its pixels counts."""
+    if not views:
+        raise UserError("eval.split: found no view of the instant of dataset.frames; expected one, or eval.split=train")
     for view in views:
         if view.weight is not None and not view.weight.any():
             raise UserError(

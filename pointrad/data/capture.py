@@ -16,6 +16,7 @@ from pointrad.data.scene import BACKGROUNDS, Scene, Split
 from pointrad.errors import UserError
 from pointrad.masks.base import Masks
 from pointrad.masks.config import MasksConfig
+from pointrad.masks.silhouettes import with_silhouettes
 from pointrad.progress import announce
 
 
@@ -50,7 +51,8 @@ class Capture:
     def frames(self) -> tuple[Capture, ...]:
         """A capture for each instant that is chosen, in order of time; itself where nothing moves.
 
-        Each loads its own scene when it is asked. Raises UserError for what is wrong with the files that say when
+        Each loads its own scene when it is asked, which may have no views for evaluation (`blender`, where none of them
+        was taken then). Raises UserError for what is wrong with the files that say when
         photographs were taken, or if `dataset.frames` is none of the instants.
         """
         dataset = self.dataset
@@ -97,13 +99,19 @@ class Capture:
 
     def prepare(self, scene: Scene) -> Scene:
         """The scene as it was loaded, made ready to work on: its masks hard, views without a usable mask left out, and
-        remarked upon.
+        remarked upon. Views for evaluation that have no mask are cut out by the silhouette of the training masks' hull.
 
         Raises UserError if most masks are unusable, or poses are world-to-camera.
         """
         refuse_world_to_camera([view.camera for view in scene.train])
         remark(scene, self.dataset.background)
-        return self.masks.harden(scene, self.dataset.background)
+        hard = self.masks.harden(scene, self.dataset.background)
+        return with_silhouettes(hard, self._lacking(scene), cut=self.dataset.background != "published")
+
+    def _lacking(self, scene: Scene) -> set[str]:
+        """The names of views for evaluation that no mask is of."""
+        splits = {view.split for view in scene.evaluation}
+        return {name for split in splits for name in self._find(split).lacking(split)}
 
     def _find(self, split: Split) -> _Found:
         if split not in self._found:
@@ -146,6 +154,11 @@ class _Found:
     def remarks(self) -> tuple[str, ...]:
         said = [remark for listed in self.listings.values() for remark in listed.remarks]
         return tuple(dict.fromkeys([*said, *([f"masks: {self.given.said}"] if self.given.said else [])]))
+
+    def lacking(self, part: Split) -> tuple[str, ...]:
+        """The names of the photographs of a split that have no mask of the kind that is looked at there."""
+        masks = self.given if self.reference is None or part == Split.TRAIN else self.reference
+        return tuple(photo.name for photo in self.listings[part].photos if masks.lacks(photo))
 
     def files(self, part: Split) -> tuple[Path, ...]:
         listed = self.listings[part]

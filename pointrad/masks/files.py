@@ -69,7 +69,7 @@ def find_masks(key: str, given: str, photos: Sequence[Photo], folder: Path, inve
     _check_all_found(key, where, said, [picture for picture, _ in needed], [file for _, file in needed])
     by_name = {photo.name: where / file for photo, file in zip(photos, found, strict=True) if file is not None}
     without = len(photos) - len(by_name)
-    lacking = f"; {without} photographs that are held out have none" if without else ""
+    lacking = f"; {without} photographs have none, and are cut out by the hull of the others" if without else ""
     return FolderMasks(where, by_name, f"{where.name}/{said}{lacking}", inverted)
 
 

@@ -15,6 +15,7 @@ from pointrad.data.content import FileDigests, scene_content
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from pointrad.masks.auto import AutoMasksConfig
+from pointrad.masks.iou import iou
 from tests.data.captures import COUNT, FRAMES, HEIGHT, HELD_OUT, WIDTH, of, real_capture, views, write_panoptic
 
 MASKS = AutoMasksConfig(name="auto", invert=False, threshold=None, reference=None)
@@ -53,11 +54,40 @@ def test_each_frame_is_a_scene_of_its_own(folder: Path) -> None:
     assert len(contents) == FRAMES
 
 
-def test_held_out_photographs_need_no_mask_and_are_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    scene = capture(folder, 0).load(Split.TEST)
-    assert all(view.mask.all() for view in scene.evaluation)
-    np.testing.assert_allclose(scene.evaluation[0].image[0, 0], 0.5, atol=0.01)
-    assert "2 photographs that are held out have none" in " ".join(capsys.readouterr().err.split())
+def test_held_out_photographs_without_masks_are_cut_out_by_the_hull_of_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_frame = capture(folder, 0)
+    whole = of_frame.load(Split.TEST)
+    assert all(view.mask.all() for view in whole.evaluation)
+    np.testing.assert_allclose(whole.evaluation[0].image[0, 0], 0.5, atol=0.01)
+    assert "2 photographs have none, and are cut out by the hull of" in " ".join(capsys.readouterr().err.split())
+    for view, n in zip(of_frame.prepare(whole).evaluation, HELD_OUT, strict=True):
+        assert iou(view.mask > 0, views()[n].mask > 0) > 0.85
+        assert not view.image[view.mask == 0].any()
+
+
+def test_held_out_photographs_with_masks_are_cut_out_by_these(tmp_path: Path) -> None:
+    write_panoptic(tmp_path)
+    for n in HELD_OUT:
+        (tmp_path / f"seg/{n}").mkdir()
+        Image.fromarray(views()[n].mask > 0).save(tmp_path / f"seg/{n}/000000.png")
+    of_frame = capture(tmp_path, 0)
+    for view, n in zip(of_frame.prepare(of_frame.load(Split.TEST)).evaluation, HELD_OUT, strict=True):
+        np.testing.assert_array_equal(view.mask, views()[n].mask)
+
+
+def test_masks_that_agree_on_nothing_stand_in_for_none(tmp_path: Path) -> None:
+    write_panoptic(tmp_path)
+    for n in CAMERAS:  # at another corner of each picture
+        mask = np.zeros((HEIGHT, WIDTH), bool)
+        mask[(n % 2) * (HEIGHT - 2) :, (n // 2 % 2) * (WIDTH - 2) :][:2, :2] = True
+        Image.fromarray(mask).save(tmp_path / f"seg/{n}/000000.png")
+    of_frame = capture(tmp_path, 0)
+    with pytest.raises(
+        UserError, match=r"^masks: found none of 2 photographs that are held out, and the other masks agr"
+    ):
+        of_frame.prepare(of_frame.load(Split.TEST))
 
 
 def test_as_a_static_scene_it_is_its_first_instant_and_says_so(folder: Path) -> None:
