@@ -33,11 +33,9 @@ def _repair(composed: Any, folder: Path) -> None:
 
         ranking = repair(config, folder, compilation)
     from pointrad.repair.artifact import MASKS, PAGE
-    from pointrad.repair.comparison import Kind
 
-    wrong = [row for row in ranking.rows if row.comparison.kind is not Kind.FINE]
-    print(f"Masks that look wrong: {len(wrong)} of {len(ranking.rows)}")
-    for row in wrong[:_MOST_NAMED]:
+    print(f"Masks that look wrong: {len(ranking.wrong)} of {len(ranking.rows)}")
+    for row in ranking.wrong[:_MOST_NAMED]:
         print(f"  {row.view}: {row.comparison.kind.value}, IoU {row.comparison.iou:.3f}")
     print(f"Page: {folder / PAGE}")
     print(f"Masks: {folder / MASKS}")

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pointrad.files import replacing
-from pointrad.repair.comparison import Comparison
+from pointrad.repair.comparison import Comparison, Kind
 
 _WORST = 0.1  # of the views, which a ranking should find first
+_MOST_NAMED = 5  # of the masks that look wrong
+_BELIEVED = 0.5  # of the masks: where more look wrong, the cloud may be
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,20 @@ class Ranking:
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Ranking:
         return cls(tuple(sorted(rows, key=lambda row: row.comparison.iou)))
+
+    @property
+    def wrong(self) -> tuple[Row, ...]:
+        """Those whose given mask looks wrong."""
+        return tuple(row for row in self.rows if row.comparison.kind is not Kind.FINE)
+
+    @property
+    def doubts(self) -> str:
+        """Which masks look wrong, as the beginning of a sentence; "" where none do, or so many that the cloud does."""
+        names = [row.view for row in self.wrong]
+        if not names or len(names) > _BELIEVED * len(self.rows):
+            return ""
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        return f"of {len(self.rows)} masks these look wrong, or their cameras: {', '.join(names[:_MOST_NAMED])}{more}"
 
     @property
     def given_repaired_iou(self) -> float:

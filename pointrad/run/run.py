@@ -45,7 +45,7 @@ from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.masks.none import NoMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
-from pointrad.progress import TrainingBar, announce
+from pointrad.progress import TrainingBar, announce, warn
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings, check_renderer
 from pointrad.render.cpu.points import set_threads
@@ -265,6 +265,8 @@ def _evaluate(job: _Job, cloud: Cloud) -> RunResult:
     _write_artifacts(job, cloud)
     wanted = config.artifacts.repaired_masks and not isinstance(config.masks, NoMasksConfig)
     ranking = job.repair(folder, cloud) if wanted else None
+    if ranking is not None and ranking.doubts and config.corruption.level == 0:
+        warn(f"{job.scene.name}: {ranking.doubts} (masks.html)")
     result = _summarise(job, cloud, evaluation, ranking)
     write_json(folder / SUMMARY_FILE, asdict(result))
     job.tracker.summarise(asdict(result))

@@ -10,8 +10,8 @@ from pointrad.repair.comparison import Comparison, Kind
 from pointrad.repair.table import Ranking, Row, write_csv
 
 
-def row(view: str, iou: float, given_iou: float | None = None) -> Row:
-    return Row(view, Comparison(Kind.SHIFTED, iou, 2.5), given_iou, None if given_iou is None else 0.99)
+def row(view: str, iou: float, given_iou: float | None = None, kind: Kind = Kind.SHIFTED) -> Row:
+    return Row(view, Comparison(kind, iou, 2.5), given_iou, None if given_iou is None else 0.99)
 
 
 def ranked(*right: float, found: tuple[float, ...]) -> Ranking:
@@ -48,3 +48,15 @@ def test_one_that_has_them_second_and_fourth_has_a_half() -> None:
 @pytest.mark.parametrize("right", [[None] * 3, [1.0] * 3])
 def test_without_a_reference_or_wrong_masks_there_is_no_precision(right: list[float | None]) -> None:
     assert Ranking.of([row(str(n), 0.9, value) for n, value in enumerate(right)]).precision is None
+
+
+def test_a_few_masks_that_look_wrong_are_named_worst_first() -> None:
+    right = [row(str(n), 0.99, kind=Kind.FINE) for n in range(8)]
+    found = Ranking.of([*right, row("b", 0.7), row("a", 0.4)])
+    assert found.doubts == "of 10 masks these look wrong, or their cameras: a, b"
+
+
+@pytest.mark.parametrize("wrong", [0, 6])
+def test_where_none_looks_wrong_or_most_do_no_mask_is_named(wrong: int) -> None:
+    kinds = [Kind.TOO_LARGE] * wrong + [Kind.FINE] * (10 - wrong)
+    assert Ranking.of([row(str(n), 0.9, kind=kind) for n, kind in enumerate(kinds)]).doubts == ""
