@@ -26,7 +26,7 @@ from pointrad.model.config import ModelConfig, SplatRadius
 from pointrad.render.config import RendererConfig
 from pointrad.schema import Config, Count, GivenPath, NonNegative, Share, digest
 from pointrad.tracking.config import NoTrackerConfig, WandbTrackerConfig
-from pointrad.training.config import ScheduleConfig, SilhouetteLossConfig, StageConfig
+from pointrad.training.config import ScheduleConfig, SilhouetteLossConfig, StageConfig, StagesConfig
 
 
 class SceneConfig(Config):
@@ -113,42 +113,64 @@ class RunConfig(CaptureConfig):
 
     @model_validator(mode="after")
     def _stages_train_the_model(self) -> Self:
-        for name, stage in self.schedule.enabled_stages.items():
-            self._check_rates(name, stage)
-            self._check_loss(name, stage)
-            self._check_operations(name, stage)
+        for key, stage in self.all_stages.items():
+            self._check_rates(key, stage)
+            self._check_loss(key, stage)
+            self._check_operations(key, stage)
         return self
 
-    def _check_rates(self, name: str, stage: StageConfig) -> None:
+    def captures(self) -> tuple[Capture, ...]:
+        """What is trained on: the scene as if nothing moved, or, of a sequence, each instant that is chosen."""
+        if self.schedule.next is None:
+            return (self.capture,)
+        frames = self.capture.frames()
+        if len(frames) == 1:
+            raise UserError(
+                f"schedule: found {self.schedule.name}, for a scene that moves, but dataset={self.dataset.name} shows "
+                f"one instant of {self.scene.name}; expected more of them, or a schedule of a static scene"
+            )
+        return frames
+
+    @property
+    def all_stages(self) -> dict[str, StageConfig]:
+        """The enabled stages by their dotted names, those of a sequence's next frames, too."""
+        after = self.schedule.next
+        stages = {"schedule": self.schedule} | ({"schedule.next": after} if after else {})
+        return {
+            f"{part}.stages.{name}": stage
+            for part, schedule in stages.items()
+            for name, stage in schedule.enabled_stages.items()
+        }
+
+    def _check_rates(self, key: str, stage: StageConfig) -> None:
         wanted = groups.rates(self.model.groups)
         if set(stage.lr) != set(wanted):
             raise ValueError(
-                f"schedule.stages.{name}.lr: found rates of {', '.join(stage.lr) or 'nothing'}; model="
+                f"{key}.lr: found rates of {', '.join(stage.lr) or 'nothing'}; model="
                 f"{self.model.name} has {', '.join(wanted)}, expected one of each (0 trains none); schedule="
                 f"{self.schedule.name} may be one of another model"
             )
 
-    def _check_loss(self, name: str, stage: StageConfig) -> None:
+    def _check_loss(self, key: str, stage: StageConfig) -> None:
         ridge = stage.loss.ridge if isinstance(stage.loss, SilhouetteLossConfig) else 0.0
         if ridge and not self.model.trains_ridge:
             raise ValueError(
-                f"schedule.stages.{name}.loss.ridge: found {ridge:g}; model={self.model.name} trains without one, "
-                "expected 0"
+                f"{key}.loss.ridge: found {ridge:g}; model={self.model.name} trains without one, expected 0"
             )
 
-    def _check_operations(self, name: str, stage: StageConfig) -> None:
+    def _check_operations(self, key: str, stage: StageConfig) -> None:
         names = {group.name for group in self.model.groups}
         for operation in stage.operations:
             if missing := set(operation.needs) - names:
                 raise ValueError(
-                    f"schedule.stages.{name}: operation {operation.op} works on {', '.join(sorted(missing))}, "
+                    f"{key}: operation {operation.op} works on {', '.join(sorted(missing))}, "
                     f"which model={self.model.name} does not have"
                 )
-        for key, todo in (("before", stage.before), ("after", stage.after)):
+        for place, todo in (("before", stage.before), ("after", stage.after)):
             if wrong := [operation.op for operation in todo if operation.of_steps]:
                 raise ValueError(
-                    f"schedule.stages.{name}.{key}: found {wrong[0]}, which goes by what steps of the stage noted; "
-                    f"expected it in schedule.stages.{name}.every.ops"
+                    f"{key}.{place}: found {wrong[0]}, which goes by what steps of the stage noted; "
+                    f"expected it in {key}.every.ops"
                 )
 
     def idle(self) -> dict[str, str]:
@@ -177,13 +199,21 @@ class RunConfig(CaptureConfig):
         values["dataset"] = self.dataset.decisive()
         values["masks"] = self.masks.decisive(self.dataset.background)
         del values["renderer"]["device"], values["renderer"]["graphs"]
-        values["schedule"]["stages"] = [
-            [name, stage.model_dump(mode="json", exclude={"enabled"})]
-            for name, stage in self.schedule.enabled_stages.items()
-        ]
+        values["schedule"] |= {"stages": _in_order(self.schedule)}
         del values["schedule"]["name"]
+        if self.schedule.next is None:
+            del values["schedule"]["next"]
+        else:
+            values["schedule"]["next"] |= {"stages": _in_order(self.schedule.next)}
         values["corruption"] = self.corruption.decisive() | {"targets": self.corruption.targets}
         return values | {"content": content.train, "method": METHOD_VERSION}
+
+
+def _in_order(schedule: StagesConfig) -> list[list[Any]]:
+    """The enabled stages as plain values."""
+    return [
+        [name, stage.model_dump(mode="json", exclude={"enabled"})] for name, stage in schedule.enabled_stages.items()
+    ]
 
 
 class RepairConfig(RunConfig):

@@ -16,7 +16,13 @@ SCENE_DEFAULTS = {"bounds": "init", "outside": "init", "kept_share": "init", "sp
 
 def idle_across(config: RunConfig) -> dict[str, str]:
     """Such keys, and what makes them so, as `Config.idle` has them."""
-    return {**_of_scene(config), **_of_corruption(config), **_of_model(config), **dict(_rates(config))}
+    return {
+        **_of_scene(config),
+        **_of_corruption(config),
+        **_of_model(config),
+        **_of_sequence(config),
+        **dict(_rates(config)),
+    }
 
 
 def _of_scene(config: RunConfig) -> dict[str, str]:
@@ -60,14 +66,22 @@ def _of_model(config: RunConfig) -> dict[str, str]:
     return idle
 
 
+def _of_sequence(config: RunConfig) -> dict[str, str]:
+    """Those of moving scenes in a run of one that stands still, and the other way round."""
+    name = f"schedule={config.schedule.name}"
+    if config.schedule.next is None:
+        return {"artifacts.sequence": name}
+    return {"eval.lpips": name, "artifacts.repaired_masks": name}
+
+
 def _rates(config: RunConfig) -> Iterator[tuple[str, str]]:
     """Of harmonics alone, where a stage renders none."""
     groups = config.model.groups
     others = {group.rate for group in groups if group.name != "harmonics"}
     without = {group.rate for group in groups if not group.width}
-    for name, stage in config.schedule.enabled_stages.items():
+    for key, stage in config.all_stages.items():
         for rate in stage.lr:
             if rate in without:
-                yield f"schedule.stages.{name}.lr.{rate}", "model.sh_degree=0"
+                yield f"{key}.lr.{rate}", "model.sh_degree=0"
             elif rate not in others and not stage.harmonics:
-                yield f"schedule.stages.{name}.lr.{rate}", f"schedule.stages.{name}.harmonics=false"
+                yield f"{key}.lr.{rate}", f"{key}.harmonics=false"

@@ -18,6 +18,13 @@ class TurntableConfig(Config):
         return dict.fromkeys(("fps", "elevation_degrees"), "frames=0") if self.frames == 0 else {}
 
 
+class SequenceArtifactsConfig(Config):
+    """Of a moving scene: frames per second of the video beside the truth, and whether each frame is a PLY file, too."""
+
+    fps: Count
+    ply: bool
+
+
 class ArtifactsConfig(Config):
     """Which evaluation views are drawn after initialisation and after each stage (None: a few), whether the clouds at
     these times are kept and the training curves drawn, the turntable, and whether masks are put right."""
@@ -26,4 +33,5 @@ class ArtifactsConfig(Config):
     stages: bool
     curves: bool
     turntable: TurntableConfig
+    sequence: SequenceArtifactsConfig
     repaired_masks: bool

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,6 +32,13 @@ def scene_content(capture: Capture, split: Split, digests: FileDigests) -> Scene
     """Of the files that loading the scene reads. Raises UserError where one is missing."""
     train, evaluation = (digest(digests.of(capture.folder, files)) for files in capture.files(split))
     return SceneContent(train, evaluation)
+
+
+def of_sequence(contents: Sequence[SceneContent]) -> SceneContent:
+    """Of all frames of a sequence, one after another; of one frame its own."""
+    if len(contents) == 1:
+        return contents[0]
+    return SceneContent(digest([one.train for one in contents]), digest([one.evaluation for one in contents]))
 
 
 class FileDigests:

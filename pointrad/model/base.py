@@ -92,7 +92,7 @@ class Cloud:
     parameters: [D, N] float32, contiguous, the model's groups one after another. A row per parameter rather than a row
         per splat, so that kernels and the optimiser stream along the splats.
     state: what training keeps of each splat besides, [..., N] each (Adam's moments, statistics), by name; it stays
-        with its splat. Empty between stages.
+        with its splat. Between stages it is empty but for a moving scene's (`training.lineage`).
     """
 
     model: Model
@@ -115,6 +115,10 @@ class Cloud:
         """The splats at [M] int64 or [N] bool `index`, in that order, as a new cloud; one may come several times."""
         state = {name: values[..., index].contiguous() for name, values in self.state.items()}
         return Cloud(self.model, self.parameters[:, index].contiguous(), state)
+
+    def to(self, device: torch.device) -> Cloud:
+        state = {name: values.to(device) for name, values in self.state.items()}
+        return Cloud(self.model, self.parameters.to(device), state)
 
     def with_parameters(self, parameters: Tensor) -> Cloud:
         return replace(self, parameters=parameters)

@@ -89,7 +89,7 @@ def mark_of(config: RunConfig) -> Path | None:
     folder = kernel_folder()
     if folder is None:
         return None
-    losses = sorted({stage.loss.name for stage in config.schedule.enabled_stages.values()})
+    losses = sorted({stage.loss.name for stage in config.all_stages.values()})
     renderer = config.renderer.name, config.renderer.device, _may_have_cuda()
     kind = config.model.name, _composites_harmonics(config), renderer, config.init.name, losses
     digest = hashlib.sha256(repr((kind, sys.version, _processor())).encode())
@@ -175,7 +175,7 @@ def _render_kernels(config: RunConfig) -> list[Any]:
     from pointrad.render.cpu import gaussian_kernels, point_kernels
 
     kernels = gaussian_kernels if config.model.name == "gaussians" else point_kernels
-    losses = {stage.loss.name for stage in config.schedule.enabled_stages.values()}
+    losses = {stage.loss.name for stage in config.all_stages.values()}
     in_one_call = losses == {"photometric"} and not _composites_harmonics(config)
     steps = [kernels.train] if in_one_call else [kernels.differentiate, kernels.adam]
     return [kernels.forward, point_kernels.show, *steps]
@@ -187,7 +187,7 @@ def _composites_harmonics(config: RunConfig) -> bool:
 
 def _small_view(config: RunConfig) -> View:
     """A view that every stage can train on."""
-    side = 8 * math.lcm(*(stage.downscale for stage in config.schedule.enabled_stages.values()))
+    side = 8 * math.lcm(*(stage.downscale for stage in config.all_stages.values()))
     pose = np.eye(4)
     pose[2, 3] = 3.0
     image, mask = np.full((side, side, 3), 0.5, np.float32), np.ones((side, side), np.float32)

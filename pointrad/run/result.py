@@ -25,7 +25,13 @@ class RunResult:
     given_repaired_iou: float | None
     repaired_iou: float | None
     ranking_precision: float | None
+    flicker: float | None
+    flicker_photographs: float | None
     train_seconds: float
+    frames: int
+    frame_seconds: float | None
+    frame_cpu_seconds: float | None
+    frame_mb: float | None
     render_fps: float
     model_mb: float
     points: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,17 +18,14 @@ import yaml
 from pointrad.artifacts.camera_file import CAMERAS_FILE, write_cameras
 from pointrad.artifacts.colours import mean_colours
 from pointrad.artifacts.pictures import check_views, drawn_views, write_comparison, write_mask_comparison
-from pointrad.camera import Camera
 from pointrad.config import RepairConfig, RunConfig
-from pointrad.corruption import corrupt_views, cut_targets
 from pointrad.data.capture import Capture
+from pointrad.data.content import of_sequence
 from pointrad.data.frame import SceneFrame
-from pointrad.data.scene import Float32Array, Scene, SceneContent, View
-from pointrad.errors import OtherRunError, UserError
+from pointrad.data.scene import Scene, SceneContent, View
+from pointrad.errors import OtherRunError
 from pointrad.evaluation import (
     Evaluation,
-    Opacity,
-    Render,
     check_scored_views,
     device_name,
     evaluate,
@@ -36,11 +33,10 @@ from pointrad.evaluation import (
     peak_memory_mb,
 )
 from pointrad.files import replacing, write_json
-from pointrad.init.config import HullConfig, RandomConfig, StartConfig
-from pointrad.init.hull import hull_votes
+from pointrad.init.config import HullConfig, RandomConfig
 from pointrad.init.placement import object_bounds
-from pointrad.init.start import Start, TrainingViews, start
-from pointrad.init.votes import Votes, described
+from pointrad.init.start import TrainingViews
+from pointrad.init.votes import described
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.masks.none import NoMasksConfig
 from pointrad.method import METHOD_VERSION
@@ -49,21 +45,21 @@ from pointrad.progress import TrainingBar, announce, warn
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings, check_renderer
 from pointrad.render.cpu.points import set_threads
-from pointrad.render.opacity import opacities
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
+from pointrad.run.job import Job, first_state, opacity_function, render_function, start_of, with_wrong_masks
 from pointrad.run.provenance import PROVENANCE_FILE, Placement, provenance, recorded_content
 from pointrad.run.result import RunResult
+from pointrad.run.sequence import FRAMES_FILE, Sequel
 from pointrad.run.status import CONFIG_FILE, SUMMARY_FILE, read_summary, recording
 from pointrad.tracking.base import Tracker
 from pointrad.tracking.build import build_tracker, check_tracker, must_be_online
 from pointrad.tracking.history import INIT, cloud_path, picture_path
 from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.checkpoint import Checkpoint
-from pointrad.training.densify import with_opacities
 from pointrad.training.preemption import Preempted, raise_if_told
 from pointrad.training.record import EpochRecord
-from pointrad.training.trainer import initial_state, train, warm_up
+from pointrad.training.trainer import train, warm_up
 
 if TYPE_CHECKING:  # slow to import, and training would wait for it
     from pointrad.repair.table import Ranking
@@ -84,7 +80,7 @@ def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None
         recording(run_dir, config.checkpoint.max_attempts) as begin,
         ThreadPoolExecutor(1) as beside,
     ):
-        return _run(config, run_dir, begin, ahead, beside, _evaluate)
+        return _run(config, run_dir, begin, ahead, beside, _evaluate if config.schedule.next is None else _follow)
 
 
 def repair(config: RepairConfig, folder: Path, compilation: Compilation | None = None) -> Ranking:
@@ -101,29 +97,13 @@ def repair(config: RepairConfig, folder: Path, compilation: Compilation | None =
         return _run(config, Path(scratch), lambda: None, ahead, beside, lambda job, cloud: job.repair(folder, cloud))
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A run whose start is known. repair: puts the masks right that training had, by a cloud, in a folder."""
-
-    config: RunConfig
-    identity: str
-    scene: Scene
-    frame: SceneFrame
-    renderer: Renderer
-    state: Checkpoint
-    run_dir: Path
-    metrics: MetricsFile
-    tracker: Tracker
-    repair: Callable[[Path, Cloud], Ranking]
-
-
 def _run(
     config: RunConfig,
     run_dir: Path,
     begin: Callable[[], None],
     compilation: Compilation,
     beside: Executor,
-    conclude: Callable[[_Job, Cloud], T],
+    conclude: Callable[[Job, Cloud], T],
 ) -> T:
     """beside: does what training waits for in the end, but nothing else before it. conclude: makes of the trained cloud
     what is asked for."""
@@ -132,16 +112,18 @@ def _run(
         check_tracker(config)
     check_renderer(config.renderer, config.model)
     cache = Cache(config.cache.dir)
-    capture = config.capture
-    content = cache.content(capture, config.eval.split)
+    captures = config.captures()
+    capture = captures[0]
+    contents = [cache.content(one, config.eval.split) for one in captures]
+    content = of_sequence(contents)
     identity, training_identity = config.identity(content), config.training_identity(content)
     state = Checkpoint.load(run_dir, training_identity)
     _check_results_are_of(config, content, run_dir)
-    loaded = cache.scene(capture, config.eval.split, content)
+    loaded = cache.scene(capture, config.eval.split, contents[0])
     scene = capture.prepare(loaded)
     check_views("artifacts.views", config.artifacts.views, scene, config.eval.split)
     check_scored_views(scene.evaluation)
-    given, wrong = config, functools.cache(partial(_with_wrong_masks, config, scene))  # not every run that goes on asks
+    given, wrong = config, functools.cache(partial(with_wrong_masks, config, scene))  # not every run that goes on asks
     config = _placed(config, wrong)
     settings = build_settings(config.model, scene.background, [view.camera for view in scene.train])
     renderer = build_renderer(config.renderer, settings)
@@ -154,11 +136,12 @@ def _run(
     decides_targets = config.corruption.targets == "masked" or config.init.decides_targets
     if state is None or decides_targets:  # else a resumed run has all that a start decides
         views = wrong()
-        begun = _start(config, views, content, cache)
+        begun = start_of(config, capture, views, contents[0], cache)
         if state is None:
             clean = with_true_masks(scene.train)
             iou = mask_iou(views.corrupted, clean)
-            state = _first_state(config, training_identity, begun, frame, iou)
+            (run_dir / FRAMES_FILE).unlink(missing_ok=True)  # of a training whose checkpoint was deleted
+            state = first_state(config, training_identity, begun, frame, iou)
             tracker_checked.result()
             picture = beside.submit(_draw_masks, config, clean, views.corrupted, iou, run_dir)
         scene = replace(scene, train=begun.targets)
@@ -175,7 +158,9 @@ def _run(
             state.save(run_dir)
         compilation.wait()
         repair = partial(_repair_masks, given, capture, frame.scene(loaded), wrong, renderer)
-        job = _Job(config, identity, scene, frame, renderer, state, run_dir, metrics, tracker, repair)
+        job = Job(
+            config, identity, captures, cache, scene, frame, renderer, state, run_dir, metrics, tracker, repair
+        )  # fmt: skip
         result = conclude(job, _train(job))
         exit_code = 0
     except Preempted:
@@ -200,32 +185,6 @@ def _placed(config: RunConfig, wrong: Callable[[], TrainingViews]) -> RunConfig:
     return config.model_copy(update={"init": init, "model": config.model.seeing(object_pixels, width)})
 
 
-def _with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:
-    corrupted = corrupt_views(config.corruption, scene.train)
-    cut = config.corruption.targets == "masked"
-    targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
-    return TrainingViews(corrupted, targets, scene.background)
-
-
-def _start(config: RunConfig, views: TrainingViews, content: SceneContent, cache: Cache) -> Start:
-    def votes(of: Sequence[View], init: HullConfig) -> Votes:
-        return cache.votes(config.capture, content, config.corruption, init, of, hull_votes)
-
-    return start(config.init, views, config.model.darkening, config.seed, votes)
-
-
-def _first_state(config: RunConfig, training_identity: str, begun: Start, frame: SceneFrame, iou: float) -> Checkpoint:
-    """What training starts from: the initial cloud, and what is known of it."""
-    points = begun.find_points()
-    positions = torch.from_numpy(frame.from_world(points.positions))
-    cloud = config.model.build().start(positions, torch.from_numpy(points.colours), config.seed)
-    if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
-        cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
-    _check_cap(cloud, config.init)
-    facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
-    return initial_state(cloud, training_identity, facts)
-
-
 def _draw_masks(
     config: RunConfig, clean: tuple[View, ...], corrupted: tuple[View, ...], iou: float, run_dir: Path
 ) -> None:
@@ -235,17 +194,7 @@ def _draw_masks(
     write_mask_comparison(run_dir / "pictures" / "masks.png", clean, corrupted, title)
 
 
-def _check_cap(start: Cloud, init: StartConfig) -> None:
-    most = start.model.most
-    key = "init.points" if isinstance(init, RandomConfig) else "init.kept_share"
-    if most is not None and len(start) > most:
-        raise UserError(
-            f"{key}: the start has {len(start)} {start.model.name}, where model.max_points and model.max_mb "
-            f"allow {most}; lower {key} or raise the cap"
-        )
-
-
-def _train(job: _Job) -> Cloud:
+def _train(job: Job) -> Cloud:
     config, scene, state = job.config, job.scene, job.state
     warm_up(config, scene.train, job.renderer)
     with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
@@ -256,10 +205,24 @@ def _train(job: _Job) -> Cloud:
         return train(state, scene.train, config, job.renderer, job.run_dir, reporter)
 
 
-def _evaluate(job: _Job, cloud: Cloud) -> RunResult:
+def _follow(job: Job, cloud: Cloud) -> RunResult:
+    """The frames after the first, then scores and artifacts of all; the summary comes last."""
+    sequel = Sequel(job, cloud)
+    for record in sequel.follow():
+        announce(record.told)
+    write_json(job.run_dir / "evaluation.json", sequel.evaluation.by_view())
+    _write_curves(job)
+    sequel.write_artifacts()
+    result = replace(_summarise(job, sequel.cloud, sequel.evaluation, None), **sequel.summary())
+    write_json(job.run_dir / SUMMARY_FILE, asdict(result))
+    job.tracker.summarise(asdict(result))
+    return result
+
+
+def _evaluate(job: Job, cloud: Cloud) -> RunResult:
     """Scores and artifacts; the summary comes last."""
     config, folder = job.config, job.run_dir
-    render, opacity = _render_function(job.renderer, cloud), _opacity_function(job.renderer, cloud)
+    render, opacity = render_function(job.renderer, cloud), opacity_function(job.renderer, cloud)
     evaluation = evaluate(render, opacity, job.scene.evaluation, config.eval.lpips)
     write_json(folder / "evaluation.json", evaluation.by_view())
     _write_artifacts(job, cloud)
@@ -303,35 +266,18 @@ class _Reporter:
         views = [self.scene.evaluation[index] for index in drawn]
         path = picture_path(self.run_dir, self.config.schedule, stage)
         harmonics = stage != INIT and self.config.schedule.stages[stage].harmonics
-        write_comparison(path, _render_function(self.renderer, cloud, harmonics), views, stage)
+        write_comparison(path, render_function(self.renderer, cloud, harmonics), views, stage)
         self.tracker.log_image("render", path, epoch)
 
 
-def _render_function(renderer: Renderer, cloud: Cloud, harmonics: bool = True) -> Render:
-    def render(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
-        return (image.cpu().numpy() for image in renderer.render_views(cloud.parameters, cameras, harmonics))
-
-    return render
-
-
-def _opacity_function(renderer: Renderer, cloud: Cloud) -> Opacity:
-    def opacity(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
-        return (share.cpu().numpy() for share in opacities(renderer, cloud, cameras))
-
-    return opacity
-
-
-def _write_artifacts(job: _Job, cloud: Cloud) -> None:
+def _write_artifacts(job: Job, cloud: Cloud) -> None:
     # Not above: these libraries are slow to import, and the first step would wait for them.
     from pointrad.artifacts.paths import turntable_cameras
     from pointrad.artifacts.ply import write_points, write_splats
     from pointrad.artifacts.video import write_video
 
     asked, folder, views, epoch = job.config.artifacts, job.run_dir, job.scene.train, job.state.progress.epoch
-    if asked.curves:
-        from pointrad.artifacts.curves import write_curves
-
-        write_curves(folder / "pictures" / "curves.png", job.metrics.read())
+    _write_curves(job)
     in_world = cloud.model.to_world(cloud, job.frame)
     write_points(folder / "cloud.ply", in_world, mean_colours(cloud, views, job.renderer))
     splats = job.renderer.settings.as_gaussians(cloud, [view.camera for view in views])
@@ -341,8 +287,15 @@ def _write_artifacts(job: _Job, cloud: Cloud) -> None:
     cameras = turntable_cameras([view.camera for view in views], asked.turntable)
     if cameras:
         path = folder / "turntable.mp4"
-        write_video(path, _render_function(job.renderer, cloud), cameras, asked.turntable.fps)
+        write_video(path, render_function(job.renderer, cloud), cameras, asked.turntable.fps)
         job.tracker.log_video("turntable", path, epoch)
+
+
+def _write_curves(job: Job) -> None:
+    if job.config.artifacts.curves:
+        from pointrad.artifacts.curves import write_curves  # not above, as for other artifacts
+
+        write_curves(job.run_dir / "pictures" / "curves.png", job.metrics.read())
 
 
 def _repair_masks(
@@ -368,11 +321,11 @@ def _repair_masks(
     trained_on = [replace(view, mask=given[view.name].mask) for view in loaded.train if view.name in given]
     cloud = voted_for(cloud, trained_on, renderer)
     return write_repaired_masks(
-        folder, source, found, _render_function(renderer, cloud), _opacity_function(renderer, cloud)
+        folder, source, found, render_function(renderer, cloud), opacity_function(renderer, cloud)
     )
 
 
-def _summarise(job: _Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking | None) -> RunResult:
+def _summarise(job: Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking | None) -> RunResult:
     config, scene, renderer, state = job.config, job.scene, job.renderer, job.state
     return RunResult(
         scene=scene.name,
@@ -387,7 +340,13 @@ def _summarise(job: _Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking
         given_repaired_iou=ranking.given_repaired_iou if ranking else None,
         repaired_iou=ranking.repaired_iou if ranking else None,
         ranking_precision=ranking.precision if ranking else None,
+        flicker=None,
+        flicker_photographs=None,
         train_seconds=state.progress.seconds,
+        frames=1,
+        frame_seconds=None,
+        frame_cpu_seconds=None,
+        frame_mb=None,
         render_fps=measure_fps(
             partial(renderer.render_views, cloud.parameters),
             [view.camera for view in scene.evaluation],

@@ -13,6 +13,7 @@ from typing import Any
 
 from pointrad.config import RunConfig
 from pointrad.data.capture import Capture
+from pointrad.data.content import of_sequence
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.files import write_json
@@ -167,7 +168,8 @@ def make_plan(
                     f"scene.name: found {config.scene.name!r} for study.scenes {scenes[config.scene.name]} and "
                     f"{variant.scene}; expected a name for each (those of study.scenes, where scene.name is left out)"
                 )
-            identity = config.identity(content(config.capture, config.eval.split))
+            contents = [content(capture, config.eval.split) for capture in config.captures()]
+            identity = config.identity(of_sequence(contents))
         except UserError as error:
             raise UserError(f"{study.name}, run {variant.title}: {error}") from None
         variant = replace(variant, scene=config.scene.name)

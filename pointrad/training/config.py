@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -273,15 +273,14 @@ class AdamConfig(Config):
     epsilon: Positive
 
 
-class ScheduleConfig(Config):
+class StagesConfig(Config):
     """Stages in order. A mapping rather than a list, so that `schedule.stages.base.epochs=5` works in Hydra."""
 
-    name: str
     adam: AdamConfig
     stages: dict[str, StageConfig]
 
     @model_validator(mode="after")
-    def _some_stage_is_enabled(self) -> ScheduleConfig:
+    def _some_stage_is_enabled(self) -> Self:
         if not self.enabled_stages:
             raise ValueError("no stage is enabled; enable at least one")
         return self
@@ -289,3 +288,48 @@ class ScheduleConfig(Config):
     @property
     def enabled_stages(self) -> dict[str, StageConfig]:
         return {name: stage for name, stage in self.stages.items() if stage.enabled}
+
+
+class StillConfig(Config):
+    """Which splats stay as they were in the frame before: those that show nothing that changed.
+
+    change: by how much a pixel's colour must differ from the frame before, in [0, 1], to have changed. around: pixels
+    about it that count as changed, too. share: of what a splat shows, the most that may have changed.
+    """
+
+    change: PositiveShare
+    around: Annotated[int, Field(ge=0)]
+    share: Share
+
+
+class NextConfig(StagesConfig):
+    """How each frame of a sequence after the first is trained: by these stages, from the cloud of the frame before.
+
+    start: or anew, as the first frame was, by the schedule's own stages. slack: lattice steps around the hull of a
+    frame that still belong to it; splats that its motion leaves outside go, and points come where it newly is. motion:
+    the share of their last motion that splats go on with. still: which splats are not trained; null trains all. steps:
+    of each group of parameters, what its values are rounded to multiples of as they are stored, and used from then on.
+    """
+
+    start: Literal["before", "scratch"]
+    slack: Annotated[int, Field(ge=0)]
+    motion: Share
+    still: StillConfig | None
+    steps: dict[str, Positive]
+
+    def idle(self) -> dict[str, str]:
+        if self.start == "before":
+            return super().idle()
+        return dict.fromkeys(("adam", "stages", "slack", "motion", "still"), "start=scratch")
+
+    @property
+    def schedule(self) -> ScheduleConfig:
+        """What trains one such frame."""
+        return ScheduleConfig(name="next", adam=self.adam, stages=self.stages)
+
+
+class ScheduleConfig(StagesConfig):
+    """The stages of a static scene. next: of a moving one, how it goes on after its first frame; else null."""
+
+    name: str
+    next: NextConfig | None = None

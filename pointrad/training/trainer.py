@@ -22,6 +22,7 @@ from pointrad.render.base import Renderer
 from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.config import Operation, StageConfig
+from pointrad.training.lineage import Held, lasting
 from pointrad.training.preemption import Preempted
 from pointrad.training.record import EpochRecord
 from pointrad.training.steps.base import EXP_AVG, EXP_AVG_SQ, Step
@@ -39,9 +40,10 @@ class Listener(Protocol):
     def on_stage_end(self, stage: str, cloud: Cloud, epoch: int) -> None: ...
 
 
-def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
+def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path | None,
           listener: Listener) -> Cloud:  # fmt: skip
-    """Train from `state` to the end of the schedule and return the cloud; `state` is saved to `run_dir` as it goes.
+    """Train from `state` to the end of the schedule and return the cloud; `state` is saved to `run_dir` as it goes, if
+    that is given.
 
     Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
     nothing. A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
@@ -51,15 +53,16 @@ def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, rendere
 
 
 class _Training:
-    def __init__(self, state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer, run_dir: Path,
-                 listener: Listener) -> None:  # fmt: skip
+    def __init__(self, state: Checkpoint, views: tuple[View, ...], config: RunConfig, renderer: Renderer,
+                 run_dir: Path | None, listener: Listener) -> None:  # fmt: skip
         self.state, self.views, self.config = state, views, config
         self.renderer, self.run_dir, self.listener = renderer, run_dir, listener
         self.saved_at = time.monotonic()
 
     def run(self) -> Cloud:
         model = self.config.model.build()
-        cloud = Cloud(model, model.join(self.state.parameters).to(self.renderer.device))
+        cloud = Cloud(model, model.join(self.state.parameters), lasting(self.state.statistics))
+        cloud = cloud.to(self.renderer.device)
         progress = self.state.progress
         for index, (name, stage) in enumerate(self.config.schedule.enabled_stages.items()):
             if index < progress.stage:
@@ -88,7 +91,7 @@ class _Training:
             step = build_step(self._with_state(cloud), self.renderer, stage, self.config.schedule.adam)
             step.steps = self.state.steps
             started = self._run_epochs(step, training, name, stage, started)
-            cloud = replace(step.cloud, state={})
+            cloud = replace(step.cloud, state=lasting(step.cloud.state))
         cloud = self._apply_all(stage.after, cloud)
         progress.seconds += time.perf_counter() - started
         return cloud
@@ -139,14 +142,17 @@ class _Training:
     ) -> list[list[float]]:
         """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
         earlier, losses = self.state.losses, list[Tensor]()
+        held = Held.of(step.cloud)
         stage_epoch = self.state.progress.stage_epoch
         try:
             for index in self._order(len(training))[len(earlier) :]:
                 camera, target = training[index]
                 decay = dict.fromkeys(stage.lr, stage.decay(step.steps, len(training)))
                 losses.append(step(camera, target.unpacked(), decay))
+                held.put_back(step.cloud)
                 if stage.every and step.steps % stage.every.steps == 0:
                     step.go_on_with(self._apply_all(stage.every.ops, step.cloud, step.steps))
+                    held = Held.of(step.cloud)
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
         except Preempted:
             self.state.losses = [*earlier, *_read(losses)]
@@ -185,6 +191,8 @@ class _Training:
         )
 
     def _save(self, cloud: Cloud, step: Step | None) -> None:
+        if self.run_dir is None:
+            return
         split = cloud.model.split
         self.state.parameters = split(cloud.parameters.cpu())
         self.state.steps = step.steps if step else 0

@@ -1,0 +1,34 @@
+"""Where the hull of a moving object has left what it was, and what it newly is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
+from pointrad.camera import Float64Array
+from pointrad.init.votes import Lattice, Votes
+
+Cells = NDArray[np.bool_]  # [X, Y, Z], of a lattice
+
+
+def widened(votes: Votes, slack: int) -> Cells:
+    """The points of a lattice that have votes, and those up to so many steps beside them on any axis."""
+    inside = votes.counts > 0
+    wide = np.zeros(inside.shape, bool)
+    if not inside.any():
+        return wide
+    ends = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))[[0, -1]] for axis in range(3)]
+    box = tuple(slice(max(0, low - slack), high + 1 + slack) for low, high in ends)  # the lattice is far larger
+    wide[box] = maximum_filter(inside[box], 2 * slack + 1)
+    return wide
+
+
+def among(cells: Cells, lattice: Lattice, positions: Float64Array) -> NDArray[np.bool_]:
+    """[N] whether the points of the lattice that are nearest to positions [N, 3] (world units) are of these."""
+    low = np.array([low for low, _ in lattice.bounds])
+    indices = np.rint((positions - low) / lattice.step).astype(np.int64)
+    within = ((indices >= 0) & (indices < lattice.shape)).all(axis=1)
+    found = np.zeros(len(positions), bool)
+    found[within] = cells[tuple(indices[within].T)]
+    return found

@@ -1,0 +1,164 @@
+"""One instant of a moving scene, and how the cloud of the one before becomes its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pointrad.data.scene import View
+from pointrad.errors import UserError
+from pointrad.init.agreement import highest_votes
+from pointrad.init.renewal import among, widened
+from pointrad.init.start import Hull
+from pointrad.init.votes import Votes
+from pointrad.masks.iou import mask_iou, with_true_masks
+from pointrad.model.base import Cloud
+from pointrad.run.job import Job, first_state, start_of, with_wrong_masks
+from pointrad.training.checkpoint import Checkpoint, Progress
+from pointrad.training.config import NextConfig
+from pointrad.training.lineage import ORIGIN, STILL
+from pointrad.training.preemption import raise_if_told
+from pointrad.training.record import EpochRecord
+from pointrad.training.still import still_splats
+from pointrad.training.trainer import initial_state, train
+
+_EPOCHS = 10_000  # of a frame, at most: so that views come in another order in each
+
+
+class Frame:
+    """One instant, loaded, its masks gone wrong as the run asks."""
+
+    def __init__(self, job: Job, number: int) -> None:
+        config, capture = job.config, job.captures[number]
+        content = job.cache.content(capture, config.eval.split)
+        self.number, self.time, self._frame = number, capture.time, job.frame
+        self.loaded = capture.prepare(job.cache.scene(capture, config.eval.split, content))
+        views = with_wrong_masks(config, self.loaded)
+        self.start = start_of(config, capture, views, content, job.cache)
+        self.train = job.frame.views(self.start.targets)  # in the scene frame
+        self.mask_iou = mask_iou(views.corrupted, with_true_masks(self.loaded.train))
+
+    @property
+    def hull(self) -> Hull | None:
+        return self.start.hull
+
+    @cached_property
+    def votes(self) -> Votes | None:
+        return None if self.hull is None else self.hull.find_votes()
+
+    @cached_property
+    def evaluation(self) -> tuple[View, ...]:
+        """The views to score, in the scene frame. Of photographs without a mask the object is where the hull is."""
+        views = self.loaded.evaluation
+        bare = [view for view in views if view.mask.all()]
+        if bare and self.votes is not None:
+            shown = highest_votes(self.votes.lattice, self.votes.counts, [view.camera for view in bare])
+            masks = {view.name: (votes > 0).astype(np.float32) for view, votes in zip(bare, shown, strict=True)}
+            views = tuple(replace(view, mask=masks.get(view.name, view.mask)) for view in views)
+        return self._frame.views(views)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The cloud of a frame, whose splats tell their origins. still: the share that was not trained; gone, come: how
+    many splats left the cloud before and joined it; seconds: of the training loop."""
+
+    cloud: Cloud
+    still: float
+    gone: int
+    come: int
+    seconds: float
+
+
+def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocity: Tensor | None) -> Trained:
+    """The cloud of a frame, trained from that of the frame before. velocity: [3, N] of its splats, scene units."""
+    config = _next(job)
+    cloud = cloud.to(job.renderer.device)
+    still = torch.zeros(len(cloud), dtype=torch.bool, device=cloud.parameters.device)
+    if config.still is not None:
+        still = still_splats(cloud, config.still, before.train, frame.train, job.renderer)
+    cloud = replace(cloud, state={ORIGIN: torch.arange(1, len(cloud) + 1, device=still.device), STILL: still})
+    if velocity is not None:
+        cloud["position"][:, ~still] += config.motion * velocity.to(still.device)[:, ~still]
+    renewed, gone, come = _renewed(job, frame, before, cloud, config.slack)
+    if not len(renewed):
+        raise UserError(
+            f"frame {frame.number}: none of {len(cloud)} splats is within schedule.next.slack={config.slack} steps of "
+            "the hull of its masks; expected masks that show the object, or a greater one"
+        )
+    state = _state(job, frame, renewed)
+    only_next = job.config.model_copy(update={"schedule": config.schedule})
+    trained = train(state, frame.train, only_next, job.renderer, None, _Listener())
+    share = float(renewed.state[STILL].float().mean())
+    return Trained(trained.to(torch.device("cpu")), share, gone, come, state.progress.seconds)
+
+
+def trained_anew(job: Job, frame: Frame) -> Trained:
+    """The cloud of a frame, trained as the first one was."""
+    fresh = first_state(job.config, job.state.identity, frame.start, job.frame, frame.mask_iou)
+    state = replace(fresh, progress=_progress(frame))
+    cloud = train(state, frame.train, job.config, job.renderer, None, _Listener())
+    cloud = cloud.to(torch.device("cpu"))
+    cloud = replace(cloud, state={ORIGIN: torch.zeros(len(cloud), dtype=torch.int64)})
+    return Trained(cloud, 0.0, 0, len(cloud), state.progress.seconds)
+
+
+def _renewed(job: Job, frame: Frame, before: Frame, cloud: Cloud, slack: int) -> tuple[Cloud, int, int]:
+    """The cloud without what the hull has left, and with as many splats as are elsewhere where it newly is; and how
+    many these are. What stands still stays."""
+    if frame.hull is None or frame.votes is None or before.votes is None:
+        return cloud, 0, 0
+    now, then = widened(frame.votes, slack), widened(before.votes, slack)
+    positions = job.frame.to_world(cloud["position"].T.cpu().double().numpy())
+    inside = torch.from_numpy(among(now, frame.votes.lattice, positions))
+    kept = cloud.select(inside.to(cloud.parameters.device) | cloud.state[STILL])
+    new = (frame.votes.counts > 0) & ~then
+    if not new.any():
+        return kept, len(cloud) - len(kept), 0
+    density = min(1.0, len(cloud) / max(int((before.votes.counts > 0).sum()), 1))
+    points = frame.hull.points_at(new, density, job.config.seed + frame.number)
+    found = torch.from_numpy(job.frame.from_world(points.positions)).to(cloud.parameters.device)
+    colours = torch.from_numpy(points.colours)
+    return _with_more(kept, found, colours, job.config.seed), len(cloud) - len(kept), len(found)
+
+
+def _with_more(cloud: Cloud, positions: Tensor, colours: Tensor, seed: int) -> Cloud:
+    """With fresh splats at positions [M, 3] (scene units), as large as they are far from others, without harmonics."""
+    device = cloud.parameters.device
+    everywhere = torch.cat([cloud["position"].T, positions.to(device)])
+    greys = torch.full((len(cloud), 3), 0.5)
+    fresh = cloud.model.start(everywhere.cpu(), torch.cat([greys, colours]), seed).changed(harmonics=0).to(device)
+    parameters = torch.cat([cloud.parameters, fresh.parameters[:, len(cloud) :]], dim=1).contiguous()
+    none = {name: values.new_zeros(len(positions)) for name, values in cloud.state.items()}
+    return Cloud(cloud.model, parameters, {name: torch.cat([cloud.state[name], none[name]]) for name in none})
+
+
+def _state(job: Job, frame: Frame, cloud: Cloud) -> Checkpoint:
+    state = initial_state(cloud, job.state.identity, {})
+    return replace(state, progress=_progress(frame), statistics=dict(cloud.state))
+
+
+def _progress(frame: Frame) -> Progress:
+    return Progress(epoch=_EPOCHS * frame.number)
+
+
+def _next(job: Job) -> NextConfig:
+    assert job.config.schedule.next is not None
+    return job.config.schedule.next
+
+
+class _Listener:
+    """Ends the training of a frame where the run is told to stop; it begins anew then."""
+
+    def on_step(self, stage: str, stage_epoch: int, points: int) -> None:
+        raise_if_told()
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        pass
+
+    def on_stage_end(self, stage: str, cloud: Cloud, epoch: int) -> None:
+        pass
