@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -167,10 +168,9 @@ class Sequel:
             pictures = [next(drawn) for drawn in renders], (then.image, now.image)
             found.append([np.abs(first - second)[pixels].ravel() for first, second in pictures])
         changes = [np.concatenate(parts) for parts in zip(*found, strict=True)]
-        rendered, photographed = (
-            float(change.mean()) if change.size else None for change in changes or [np.zeros(0)] * 2
-        )
-        return rendered, photographed
+        if not changes or not changes[0].size:
+            return None, None
+        return float(changes[0].mean()), float(changes[1].mean())
 
     def _drawn(self, cloud: Cloud, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
         return iter(render_function(self.job.renderer, cloud.to(self.job.renderer.device))(cameras))
@@ -205,8 +205,8 @@ class Sequel:
 
         job, asked = self.job, self.job.config.artifacts
         for view in drawn_views(asked.views, len(job.scene.evaluation))[:1]:
-            path = job.run_dir / "beside_truth.mp4"
-            write_video(path, lambda _: self._beside_truth(view), self._cameras_of(view), asked.sequence.fps)
+            path, cameras = job.run_dir / "beside_truth.mp4", [job.scene.evaluation[view].camera] * len(self.records)
+            write_video(path, partial(self._beside_truth, view), cameras, asked.sequence.fps)
             job.tracker.log_video("beside_truth", path, job.state.progress.epoch)
         moving = turntable_cameras([view.camera for view in job.scene.train], asked.turntable)
         if moving:
@@ -216,12 +216,9 @@ class Sequel:
         if asked.sequence.ply:
             self._write_plys()
 
-    def _cameras_of(self, view: int) -> list[Camera]:
-        return [self.job.scene.evaluation[view].camera] * len(self.records)
-
-    def _beside_truth(self, view: int) -> Iterator[Float32Array]:
-        """Render and photograph of each frame."""
-        for number, cloud in enumerate(self.stored.clouds()):
+    def _beside_truth(self, view: int, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        """Render and photograph of each frame, the cameras being as many."""
+        for number, cloud in zip(range(len(cameras)), self.stored.clouds(), strict=True):
             seen = Frame(self.job, number).evaluation[view]
             yield np.concatenate([*self._drawn(cloud, [seen.camera]), seen.image], axis=1)
 
@@ -243,5 +240,6 @@ class Sequel:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
+    """Of those that are known."""
+    known = [float(value) for value in values if value is not None]
     return fmean(known) if known else None

@@ -70,7 +70,7 @@ class StoredSequence:
         moved = (values != 0).any(dim=0)
         whole = values[:, moved].numpy()
         fits = np.abs(whole).max(initial=0) <= np.iinfo(np.int16).max
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "origin": np.diff(origin.numpy().astype(np.int32), prepend=np.int32(0)),
             "moved": np.packbits(moved.numpy()),
             "values": whole.astype(np.int16 if fits else np.int32),

@@ -51,7 +51,8 @@ def still_splats(
 
     earlier_of = {view.name: earlier for earlier, view in paired(before, now)}
     changed, shown, _ = contributions(cloud, now, renderer, pixels)
-    return changed <= config.share * shown
+    still: Tensor = changed <= config.share * shown
+    return still
 
 
 def _key(view: View) -> tuple[bytes, int, int]:
