@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pointrad.data.scene import View
 from pointrad.errors import UserError
-from pointrad.init.agreement import highest_votes
 from pointrad.init.renewal import among, widened
 from pointrad.init.start import Hull
 from pointrad.init.votes import Votes
@@ -30,17 +27,17 @@ _EPOCHS = 10_000  # of a frame, at most: so that views come in another order in 
 
 
 class Frame:
-    """One instant, loaded, its masks gone wrong as the run asks."""
+    """One instant, loaded, its masks gone wrong as the run asks. train, evaluation: its views, in the scene frame."""
 
     def __init__(self, job: Job, number: int) -> None:
         config, capture = job.config, job.captures[number]
         content = job.cache.content(capture, config.eval.split)
-        self.number, self.time, self._frame = number, capture.time, job.frame
-        self.loaded = capture.prepare(job.cache.scene(capture, config.eval.split, content))
-        views = with_wrong_masks(config, self.loaded)
+        self.number, self.time = number, capture.time
+        scene = capture.prepare(job.cache.scene(capture, config.eval.split, content))
+        views = with_wrong_masks(config, scene)
         self.start = start_of(config, capture, views, content, job.cache)
-        self.train = job.frame.views(self.start.targets)  # in the scene frame
-        self.mask_iou = mask_iou(views.corrupted, with_true_masks(self.loaded.train))
+        self.train, self.evaluation = job.frame.views(self.start.targets), job.frame.views(scene.evaluation)
+        self.mask_iou = mask_iou(views.corrupted, with_true_masks(scene.train))
 
     @property
     def hull(self) -> Hull | None:
@@ -49,17 +46,6 @@ class Frame:
     @cached_property
     def votes(self) -> Votes | None:
         return None if self.hull is None else self.hull.find_votes()
-
-    @cached_property
-    def evaluation(self) -> tuple[View, ...]:
-        """The views to score, in the scene frame. Of photographs without a mask the object is where the hull is."""
-        views = self.loaded.evaluation
-        bare = [view for view in views if view.mask.all()]
-        if bare and self.votes is not None:
-            shown = highest_votes(self.votes.lattice, self.votes.counts, [view.camera for view in bare])
-            masks = {view.name: (votes > 0).astype(np.float32) for view, votes in zip(bare, shown, strict=True)}
-            views = tuple(replace(view, mask=masks.get(view.name, view.mask)) for view in views)
-        return self._frame.views(views)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,138 @@
+"""A moving scene, trained frame by frame: a sphere that shrinks, in three frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pointrad.errors import UserError
+from pointrad.model.points import POINTS
+from pointrad.run.frames import Frame
+from pointrad.run.run import RunResult, run
+from pointrad.run.sequence import Sequel
+from pointrad.run.status import RunState, read_status
+from pointrad.run.stored import StoredSequence
+from pointrad.training.preemption import Preempted
+from tests.data.captures import FRAMES, write_panoptic
+from tests.run.test_run import stop_at_step
+from tests.runs import config, one_epoch_each, quick
+from tests.scenes import write_tiny_scene
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_panoptic(tmp_path_factory.mktemp("moving"))
+
+
+def sequence_run(root: Path, folder: Path, *overrides: str, schedule: str = "sequence") -> RunResult:
+    quickly = (*one_epoch_each(schedule), "schedule.next.stages.follow.epochs=2", "schedule.next.slack=0")
+    return run(config(*quick("dataset=panoptic", f"dataset.root={root}", *quickly, *overrides)), folder)
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+
+
+def files(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((folder / "sequence").iterdir())]
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    sequence_run(root, folder, "artifacts.turntable.frames=4", "artifacts.sequence.ply=true")
+    return folder
+
+
+def test_every_frame_is_scored_and_stored(whole: Path) -> None:
+    assert read_status(whole).state is RunState.DONE
+    assert [record["frame"] for record in records(whole)] == list(range(FRAMES))
+    summary = json.loads((whole / "summary.json").read_text())
+    assert (summary["frames"], summary["points"]) == (FRAMES, records(whole)[-1]["points"])
+    assert summary["psnr_object_db"] == pytest.approx(np.mean([one["psnr_object_db"] for one in records(whole)]))
+    assert summary["model_mb"] == pytest.approx(sum(map(len, files(whole))) / 2**20)
+    for made in ("beside_truth.mp4", "through_time.mp4", "ply/0002.ply"):
+        assert (whole / made).is_file()
+
+
+def test_points_go_where_the_hull_shrinks(whole: Path) -> None:
+    assert all(record["gone"] > 0 for record in records(whole)[1:])
+
+
+@pytest.mark.parametrize("schedule", ["sequence", "sequence_gaussians"])
+@pytest.mark.parametrize("start", ["before", "scratch"])
+def test_each_model_follows_or_begins_anew(schedule: str, start: str, root: Path, tmp_path: Path) -> None:
+    result = sequence_run(root, tmp_path, f"schedule.next.start={start}", schedule=schedule)
+    assert (result.status, result.frames) == ("done", FRAMES)
+
+
+def test_what_is_stored_is_what_was_scored(root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read back from the files, each frame has the scores that it had."""
+    expected = [record["psnr_db"] for record in records(whole)]
+    jobs = []
+    monkeypatch.setattr(Sequel, "follow", lambda sequel: jobs.append(sequel) or iter(()))
+    sequence_run(root, whole, "artifacts.turntable.frames=4", "artifacts.sequence.ply=true")
+    (sequel,) = jobs
+    for number, cloud in enumerate(sequel.stored.clouds()):
+        sequel.cloud = cloud
+        assert sequel._evaluate(Frame(sequel.job, number)).means.psnr_db == expected[number]
+
+
+@pytest.mark.parametrize("frame", [1, 2])
+def test_a_run_killed_after_a_frame_goes_on_to_the_same_bits(
+    frame: int, root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("pointrad.run.sequence.Frame", failing_at(frame))
+        with pytest.raises(KeyboardInterrupt):
+            sequence_run(root, tmp_path)
+    assert len(records(tmp_path)) == frame
+    sequence_run(root, tmp_path)
+    assert files(tmp_path) == files(whole)
+
+
+def failing_at(frame: int) -> type[Frame]:
+    class Failing(Frame):
+        def __init__(self, job: Any, number: int) -> None:
+            if number == frame:
+                raise KeyboardInterrupt
+            super().__init__(job, number)
+
+    return Failing
+
+
+def test_a_run_told_to_stop_within_a_frame_begins_it_anew(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("pointrad.run.frames.raise_if_told", stop_at_step(3))
+        with pytest.raises(Preempted):
+            sequence_run(root, tmp_path)
+    sequence_run(root, tmp_path)
+    assert files(tmp_path) == files(whole)
+
+
+def test_splats_that_show_nothing_that_changes_stay_as_they_are(root: Path, tmp_path: Path) -> None:
+    sequence_run(root, tmp_path, "schedule.next.still={change:1,around:0,share:0}", "schedule.next.slack=30")
+    first, second, _ = StoredSequence.of(tmp_path, POINTS).clouds()
+    assert torch.equal(first.parameters, second.parameters)
+    assert [record["still"] for record in records(tmp_path)[1:]] == [1, 1]
+
+
+def test_a_scene_that_stands_still_is_refused(tmp_path: Path) -> None:
+    root = write_tiny_scene(tmp_path / "scenes")
+    with pytest.raises(UserError, match=r"^schedule: found sequence, for a scene that moves, .* shows one instant"):
+        run(config(*quick("schedule=sequence", f"dataset.root={root}")), tmp_path / "run")
+
+
+def test_every_frame_is_part_of_the_identity(root: Path, whole: Path, tmp_path: Path) -> None:
+    summary = json.loads((whole / "summary.json").read_text())
+    other = sequence_run(root, tmp_path, "dataset.frames=0:2")
+    assert other.identity != summary["identity"]
