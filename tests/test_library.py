@@ -66,8 +66,8 @@ def test_a_scene_has_the_split_that_is_asked_for(tmp_path: Path) -> None:
 def test_a_run_is_trained_read_back_and_rendered(tmp_path: Path) -> None:
     root = write_tiny_scene(tmp_path)
     chosen = config(*QUICK, *one_epoch_each("demo"), f"dataset.root={root}")
-    result = pointrad.train(chosen, tmp_path / "run")
-    found = pointrad.load_run(tmp_path / "run")
+    result = pointrad.train(chosen, str(tmp_path / "run"))  # folders are strings or paths
+    found = pointrad.load_run(str(tmp_path / "run"))
     (image,) = found.render(found.cameras["test"][:1])
     (opacity,) = found.opacity(found.cameras["test"][:1])
     assert found.config == chosen

@@ -117,11 +117,12 @@ def load_runs(folders: Sequence[Path]) -> list[FinishedRun]:
     return runs
 
 
-def load_run(folder: Path) -> FinishedRun:
+def load_run(folder: Path | str) -> FinishedRun:
     """The run in this folder. Its data is not needed.
 
     Raises UserError if the folder holds no run that is done, or one of a version that kept less of it.
     """
+    folder = Path(folder)
     config, summary = _config(folder), _summary(folder)
     placed = recorded_placement(folder)
     if placed is None or not (folder / CAMERAS_FILE).is_file():

@@ -67,7 +67,7 @@ if TYPE_CHECKING:  # slow to import, and training would wait for it
 T = TypeVar("T")
 
 
-def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None) -> RunResult:
+def run(config: RunConfig, run_dir: Path | str, compilation: Compilation | None = None) -> RunResult:
     """Train and evaluate `config` in `run_dir`, going on from its checkpoint if it holds one.
 
     compilation: of the same configuration, where that began before this module and its libraries were imported.
@@ -75,6 +75,7 @@ def run(config: RunConfig, run_dir: Path, compilation: Compilation | None = None
     holds another run, and if another process is computing this one; KeyboardInterrupt leaves a run that the same call
     resumes.
     """
+    run_dir = Path(run_dir)
     with (
         compilation or Compilation(config) as ahead,
         recording(run_dir, config.checkpoint.max_attempts) as begin,
