@@ -20,7 +20,7 @@ from pointrad.idle import SCENE_DEFAULTS, idle_across
 from pointrad.init.config import AnyInitConfig, KeptShare, ObjectBounds
 from pointrad.masks.none import NoMasksConfig
 from pointrad.masks.sources import AnyMasksConfig
-from pointrad.method import METHOD_VERSION
+from pointrad.method import METHOD_VERSION, REPAIR_VERSION
 from pointrad.model import groups
 from pointrad.model.config import ModelConfig, SplatRadius
 from pointrad.render.config import RendererConfig
@@ -52,6 +52,12 @@ class CacheConfig(Config):
     dir: GivenPath | None
 
 
+class MaskRepairConfig(Config):
+    """rounds: how many trainings there may be, each but the first from the masks that the one before put right."""
+
+    rounds: Count
+
+
 class CheckpointConfig(Config):
     """max_attempts: how many processes may work on a run, the first and those that resume it, before it fails."""
 
@@ -79,6 +85,7 @@ class RunConfig(CaptureConfig):
     model: ModelConfig
     renderer: RendererConfig
     schedule: ScheduleConfig
+    repair: MaskRepairConfig
     eval: EvalConfig
     artifacts: ArtifactsConfig
     checkpoint: CheckpointConfig
@@ -105,6 +112,10 @@ class RunConfig(CaptureConfig):
             return self
         if self.corruption.level > 0:
             raise ValueError("corruption: found masks=none, which leaves none to corrupt; expected corruption=none")
+        if self.repair.rounds > 1:
+            raise ValueError(
+                f"repair.rounds: found {self.repair.rounds} with masks=none, which leaves none to put right; expected 1"
+            )
         if self.init.asks_masks:
             raise ValueError(
                 f"init: found {self.init.name} with masks=none; expected init=random, or init=adaptive init.source=none"
@@ -141,6 +152,15 @@ class RunConfig(CaptureConfig):
             for part, schedule in stages.items()
             for name, stage in schedule.enabled_stages.items()
         }
+
+    @model_validator(mode="after")
+    def _only_a_static_scene_trains_again(self) -> Self:
+        if self.repair.rounds > 1 and self.schedule.next is not None:
+            raise ValueError(
+                f"repair.rounds: found {self.repair.rounds} with schedule={self.schedule.name}, for a scene that "
+                "moves, of which no masks are put right; expected 1"
+            )
+        return self
 
     def _check_rates(self, key: str, stage: StageConfig) -> None:
         wanted = groups.rates(self.model.groups)
@@ -181,11 +201,26 @@ class RunConfig(CaptureConfig):
         same, and the data of both. Studies compute each identity once."""
         scores = self.eval.model_dump(mode="json", exclude={"fps_seconds"})
         evaluation = {"eval": scores, "evaluated": content.evaluation}
-        return digest(self._trained(content) | evaluation)
+        return digest(self._trained(content) | evaluation | self._put_right())
 
-    def training_identity(self, content: SceneContent) -> str:
-        """16 hex digits that name the trained cloud, whatever it is evaluated on; a checkpoint belongs to one."""
-        return digest(self._trained(content))
+    def training_identity(self, content: SceneContent, number: int = 1) -> str:
+        """16 hex digits that name the trained cloud of a round, whatever it is evaluated on; a checkpoint belongs to
+        one. The first round is the same, however many follow."""
+        round_of_repairs = {} if number == 1 else {"round": number, "repair": REPAIR_VERSION}
+        return digest(self._trained(content) | round_of_repairs)
+
+    def _put_right(self) -> dict[str, Any]:
+        """What decides which masks are put right and how: nothing of one round by the first version of repairs, which
+        finished runs do not name."""
+        if self.repair.rounds > 1:
+            return {"rounds": self.repair.rounds, "repair": REPAIR_VERSION}
+        return {"repair": REPAIR_VERSION} if self.repairs_masks and REPAIR_VERSION > 1 else {}
+
+    @property
+    def repairs_masks(self) -> bool:
+        """Whether masks that are put right are a result."""
+        static = self.schedule.next is None
+        return static and self.artifacts.repaired_masks and not isinstance(self.masks, NoMasksConfig)
 
     def _trained(self, content: SceneContent) -> dict[str, Any]:
         """What decides the trained cloud, as plain values: configuration, data and method.
@@ -193,7 +228,7 @@ class RunConfig(CaptureConfig):
         Left out: device, CUDA graphs, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which
         act through `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
-        excluded = {"eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
+        excluded = {"repair", "eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
         values = self.model_dump(mode="json", exclude=excluded)
         values["scene"] = self.scene.name
         values["dataset"] = self.dataset.decisive()

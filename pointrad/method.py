@@ -5,3 +5,7 @@
 # before are other results from then on, which no study takes over and no checkpoint goes on from.
 # tests/test_method.py says when it must be raised.
 METHOD_VERSION = 7
+
+# The same of what puts masks right by a trained cloud (pointrad/repair): part of the identity of runs that do, from the
+# second version on, and of what a second round trains from. tests/repair/test_version.py says when it must be raised.
+REPAIR_VERSION = 1

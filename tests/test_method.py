@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -78,10 +79,10 @@ def computed(name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def numbers() -> dict[str, list[str]]:
-    """What stands in the code of the method, by file: constants with their names, and numbers with decimals."""
+def numbers(patterns: Iterable[str]) -> dict[str, list[str]]:
+    """What stands in this code, by file: constants with their names, and numbers with decimals."""
     found = {}
-    for path in sorted(path for pattern in METHOD for path in (REPOSITORY / "pointrad").glob(pattern)):
+    for path in sorted(path for pattern in patterns for path in (REPOSITORY / "pointrad").glob(pattern)):
         module = ast.parse(path.read_text(encoding="utf-8"))
         named = [ast.unparse(line) for line in module.body if isinstance(line, ast.Assign) and _names_a_constant(line)]
         literals = [node.value for node in ast.walk(module) if isinstance(node, ast.Constant)]
@@ -117,7 +118,7 @@ def test_results_change_with_the_version_alone(name: str, kept: dict[str, Any], 
 
 
 def test_numbers_in_code_change_with_the_version_alone(kept: dict[str, Any]) -> None:
-    found, expected = numbers(), kept["numbers"]
+    found, expected = numbers(METHOD), kept["numbers"]
     changed = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
     assert not changed, f"The numbers in {', '.join(changed)} changed, which may decide on results. {RAISE} {SAME}"
 
@@ -134,7 +135,7 @@ def write() -> None:
         if changed:
             sys.exit(f"Results of version {METHOD_VERSION} changed ({', '.join(changed)}). {RAISE}")
         results |= earlier["results"]
-    values = {"version": METHOD_VERSION, "numbers": numbers(), "results": results}
+    values = {"version": METHOD_VERSION, "numbers": numbers(METHOD), "results": results}
     KEPT.write_text(json.dumps(values, indent=1) + "\n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from pointrad.render.config import RendererConfig
 from pointrad.render.opacity import depths, opacities
 from pointrad.run.provenance import Placement, recorded_content, recorded_method, recorded_placement
 from pointrad.run.status import CONFIG_FILE, read_summary
-from pointrad.tracking.history import STAGES_FOLDER
+from pointrad.tracking.history import STAGES_FOLDER, round_folder
 from pointrad.training.checkpoint import Checkpoint
 
 _ANY = RendererConfig(name="auto", device="auto", graphs=False)  # all renderers of a model compute the same image
@@ -57,7 +57,8 @@ class FinishedRun:
     def stages(self) -> dict[str, Path]:
         """The files of the clouds that it had at the end of each stage, `init` first; none unless it was told to keep
         them (`artifacts.stages`)."""
-        return {path.stem.partition("_")[2]: path for path in sorted((self.folder / STAGES_FOLDER).glob("*.pt"))}
+        folder = _trained_in(self.folder, self.summary) / STAGES_FOLDER
+        return {path.stem.partition("_")[2]: path for path in sorted(folder.glob("*.pt"))}
 
     def at(self, stage: str) -> FinishedRun:
         """The run as it was at the end of a stage. Raises KeyError for one whose cloud was not kept."""
@@ -136,10 +137,11 @@ def load_run(folder: Path | str) -> FinishedRun:
 
 
 def _load(folder: Path, config: RunConfig, summary: dict[str, Any], placed: Placement) -> FinishedRun:
-    checkpoint = Checkpoint.load(folder)
+    trained_in = _trained_in(folder, summary)
+    checkpoint = Checkpoint.load(trained_in)
     if checkpoint is None:
         raise UserError(
-            f"{folder}: found no checkpoint.pt, which holds its cloud; expected a run folder as it was left"
+            f"{trained_in}: found no checkpoint.pt, which holds its cloud; expected a run folder as it was left"
         )
     model = placed.model.build()
     cloud = Cloud(model, model.join(checkpoint.parameters))
@@ -147,6 +149,11 @@ def _load(folder: Path, config: RunConfig, summary: dict[str, Any], placed: Plac
     settings = build_settings(placed.model, BACKGROUNDS[config.dataset.background], cameras[Split.TRAIN])
     renderer, frame = build_renderer(_ANY, settings), SceneFrame.of(placed.bounds)
     return FinishedRun(folder, config, summary, cloud, cameras, frame, renderer)
+
+
+def _trained_in(folder: Path, summary: Mapping[str, Any]) -> Path:
+    """Where the round that counts was trained."""
+    return round_folder(folder, summary.get("round", 1))  # absent from runs of an earlier version, which had one
 
 
 def _config(folder: Path) -> RunConfig:

@@ -85,6 +85,8 @@ def _is_background(seen: Seen, background: Colour) -> Mask:
 
 def _parts(pixels: Mask, sure: Mask) -> Mask:
     """The connected parts of pixels that hold a disc of `_OUTLINE` pixels, and most of which the cloud is sure of."""
+    if not pixels.any():
+        return pixels
     count, parts = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
     depth = cv2.distanceTransform(np.pad(pixels, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     wide = np.zeros(count, bool)

@@ -13,6 +13,7 @@ from pointrad.data.picture_files import resized
 from pointrad.data.scene import Float32Array
 from pointrad.masks.iou import Mask
 from pointrad.pages.page import data_uri, filled, outlined
+from pointrad.repair.rounds import Rounds
 from pointrad.repair.table import Ranking
 
 # Okabe and Ito's colours, which stay apart for every kind of colour blindness.
@@ -42,9 +43,9 @@ def tile(photograph: Float32Array, given: Mask | None, repaired: Mask) -> Tile:
     return Tile(data_uri(pixels), width, height)
 
 
-def html(name: str, ranking: Ranking, tiles: Mapping[str, Tile]) -> str:
-    """name: of the scene. tiles: by view."""
+def html(name: str, ranking: Ranking, tiles: Mapping[str, Tile], rounds: Rounds) -> str:
+    """name: of the scene. tiles: by view. rounds: of which the masks are one."""
     shown = [(row, tiles[row.view]) for row in ranking.rows[:_MOST_TILES]]
     kinds = Counter(row.comparison.kind.value for row in ranking.rows).most_common()
     hidden = len(ranking.rows) - len(shown)
-    return filled(__package__, name=name, ranking=ranking, shown=shown, kinds=kinds, hidden=hidden)
+    return filled(__package__, name=name, ranking=ranking, shown=shown, kinds=kinds, hidden=hidden, rounds=rounds)

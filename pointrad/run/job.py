@@ -24,6 +24,7 @@ from pointrad.init.votes import Votes
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
 from pointrad.render.opacity import opacities
+from pointrad.repair.rounds import Rounds
 from pointrad.run.cache import Cache
 from pointrad.tracking.base import Tracker
 from pointrad.tracking.jsonl import MetricsFile
@@ -32,15 +33,16 @@ from pointrad.training.densify import with_opacities
 from pointrad.training.trainer import initial_state
 
 if TYPE_CHECKING:  # slow to import, and training would wait for it
-    from pointrad.repair.table import Ranking
+    from pointrad.run.mask_repair import MaskRepair
 
 
 @dataclass(frozen=True)
 class Job:
     """A run whose start is known.
 
-    captures: what it trains on, one for each instant. scene: of the first of them, in the scene frame. repair: puts the
-    masks right that training had, by a cloud, in a folder.
+    captures: what it trains on, one for each instant. scene: of the first of them, in the scene frame. trained_on: the
+    views that it starts from, in world units. masks: those of the capture, which its cloud puts right. rounds: of which
+    it is one.
     """
 
     config: RunConfig
@@ -54,7 +56,9 @@ class Job:
     run_dir: Path
     metrics: MetricsFile
     tracker: Tracker
-    repair: Callable[[Path, Cloud], Ranking]
+    trained_on: Callable[[], TrainingViews]
+    masks: Callable[[], MaskRepair]
+    rounds: Rounds
 
 
 def with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:

@@ -25,6 +25,8 @@ class RunResult:
     given_repaired_iou: float | None
     repaired_iou: float | None
     ranking_precision: float | None
+    round: int
+    agreement_by_round: list[float]
     flicker: float | None
     flicker_photographs: float | None
     train_seconds: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,17 +34,18 @@ from pointrad.evaluation import (
 )
 from pointrad.files import replacing, write_json
 from pointrad.init.config import HullConfig, RandomConfig
+from pointrad.init.hull import hull_votes
 from pointrad.init.placement import object_bounds
-from pointrad.init.start import TrainingViews
+from pointrad.init.start import TrainingViews, start
 from pointrad.init.votes import described
 from pointrad.masks.iou import mask_iou, with_true_masks
-from pointrad.masks.none import NoMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
 from pointrad.progress import TrainingBar, announce, warn
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings, check_renderer
 from pointrad.render.cpu.points import set_threads
+from pointrad.repair.rounds import Rounds, best_round
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
 from pointrad.run.job import Job, first_state, opacity_function, render_function, start_of, with_wrong_masks
@@ -52,9 +53,9 @@ from pointrad.run.provenance import PROVENANCE_FILE, Placement, provenance, reco
 from pointrad.run.result import RunResult
 from pointrad.run.sequence import FRAMES_FILE, Sequel
 from pointrad.run.status import CONFIG_FILE, SUMMARY_FILE, read_summary, recording
-from pointrad.tracking.base import Tracker
+from pointrad.tracking.base import NullTracker, Tracker
 from pointrad.tracking.build import build_tracker, check_tracker, must_be_online
-from pointrad.tracking.history import INIT, cloud_path, picture_path
+from pointrad.tracking.history import INIT, cloud_path, picture_path, round_folder
 from pointrad.tracking.jsonl import MetricsFile
 from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.preemption import Preempted, raise_if_told
@@ -63,6 +64,7 @@ from pointrad.training.trainer import train, warm_up
 
 if TYPE_CHECKING:  # slow to import, and training would wait for it
     from pointrad.repair.table import Ranking
+    from pointrad.run.mask_repair import Findings, MaskRepair
 
 T = TypeVar("T")
 
@@ -95,7 +97,7 @@ def repair(config: RepairConfig, folder: Path, compilation: Compilation | None =
         TemporaryDirectory() as scratch,
         ThreadPoolExecutor(1) as beside,
     ):
-        return _run(config, Path(scratch), lambda: None, ahead, beside, lambda job, cloud: job.repair(folder, cloud))
+        return _run(config, Path(scratch), lambda: None, ahead, beside, partial(_repair, folder))
 
 
 def _run(
@@ -158,11 +160,11 @@ def _run(
             picture.result()
             state.save(run_dir)
         compilation.wait()
-        repair = partial(_repair_masks, given, capture, frame.scene(loaded), wrong, renderer)
-        job = Job(
-            config, identity, captures, cache, scene, frame, renderer, state, run_dir, metrics, tracker, repair
-        )  # fmt: skip
-        result = conclude(job, _train(job))
+        masks = functools.cache(partial(_masks, given, capture, loaded, wrong, frame, renderer))
+        rounds = Rounds(config.repair.rounds)
+        job = Job(config, identity, captures, cache, scene, frame, renderer, state, run_dir, metrics, tracker, wrong,
+                  masks, rounds)  # fmt: skip
+        result = conclude(*_rounds(job, content))
         exit_code = 0
     except Preempted:
         preempted = True
@@ -206,6 +208,64 @@ def _train(job: Job) -> Cloud:
         return train(state, scene.train, config, job.renderer, job.run_dir, reporter)
 
 
+def _masks(
+    config: RunConfig, capture: Capture, loaded: Scene, given: Callable[[], TrainingViews], frame: SceneFrame,
+    renderer: Renderer,
+) -> MaskRepair:  # fmt: skip
+    from pointrad.run.mask_repair import MaskRepair  # not above, as for other artifacts
+
+    return MaskRepair(config, capture, loaded, given(), frame, renderer)
+
+
+@dataclass(frozen=True)
+class _Round:
+    """A training that is done."""
+
+    job: Job
+    cloud: Cloud
+
+    @functools.cached_property
+    def findings(self) -> Findings:
+        return self.job.masks().findings(self.cloud, self.job.trained_on().corrupted)
+
+
+def _rounds(job: Job, content: SceneContent) -> tuple[Job, Cloud]:
+    """Train, and again while masks and cloud agree better by it; the round that counts, and its cloud."""
+    first, config, asked = _Round(job, _train(job)), job.config, job.rounds.asked
+    if asked == 1:
+        return first.job, first.cloud
+
+    def again(before: _Round, number: int) -> _Round:
+        announce(f"Round {number} of {asked}: training from the masks that round {number - 1} put right")
+        following = _next_job(before, round_folder(job.run_dir, number), config.training_identity(content, number))
+        return _Round(following, _train(following))
+
+    best, rounds = best_round(asked, first, again, lambda done: done.findings.agreement)
+    announce(rounds.said)
+    return replace(best.job, run_dir=job.run_dir, tracker=job.tracker, rounds=rounds), best.cloud
+
+
+def _next_job(before: _Round, folder: Path, identity: str) -> Job:
+    """The round after, in a folder of its own. Who tracks the run does not hear of its epochs."""
+    job, views = before.job, before.findings.views
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = start(job.config.init, views, job.config.model.darkening, job.config.seed, hull_votes)
+    state = Checkpoint.load(folder, identity)
+    if state is None:
+        state = first_state(job.config, identity, begun, job.frame, job.state.facts["mask_iou"])
+        state.progress.seconds = job.state.progress.seconds
+        state.save(folder)
+    metrics = MetricsFile(folder)
+    metrics.truncate_after(state.progress.epoch)
+    scene = replace(job.scene, train=job.frame.views(begun.targets))
+    return replace(job, scene=scene, state=state, run_dir=folder, metrics=metrics, tracker=NullTracker(),
+                   trained_on=lambda: views)  # fmt: skip
+
+
+def _repair(folder: Path, job: Job, cloud: Cloud) -> Ranking:
+    return job.masks().write(folder, cloud, job.trained_on().corrupted, job.rounds)
+
+
 def _follow(job: Job, cloud: Cloud) -> RunResult:
     """The frames after the first, then scores and artifacts of all; the summary comes last."""
     sequel = Sequel(job, cloud)
@@ -227,8 +287,7 @@ def _evaluate(job: Job, cloud: Cloud) -> RunResult:
     evaluation = evaluate(render, opacity, job.scene.evaluation, config.eval.lpips)
     write_json(folder / "evaluation.json", evaluation.by_view())
     _write_artifacts(job, cloud)
-    wanted = config.artifacts.repaired_masks and not isinstance(config.masks, NoMasksConfig)
-    ranking = job.repair(folder, cloud) if wanted else None
+    ranking = _repair(folder, job, cloud) if config.repairs_masks else None
     if ranking is not None and ranking.doubts and config.corruption.level == 0:
         warn(f"{job.scene.name}: {ranking.doubts} (masks.html)")
     result = _summarise(job, cloud, evaluation, ranking)
@@ -299,33 +358,6 @@ def _write_curves(job: Job) -> None:
         write_curves(job.run_dir / "pictures" / "curves.png", job.metrics.read())
 
 
-def _repair_masks(
-    config: RunConfig,
-    capture: Capture,
-    loaded: Scene,
-    wrong: Callable[[], TrainingViews],
-    renderer: Renderer,
-    folder: Path,
-    cloud: Cloud,
-) -> Ranking:
-    """Put the masks right that training had."""
-    # Not above, as for other artifacts.
-    from pointrad.repair.artifact import Source, write_repaired_masks
-    from pointrad.repair.subjects import TrainedOn, subjects
-    from pointrad.repair.votes import voted_for
-
-    split, views, spoilt = config.eval.split, wrong(), config.corruption.level > 0
-    given, images = ({view.name: view for view in of} for of in (views.corrupted, views.targets))
-    trained = TrainedOn(given, images, spoilt, spoilt and config.corruption.targets == "masked")
-    source = Source.of(capture, split, loaded.background)
-    found = list(subjects(capture, split, loaded, trained, source.threshold))
-    trained_on = [replace(view, mask=given[view.name].mask) for view in loaded.train if view.name in given]
-    cloud = voted_for(cloud, trained_on, renderer)
-    return write_repaired_masks(
-        folder, source, found, render_function(renderer, cloud), opacity_function(renderer, cloud)
-    )
-
-
 def _summarise(job: Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking | None) -> RunResult:
     config, scene, renderer, state = job.config, job.scene, job.renderer, job.state
     return RunResult(
@@ -341,6 +373,8 @@ def _summarise(job: Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking 
         given_repaired_iou=ranking.given_repaired_iou if ranking else None,
         repaired_iou=ranking.repaired_iou if ranking else None,
         ranking_precision=ranking.precision if ranking else None,
+        round=job.rounds.kept,
+        agreement_by_round=list(job.rounds.agreement),
         flicker=None,
         flicker_photographs=None,
         train_seconds=state.progress.seconds,

@@ -13,6 +13,11 @@ INIT = "init"  # what is drawn before the first stage
 STAGES_FOLDER = "stages"
 
 
+def round_folder(run_dir: Path, number: int) -> Path:
+    """Where a round of a run, from 1, has its checkpoint, epochs and pictures (`repair.rounds`)."""
+    return run_dir if number == 1 else run_dir / "rounds" / str(number)
+
+
 def picture_path(run_dir: Path, schedule: ScheduleConfig, stage: str) -> Path:
     """Where the renders at the end of `stage`, or of INIT, are drawn."""
     return run_dir / "pictures" / f"{_numbered(schedule, stage)}.png"

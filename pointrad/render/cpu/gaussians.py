@@ -61,8 +61,9 @@ class GaussianSplatting:
     def backward(self, parameters: Float32Array, gradient: Float32Array) -> Float32Array:
         """[D, N] gradient, given the gradient [3, H', W'] with respect to the image that `forward` returned."""
         kernels.differentiate(gradient, self.buffers)
-        gathered = np.empty_like(parameters)
-        kernels.gather(parameters, self._view, self._degree, self.buffers, gathered)
+        gathered = np.zeros_like(parameters)
+        seen = rows(self._degree)  # others are harmonics that the image has none of
+        kernels.gather(parameters[:seen], self._view, self._degree, self.buffers, gathered[:seen])
         return gathered
 
     def step(

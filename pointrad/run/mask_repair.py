@@ -1,0 +1,81 @@
+"""The masks of a run, put right by the clouds that it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pointrad.config import RunConfig
+from pointrad.data.capture import Capture
+from pointrad.data.frame import SceneFrame
+from pointrad.data.scene import Scene, View
+from pointrad.init.start import TrainingViews
+from pointrad.model.base import Cloud
+from pointrad.render.base import Renderer
+from pointrad.repair.again import with_repaired_mask
+from pointrad.repair.artifact import write_repaired_masks
+from pointrad.repair.put_right import PutRight, Source, each_put_right
+from pointrad.repair.rounds import Rounds
+from pointrad.repair.subjects import TrainedOn, subjects
+from pointrad.repair.table import Ranking
+from pointrad.repair.votes import voted_for
+from pointrad.run.job import opacity_function, render_function
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a cloud says of the masks. views: the training views with masks put right, those left out whose masks still
+    say nothing. agreement: the mean IoU of these masks and the cloud's silhouettes."""
+
+    views: TrainingViews
+    agreement: float
+
+
+class MaskRepair:
+    """The photographs of a capture and the masks that training had of them.
+
+    loaded: all views, in world units. given: those that training had. frame: that of clouds.
+    """
+
+    def __init__(self, config: RunConfig, capture: Capture, loaded: Scene, given: TrainingViews, frame: SceneFrame,
+                 renderer: Renderer) -> None:  # fmt: skip
+        self._loaded, self._given, self._frame, self._renderer = loaded, given, frame, renderer
+        spoilt, cuts = config.corruption.level > 0, config.corruption.targets == "masked"
+        self._composited = cuts or not spoilt  # the images, by the masks that training had
+        masks, images = ({view.name: view for view in of} for of in (given.corrupted, given.targets))
+        self._images = images
+        split = config.eval.split
+        trained = TrainedOn(masks, images, spoilt, spoilt and cuts)
+        self._source = Source.of(capture, split, loaded.background)
+        self._subjects = list(subjects(capture, split, frame.scene(loaded), trained, self._source.threshold))
+
+    def write(self, folder: Path, cloud: Cloud, trained_on: Sequence[View], rounds: Rounds) -> Ranking:
+        """Masks of all photographs, their ranking and its page. trained_on: the views that the cloud comes from."""
+        cloud = self._voted_for(cloud, trained_on)
+        render, opacity = render_function(self._renderer, cloud), opacity_function(self._renderer, cloud)
+        return write_repaired_masks(folder, self._source, self._subjects, render, opacity, rounds)
+
+    def findings(self, cloud: Cloud, trained_on: Sequence[View]) -> Findings:
+        """What to train on next."""
+        cloud = self._voted_for(cloud, trained_on)
+        render, opacity = render_function(self._renderer, cloud), opacity_function(self._renderer, cloud)
+        ranked = self._subjects[: len(self._loaded.train)]
+        views = {view.name: view for view in self._loaded.train}
+
+        def judged(found: PutRight) -> tuple[View, float]:
+            return self._next(views[found.subject.photo.name], found), found.agreement
+
+        found = list(each_put_right(self._source, ranked, render, opacity, judged))
+        usable = tuple(view for view, _ in found if view.mask.any() and not view.mask.all())
+        agreement = float(np.mean([agreement for _, agreement in found]))
+        return Findings(TrainingViews(usable, usable, self._loaded.background), agreement)
+
+    def _next(self, view: View, found: PutRight) -> View:
+        image = self._images.get(view.name, view).image
+        return with_repaired_mask(replace(view, image=image), found, self._composited, self._loaded.background)
+
+    def _voted_for(self, cloud: Cloud, trained_on: Sequence[View]) -> Cloud:
+        return voted_for(cloud, self._frame.views(trained_on), self._renderer)

@@ -1,0 +1,188 @@
+"""Training again from repaired masks: which round counts, what it trains on, and what a kill leaves of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pointrad.config import RunConfig
+from pointrad.data.scene import Float32Array, View
+from pointrad.errors import UserError
+from pointrad.finished.load import load_run
+from pointrad.masks.iou import Mask
+from pointrad.repair.again import with_repaired_mask
+from pointrad.repair.decision import Repaired
+from pointrad.repair.put_right import PutRight
+from pointrad.repair.rounds import Rounds, best_round
+from pointrad.repair.subjects import Subject
+from pointrad.run.run import run
+from tests.runs import CONTENT, config, quick, same_cloud
+from tests.scenes import camera, ring, sphere_view, write_tiny_scene
+
+BLACK = (0.0, 0.0, 0.0)
+PHOTOGRAPH = np.full((24, 32, 3), 0.5, np.float32)
+
+
+def best(asked: int, *agreement: float) -> tuple[int, Rounds]:
+    """The number of the round that is kept of rounds that agree so well."""
+    return best_round(asked, 1, lambda before, number: before + 1, lambda number: agreement[number - 1])
+
+
+class TestWhichRoundCounts:
+    def test_the_last_that_agrees_better_than_the_one_before(self) -> None:
+        assert best(3, 0.7, 0.8, 0.9) == (3, Rounds(3, 3, (0.7, 0.8, 0.9)))
+
+    @pytest.mark.parametrize("second", [0.7, 0.6])
+    def test_where_one_does_not_help_none_follows(self, second: float) -> None:
+        assert best(3, 0.7, second, 0.9) == (1, Rounds(3, 1, (0.7, second)))
+
+    def test_it_is_said_which_and_why(self) -> None:
+        assert best(2, 0.7, 0.8)[1].said == "Round 2 of 2 is kept: masks and cloud agree by 0.8000, before by 0.7000"
+        assert best(3, 0.7, 0.6)[1].said == "Round 1 of 3 is kept: masks and cloud agree by 0.7000, after it by 0.6000"
+
+
+def left_of(mask: Mask, beside: float = 0.0) -> Float32Array:
+    return np.where(mask[..., None], PHOTOGRAPH, np.float32(beside))
+
+
+def columns(first: int, last: int) -> Mask:
+    found = np.zeros((24, 32), bool)
+    found[:, first:last] = True
+    return found
+
+
+GIVEN, REPAIRED = columns(5, 20), columns(10, 25)
+VIEW = replace(sphere_view(camera(ring(1)[0])), image=left_of(GIVEN), mask=GIVEN.astype(np.float32))
+
+
+def again(known: Float32Array | None, given: Mask | None = GIVEN, composited: bool = True, view: View = VIEW) -> View:
+    """The view with the mask REPAIRED. known: of the photograph, None for all."""
+    subject = Subject(None, view.camera, given, image=known)  # type: ignore[arg-type]
+    changed = np.ones_like(GIVEN) if given is None else given ^ REPAIRED
+    photograph = PHOTOGRAPH if known is None else known
+    found = PutRight(subject, None, None, given, photograph, REPAIRED,  # type: ignore[arg-type]
+                     Repaired(REPAIRED.astype(np.float32), changed))  # fmt: skip
+    return with_repaired_mask(view, found, composited, BLACK)
+
+
+class TestWhatTheNextTrainsOn:
+    def test_the_mask_is_the_repaired_one(self) -> None:
+        assert np.array_equal(again(None).mask, REPAIRED)
+
+    def test_the_image_is_what_it_leaves_of_the_photograph(self) -> None:
+        found = again(None)
+        assert np.array_equal(found.image, left_of(REPAIRED))
+        assert found.weight is None
+
+    def test_what_it_adds_of_a_photograph_that_is_not_known_counts_nowhere(self) -> None:
+        found = again(left_of(GIVEN))
+        assert np.array_equal(found.image, left_of(GIVEN & REPAIRED))
+        assert found.weight is not None
+        assert np.array_equal(found.weight == 0, REPAIRED & ~GIVEN)
+
+    def test_images_that_no_wrong_mask_has_cut_stay_as_they_are(self) -> None:
+        assert np.array_equal(again(VIEW.image, composited=False).image, VIEW.image)
+
+    def test_a_view_that_had_no_mask_is_what_its_first_one_leaves(self) -> None:
+        assert np.array_equal(again(None, given=None).image, left_of(REPAIRED))
+
+    def test_soft_edges_of_what_stays_as_it_was_stay_soft(self) -> None:
+        soft = VIEW.image.copy()
+        soft[:, 15] = 0.25
+        assert np.array_equal(again(None, view=replace(VIEW, image=soft)).image[:, 15], soft[:, 15])
+
+
+ROUNDS = ("repair.rounds=2", "corruption.level=0.2", "corruption.targets=masked", "artifacts.repaired_masks=true")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_scene(tmp_path_factory.mktemp("scenes"), {"train": 10, "test": 2}, 64, 48)
+
+
+@pytest.fixture(scope="module")
+def done(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two rounds."""
+    folder = tmp_path_factory.mktemp("run")
+    run(of_two(root), folder)
+    return folder
+
+
+def of_two(root: Path, *overrides: str) -> RunConfig:
+    epochs = [f"schedule.stages.{stage}.epochs=3" for stage in ("coarse", "half", "grow", "settle")]
+    return config(*quick("schedule=gaussians_fast", *epochs, *ROUNDS, *overrides, f"dataset.root={root}"))
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+@pytest.mark.integration
+class TestOfARun:
+    def test_its_results_are_of_the_round_that_is_kept(self, done: Path) -> None:
+        found = summary(done)
+        agreement = found["agreement_by_round"]
+        assert len(agreement) == 2
+        assert found["round"] == 1 + (agreement[1] > agreement[0])
+        assert found["points"] == len(load_run(done).cloud)
+
+    def test_its_page_says_which_and_why(self, done: Path) -> None:
+        found = summary(done)
+        page = (done / "masks.html").read_text()
+        assert f"Round {found['round']} of 2 is kept: masks and cloud agree by" in page
+
+    def test_its_first_round_is_a_run_of_one(self, root: Path, done: Path, tmp_path: Path) -> None:
+        run(of_two(root, "repair.rounds=1"), tmp_path)
+        assert same_cloud(tmp_path, done)
+        assert (summary(tmp_path)["round"], summary(tmp_path)["agreement_by_round"]) == (1, [])
+
+    def test_a_run_of_one_goes_on_with_the_second(self, root: Path, done: Path, tmp_path: Path) -> None:
+        run(of_two(root, "repair.rounds=1"), tmp_path)
+        run(of_two(root), tmp_path)
+        assert same_cloud(tmp_path / "rounds/2", done / "rounds/2")
+
+    @pytest.mark.parametrize("steps", [7, 125, 190])
+    def test_killed_in_any_round_it_ends_the_same(
+        self, steps: int, root: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr("pointrad.run.run.raise_if_told", killed_after(steps))
+            with pytest.raises(KeyboardInterrupt):
+                run(of_two(root), tmp_path)
+        run(of_two(root), tmp_path)
+        assert same_cloud(tmp_path / "rounds/2", done / "rounds/2")
+        assert (tmp_path / "masks.csv").read_text() == (done / "masks.csv").read_text()
+        assert {key: value for key, value in summary(tmp_path).items() if key not in MEASURED} == {
+            key: value for key, value in summary(done).items() if key not in MEASURED
+        }
+
+
+MEASURED = ("train_seconds", "render_fps", "peak_memory_mb")
+
+
+def killed_after(steps: int) -> Callable[[], None]:
+    left = iter(range(steps))
+
+    def step() -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    return step
+
+
+class TestOfAConfiguration:
+    def test_more_rounds_are_another_result_whose_first_cloud_is_the_same(self) -> None:
+        one, two = config("repair.rounds=1"), config("repair.rounds=2")
+        assert one.identity(CONTENT) != two.identity(CONTENT)
+        assert one.training_identity(CONTENT) == two.training_identity(CONTENT) != two.training_identity(CONTENT, 2)
+
+    def test_without_masks_there_is_nothing_to_train_on_again(self) -> None:
+        with pytest.raises(UserError, match=r"repair\.rounds: found 2 with masks=none.*expected 1"):
+            config("masks=none", "init=random", "corruption=none", "repair.rounds=2")
