@@ -16,6 +16,10 @@ from launcher.train import train
 from pointrad.errors import UserError, did_you_mean
 from pointrad.run.status import CONFIG_FILE
 
+# The groups of a run's configuration that may be chosen anew, and those on which others' values depend.
+_STAND_ALONE = {"masks", "corruption", "init", "renderer", "schedule", "tracker"}
+_DECIDE_ON_OTHERS = ("scene", "dataset", "model")
+
 
 @dataclass(frozen=True)
 class _Command:
@@ -39,10 +43,12 @@ def main() -> None:
         if "--help" not in rest and "-h" not in rest:
             _check(name, command, runs)
     if name == "rerun":
-        given = ["--config-dir", runs[0]] if runs else []
+        with telling_errors():
+            given = _recorded(runs, rest)
     else:
         given = [f"runs=[{','.join(map(_quoted, runs))}]"] if runs else []
-    sys.argv[1:] = [*given, *rest]
+    before = next((n for n, word in enumerate(rest) if _is_override(word)), len(rest))
+    sys.argv[1:] = [*rest[:before], *given, *rest[before:]]  # options come first
     start(name, command.work)
 
 
@@ -103,6 +109,29 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     """The folders that the line begins with, and the rest, which is Hydra's."""
     count = next((n for n, word in enumerate(words) if word.startswith("-") or _is_override(word)), len(words))
     return [str(Path(word).expanduser()) for word in words[:count]], words[count:]
+
+
+def _recorded(runs: list[str], words: list[str]) -> list[str]:
+    """Let conf/rerun.yaml have the configuration of the run, if there is one, without the groups that `words` choose
+    from; returns what more is to be chosen. Raises UserError for groups that decide on others.
+
+    A model may set values of the start, which a start that is chosen anew has as well; and a schedule may choose a
+    model, where none is chosen.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    from pointrad.run.recorded import recorded_values
+
+    chosen = {word.partition("=")[0].lstrip("+") for word in words if "=" in word}
+    for group in _DECIDE_ON_OTHERS:
+        if group in chosen:
+            raise UserError(
+                f"{group}: found another one for a run whose values are written out; expected the command for train.py"
+            )
+    values = recorded_values(Path(runs[0])) if runs else {}
+    left = {key: part for key, part in values.items() if key not in chosen & _STAND_ALONE}
+    ConfigStore.instance().store("recorded", left)
+    return [f"model={values['model']['name']}"] if runs and chosen & {"init", "schedule"} else []
 
 
 def _is_override(word: str) -> bool:

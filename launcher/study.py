@@ -21,11 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from launcher.composition import Composer, plain_values, without_effect
 from launcher.mistakes import explained, given_keys
-from pointrad.config import RunConfig
+from pointrad.config import DatasetConfig, RunConfig
 from pointrad.data.capture import Capture
 from pointrad.data.content import FileDigests, scene_content
 from pointrad.data.layout import FolderLayout
-from pointrad.data.layouts import DatasetConfig
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.progress import announce, warn
@@ -161,7 +160,8 @@ class Sweep:
         return names, own
 
     def _all_scenes(self) -> Sequence[str]:
-        layout = DatasetConfig.parse({"dataset": plain_values(self._composed)["dataset"]}).dataset
+        values = plain_values(self._composed)
+        layout = DatasetConfig.parse({key: values[key] for key in DatasetConfig.model_fields}).dataset
         if not isinstance(layout, FolderLayout):
             raise UserError(f"study.scenes: found all, but dataset={layout.name} has no dataset.root to look in")
         return layout.scenes()

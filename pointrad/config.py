@@ -20,9 +20,10 @@ from pointrad.idle import SCENE_DEFAULTS, idle_across
 from pointrad.init.config import AnyInitConfig, KeptShare, ObjectBounds
 from pointrad.masks.none import NoMasksConfig
 from pointrad.masks.sources import AnyMasksConfig
-from pointrad.method import METHOD_VERSION, REPAIR_VERSION
+from pointrad.method import METHOD_VERSION, REPAIR_VERSION, UNDECISIVE
 from pointrad.model import groups
 from pointrad.model.config import ModelConfig, SplatRadius
+from pointrad.plugins import PluggableConfig
 from pointrad.render.config import RendererConfig
 from pointrad.schema import Config, Count, GivenPath, NonNegative, Share, digest
 from pointrad.tracking.config import NoTrackerConfig, WandbTrackerConfig
@@ -65,10 +66,15 @@ class CheckpointConfig(Config):
     max_attempts: Count
 
 
-class CaptureConfig(Config):
-    """The keys of what is loaded: which scene, from where, with which masks."""
+class DatasetConfig(PluggableConfig):
+    """The keys of where scenes are, alone."""
 
     dataset: AnyDatasetConfig
+
+
+class CaptureConfig(DatasetConfig):
+    """The keys of what is loaded: which scene, from where, with which masks."""
+
     scene: SceneConfig
     masks: AnyMasksConfig
 
@@ -228,20 +234,20 @@ class RunConfig(CaptureConfig):
         Left out: device, CUDA graphs, threads, folders, pictures, checkpoints and trackers; a scene's defaults, which
         act through `init` and `model`; stages that are not enabled; and how a corruption of level 0 would corrupt.
         """
-        excluded = {"repair", "eval", "artifacts", "checkpoint", "cache", "tracker", "threads"}
-        values = self.model_dump(mode="json", exclude=excluded)
+        values = self.model_dump(mode="json", exclude={"repair", "eval", *UNDECISIVE})
         values["scene"] = self.scene.name
         values["dataset"] = self.dataset.decisive()
         values["masks"] = self.masks.decisive(self.dataset.background)
         del values["renderer"]["device"], values["renderer"]["graphs"]
         values["schedule"] |= {"stages": _in_order(self.schedule)}
-        del values["schedule"]["name"]
+        del values["schedule"]["name"], values["plugins"]
         if self.schedule.next is None:
             del values["schedule"]["next"]
         else:
             values["schedule"]["next"] |= {"stages": _in_order(self.schedule.next)}
         values["corruption"] = self.corruption.decisive() | {"targets": self.corruption.targets}
-        return values | {"content": content.train, "method": METHOD_VERSION}
+        plugins = {"plugins": [plugin.digest for plugin in self.plugins]} if self.plugins else {}
+        return values | plugins | {"content": content.train, "method": METHOD_VERSION}
 
 
 def _in_order(schedule: StagesConfig) -> list[list[Any]]:

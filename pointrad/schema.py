@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, ValidationInfo
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from pointrad.errors import UserError, did_you_mean
 
@@ -33,18 +35,23 @@ Bounds = tuple[Interval, Interval, Interval]  # of x, y and z, world units
 
 
 class Config(BaseModel):
-    """Base of all configs: immutable, unknown keys, NaN and infinities are errors."""
+    """Base of all configs: immutable, unknown keys, NaN and infinities are errors.
+
+    code: of a class from a user's own file, the digest of that file.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    code: ClassVar[str | None] = None
 
     @classmethod
-    def parse(cls, values: object) -> Self:
+    def parse(cls, values: object, plugged: Sequence[type[Config]] = ()) -> Self:
         """Check a composed configuration (plain dicts, lists and scalars).
 
-        Raises UserError naming each wrong key, the value found and what would be valid.
+        plugged: classes that it may name besides pointrad's own. Raises UserError naming each wrong key, the value
+        found and what would be valid.
         """
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(values, context=plugged)
         except ValidationError as error:
             raise UserError("\n".join(_explain(problem, values) for problem in error.errors())) from None
 
@@ -63,6 +70,48 @@ class Config(BaseModel):
                 yield name, value
             elif isinstance(value, Mapping):
                 yield from ((f"{name}.{key}", part) for key, part in value.items() if isinstance(part, Config))
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotates a union of configs: the value of `key` says which of them a configuration has.
+
+    Classes that are plugged in join the union whose members they derive from. A member without a value of `key` is
+    there for that alone.
+    """
+
+    key: str
+
+    def named(self, kinds: Sequence[type[Config]]) -> dict[str, type[Config]]:
+        """Those that have a value of `key`, by it."""
+        tags = {kind: getattr(kind.model_fields.get(self.key), "annotation", None) for kind in kinds}
+        return {get_args(tag)[0]: kind for kind, tag in tags.items() if get_origin(tag) is Literal}
+
+    def __get_pydantic_core_schema__(self, union: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        members = get_args(union)
+        own = self.named(members)
+
+        def chosen(value: Any, info: ValidationInfo) -> Config:
+            if isinstance(value, Config) and isinstance(value, members):
+                return value
+            if not isinstance(value, Mapping):
+                raise PydanticKnownError("model_attributes_type")
+            plugged = [kind for kind in info.context or () if issubclass(kind, members)]
+            kinds = own | self.named(plugged)
+            if self.key not in value:
+                raise PydanticKnownError("union_tag_not_found", {"discriminator": repr(self.key)})
+            tag, expected = value[self.key], ", ".join(map(repr, kinds))
+            if tag not in kinds:
+                found = {"discriminator": repr(self.key), "tag": str(tag), "expected_tags": expected}
+                raise PydanticKnownError("union_tag_invalid", found)
+            return kinds[tag].model_validate(value, context=info.context)
+
+        return core_schema.with_info_plain_validator_function(chosen)
+
+
+def codes(*configs: Config) -> list[str]:
+    """Digests of the files of those whose classes are a user's own."""
+    return [config.code for config in configs if config.code is not None]
 
 
 def digest(values: object) -> str:

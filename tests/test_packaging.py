@@ -18,6 +18,7 @@ import yaml
 
 from pointrad import __version__
 from pointrad.bundled import CONFIG_FOLDER, DEMO_FOLDER
+from pointrad.schema import OneOf
 from pointrad.training.config import Operation
 from tests.runs import groups
 
@@ -206,8 +207,8 @@ def test_configuration_document_lists_every_choice() -> None:
 
 
 def test_configuration_document_lists_every_operation_with_its_values() -> None:
-    kinds = get_args(get_args(Operation)[0])
-    operations = {get_args(kind.model_fields["op"].annotation)[0]: {*kind.model_fields} - {"op"} for kind in kinds}
+    kinds = OneOf("op").named(get_args(get_args(Operation)[0]))
+    operations = {name: {*kind.model_fields} - {"op"} for name, kind in kinds.items()}
     assert rows_of_codes("Stages and operations") == operations
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field, ValidationError
 from pointrad.camera import Camera
 from pointrad.data.pinhole import lens
 from pointrad.data.poses import check_rigid
-from pointrad.data.scene import View
-from pointrad.data.transforms import explained, read_transforms
+from pointrad.data.scene import Split, View
+from pointrad.data.transforms import Row, explained, read_transforms
 from pointrad.errors import UserError
 from pointrad.files import write_json
 
@@ -41,10 +41,44 @@ class _Path(BaseModel):
     render_height: Annotated[int, Field(ge=1)]
 
 
+class _Frame(BaseModel):
+    """A view's camera as a run writes it, in world units: OpenGL axes, pixels."""
+
+    file_path: str
+    split: Split
+    w: Annotated[int, Field(ge=1)]
+    h: Annotated[int, Field(ge=1)]
+    fl_x: Annotated[float, Field(gt=0)]
+    fl_y: Annotated[float, Field(gt=0)]
+    cx: float
+    cy: float
+    transform_matrix: tuple[Row, Row, Row, Row]
+
+    @classmethod
+    def of(cls, view: View) -> _Frame:
+        camera = view.camera
+        return cls(file_path=view.name, split=view.split, w=camera.width, h=camera.height, fl_x=camera.fx,
+                   fl_y=camera.fy, cx=camera.cx, cy=camera.cy,
+                   transform_matrix=camera.camera_to_world.tolist())  # fmt: skip
+
+    def camera(self, where: str) -> Camera:
+        pose = check_rigid(np.array(self.transform_matrix, np.float64), where)
+        return Camera(pose, self.fl_x, self.fl_y, self.cx, self.cy, self.w, self.h)
+
+
+class _Written(BaseModel):
+    """What a run writes."""
+
+    frames: Annotated[list[_Frame], Field(min_length=1)]
+
+
 def write_cameras(path: Path, views: Iterable[View]) -> None:
     """The cameras of views (world units), each view once, with the split that it belongs to; atomically."""
     by_name = {view.name: view for view in views}
-    write_json(path, {"camera_model": "PINHOLE", "frames": [_frame(view) for view in by_name.values()]})
+    write_json(
+        path,
+        {"camera_model": "PINHOLE", "frames": [_Frame.of(view).model_dump(mode="json") for view in by_name.values()]},
+    )
 
 
 def read_cameras(path: Path, usual: Camera) -> list[Camera]:
@@ -72,30 +106,18 @@ def read_cameras(path: Path, usual: Camera) -> list[Camera]:
 
 
 def read_splits(path: Path) -> dict[str, list[Camera]]:
-    """What `write_cameras` wrote, by split. Raises UserError where there is no such file."""
-    frames: Sequence[dict[str, Any]] = _json(path)["frames"]
+    """What `write_cameras` wrote, by split. Raises UserError naming the key that is not as it was written."""
+    try:
+        frames = _Written.model_validate(_json(path)).frames
+    except ValidationError as error:
+        raise UserError(f"{path}: {explained(error)}") from None
     splits: dict[str, list[Camera]] = {}
     for frame in frames:
-        pose = np.array(frame["transform_matrix"], np.float64)
-        splits.setdefault(frame["split"], []).append(
-            Camera(pose, frame["fl_x"], frame["fl_y"], frame["cx"], frame["cy"], frame["w"], frame["h"])
-        )
+        camera = frame.camera(f"{path}: transform_matrix of {frame.file_path!r}")
+        splits.setdefault(frame.split, []).append(camera)
+    if Split.TRAIN not in splits:
+        raise UserError(f"{path}: found no camera of split train; expected those of a run's training views")
     return splits
-
-
-def _frame(view: View) -> dict[str, object]:
-    camera = view.camera
-    return {
-        "file_path": view.name,
-        "split": view.split.value,
-        "w": camera.width,
-        "h": camera.height,
-        "fl_x": camera.fx,
-        "fl_y": camera.fy,
-        "cx": camera.cx,
-        "cy": camera.cy,
-        "transform_matrix": camera.camera_to_world.tolist(),
-    }
 
 
 def _planned(path: Path, values: object) -> list[Camera]:

@@ -105,5 +105,5 @@ class AffineConfig(MaskErrorConfig):
         )
 
 
-class AffineCorruptionConfig(CorruptionConfig, AffineConfig):
+class AffineCorruptionConfig(AffineConfig, CorruptionConfig):
     """Of a run."""

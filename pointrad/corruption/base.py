@@ -16,6 +16,7 @@ from pointrad.schema import Config, Share
 class MaskErrorConfig(Config, ABC):
     """One kind of mask error. Its other keys say how bad it is at level 1, the worst; at level 0 it changes nothing."""
 
+    name: str
     level: Share
 
     @abstractmethod

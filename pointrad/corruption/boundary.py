@@ -34,5 +34,5 @@ class BoundaryConfig(MaskErrorConfig):
         return with_silhouette(view, signed_distance(silhouette) + shift > 0)
 
 
-class BoundaryCorruptionConfig(CorruptionConfig, BoundaryConfig):
+class BoundaryCorruptionConfig(BoundaryConfig, CorruptionConfig):
     """Of a run."""

@@ -31,5 +31,5 @@ class DropoutConfig(MaskErrorConfig):
         return with_silhouette(view, np.full(view.mask.shape, fills))
 
 
-class DropoutCorruptionConfig(CorruptionConfig, DropoutConfig):
+class DropoutCorruptionConfig(DropoutConfig, CorruptionConfig):
     """Of a run."""

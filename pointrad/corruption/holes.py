@@ -30,5 +30,5 @@ class HolesConfig(MaskErrorConfig):
         return with_silhouette(view, silhouette & ~missing)
 
 
-class HolesCorruptionConfig(CorruptionConfig, HolesConfig):
+class HolesCorruptionConfig(HolesConfig, CorruptionConfig):
     """Of a run."""

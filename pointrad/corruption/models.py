@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from pointrad.corruption.affine import AffineCorruptionConfig
+from pointrad.corruption.base import CorruptionConfig
 from pointrad.corruption.boundary import BoundaryCorruptionConfig
 from pointrad.corruption.dropout import DropoutCorruptionConfig
 from pointrad.corruption.holes import HolesCorruptionConfig
@@ -14,6 +13,7 @@ from pointrad.corruption.mixed import MixedCorruptionConfig
 from pointrad.corruption.morphology import MorphologyCorruptionConfig
 from pointrad.corruption.none import NoCorruptionConfig
 from pointrad.corruption.spurious import SpuriousCorruptionConfig
+from pointrad.schema import OneOf
 
 AnyCorruptionConfig = Annotated[
     NoCorruptionConfig
@@ -23,6 +23,7 @@ AnyCorruptionConfig = Annotated[
     | HolesCorruptionConfig
     | SpuriousCorruptionConfig
     | DropoutCorruptionConfig
-    | MixedCorruptionConfig,
-    Field(discriminator="name"),
+    | MixedCorruptionConfig
+    | CorruptionConfig,
+    OneOf("name"),
 ]

@@ -41,5 +41,5 @@ class MorphologyConfig(MaskErrorConfig):
         return self.level * (-self.erode if erodes else self.dilate)
 
 
-class MorphologyCorruptionConfig(CorruptionConfig, MorphologyConfig):
+class MorphologyCorruptionConfig(MorphologyConfig, CorruptionConfig):
     """Of a run."""

@@ -31,5 +31,5 @@ class SpuriousConfig(MaskErrorConfig):
         return with_silhouette(view, silhouette | false)
 
 
-class SpuriousCorruptionConfig(CorruptionConfig, SpuriousConfig):
+class SpuriousCorruptionConfig(SpuriousConfig, CorruptionConfig):
     """Of a run."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from pointrad.data.auto import AutoDatasetConfig
 from pointrad.data.blender import BlenderDatasetConfig
 from pointrad.data.colmap import ColmapDatasetConfig
 from pointrad.data.demo import DemoDatasetConfig
 from pointrad.data.idr import IdrDatasetConfig
+from pointrad.data.layout import Layout
 from pointrad.data.llff import LlffDatasetConfig
 from pointrad.data.nerfstudio import NerfstudioDatasetConfig
 from pointrad.data.panoptic import PanopticDatasetConfig
-from pointrad.schema import Config
+from pointrad.schema import OneOf
 
 AnyDatasetConfig = Annotated[
     DemoDatasetConfig
@@ -24,12 +23,7 @@ AnyDatasetConfig = Annotated[
     | ColmapDatasetConfig
     | IdrDatasetConfig
     | LlffDatasetConfig
-    | PanopticDatasetConfig,
-    Field(discriminator="name"),
+    | PanopticDatasetConfig
+    | Layout,
+    OneOf("name"),
 ]
-
-
-class DatasetConfig(Config):
-    """The keys of where scenes are, alone."""
-
-    dataset: AnyDatasetConfig

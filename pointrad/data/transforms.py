@@ -16,7 +16,7 @@ from pointrad.data.pinhole import CameraKeys, lens
 from pointrad.data.poses import check_rigid
 from pointrad.errors import UserError
 
-_Row = tuple[float, float, float, float]
+Row = tuple[float, float, float, float]
 
 
 class Frame(CameraKeys):
@@ -24,7 +24,7 @@ class Frame(CameraKeys):
     when it was taken, in scenes that move (D-NeRF)."""
 
     file_path: PicturePath
-    transform_matrix: tuple[_Row, _Row, _Row, _Row]
+    transform_matrix: tuple[Row, Row, Row, Row]
     mask_path: PicturePath | None = None
     time: float | None = None
 

@@ -22,11 +22,11 @@ from pointrad.files import replacing
 from pointrad.finished.config import CompareConfig
 from pointrad.finished.evaluate import EVALUATION_FILE, load_views
 from pointrad.finished.load import FinishedRun
+from pointrad.method import UNDECISIVE
 from pointrad.progress import warn
 from pointrad.terminal import printable
 
 _SCORES = ("psnr_db", "ssim", "lpips", "psnr_object_db", "silhouette_iou")
-_UNDECISIVE = {"cache", "checkpoint", "artifacts", "tracker", "threads"}  # keys that decide nothing of a result
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def evaluation_folder(run_dir: Path, split: Split) -> Path:
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if not prefix and key in _UNDECISIVE:
+        if not prefix and key in UNDECISIVE:
             continue
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat

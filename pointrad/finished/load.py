@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from pointrad.artifacts.camera_file import CAMERAS_FILE, read_splits
 from pointrad.camera import Camera
@@ -21,12 +20,14 @@ from pointrad.data.scene import BACKGROUNDS, Float32Array, SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
+from pointrad.plugins import classes
 from pointrad.progress import warn
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings
 from pointrad.render.config import RendererConfig
 from pointrad.render.opacity import depths, opacities
-from pointrad.run.provenance import Placement, recorded_content, recorded_method, recorded_placement
+from pointrad.run.provenance import Placement
+from pointrad.run.recorded import provenance_of, recorded_values, versions
 from pointrad.run.status import CONFIG_FILE, read_summary
 from pointrad.tracking.history import STAGES_FOLDER, round_folder
 from pointrad.training.checkpoint import Checkpoint
@@ -75,7 +76,10 @@ class FinishedRun:
     @property
     def content(self) -> SceneContent | None:
         """What its data contained; None where that is not recorded."""
-        return recorded_content(self.folder)
+        try:
+            return SceneContent(**provenance_of(self.folder)["content"])
+        except (KeyError, TypeError):
+            return None
 
     def capture(self, root: Path | None) -> Capture:
         """The scene that it was trained on. root: where its data lies now, None for where it lay."""
@@ -125,13 +129,13 @@ def load_run(folder: Path | str) -> FinishedRun:
     """
     folder = Path(folder)
     config, summary = _config(folder), _summary(folder)
-    placed = recorded_placement(folder)
+    placed = _placement(folder, config)
     if placed is None or not (folder / CAMERAS_FILE).is_file():
         raise UserError(
             f"{folder}: a run of an earlier version, which kept no {CAMERAS_FILE}; expected one of this version "
             f"(python runs.py rerun {folder} trains it again)"
         )
-    if (method := recorded_method(folder)) != METHOD_VERSION:
+    if (method := provenance_of(folder).get("method")) != METHOD_VERSION:
         warn(f"{folder}: trained by version {method} of the method, and rendered by version {METHOD_VERSION}")
     return _load(folder, config, summary, placed)
 
@@ -157,15 +161,19 @@ def _trained_in(folder: Path, summary: Mapping[str, Any]) -> Path:
 
 
 def _config(folder: Path) -> RunConfig:
-    path = folder / CONFIG_FILE
+    values = recorded_values(folder)
     try:
-        return RunConfig.parse(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); expected the folder of a run") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not readable as YAML ({str(error).splitlines()[0]})") from None
+        return RunConfig.parse(values)
     except UserError as error:
-        raise UserError(f"{path}: not a configuration of this version:\n{error}") from None
+        raise UserError(f"{folder / CONFIG_FILE}: {versions(folder)}, which does not read it:\n{error}") from None
+
+
+def _placement(folder: Path, config: RunConfig) -> Placement | None:
+    """What the run left to its views; None where that is not recorded."""
+    try:
+        return Placement.parse(provenance_of(folder)["placement"], classes(config.plugins))
+    except (KeyError, UserError):
+        return None
 
 
 def _summary(folder: Path) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from pointrad.masks.alpha import AlphaMasksConfig
 from pointrad.masks.auto import AutoMasksConfig
+from pointrad.masks.config import MasksConfig
 from pointrad.masks.folder import FolderMasksConfig
 from pointrad.masks.none import NoMasksConfig
+from pointrad.schema import OneOf
 
 AnyMasksConfig = Annotated[
-    AutoMasksConfig | AlphaMasksConfig | FolderMasksConfig | NoMasksConfig, Field(discriminator="name")
+    AutoMasksConfig | AlphaMasksConfig | FolderMasksConfig | NoMasksConfig | MasksConfig, OneOf("name")
 ]

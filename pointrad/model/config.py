@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from pointrad.model import groups
 from pointrad.model.groups import Group
-from pointrad.schema import Config, Count, Positive, PositiveShare
+from pointrad.schema import Config, Count, OneOf, Positive, PositiveShare
 
 if TYPE_CHECKING:
     from pointrad.model.base import Model
@@ -151,4 +151,4 @@ class GaussiansConfig(SplatModelConfig):
         return self
 
 
-ModelConfig = Annotated[PointsConfig | GaussiansConfig, Field(discriminator="name")]
+ModelConfig = Annotated[PointsConfig | GaussiansConfig, OneOf("name")]

@@ -30,7 +30,7 @@ from pointrad.init.hull import votes_needed
 from pointrad.init.votes import Lattice, Votes
 from pointrad.method import METHOD_VERSION
 from pointrad.run.cache_entry import Array, read_entry, write_entry
-from pointrad.schema import digest
+from pointrad.schema import codes, digest
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -121,12 +121,12 @@ def _views_key(capture: Capture, content: str) -> str:
     dataset, masks = capture.dataset, capture.masks
     kept = [field.name for kind in (View, Camera) for field in fields(kind)]
     keys = dataset.decisive(), masks.decisive(dataset.background)
-    return digest([content, *keys, kept, "pixels of all views in a row", METHOD_VERSION])
+    return digest([content, *keys, kept, "pixels of all views in a row", METHOD_VERSION, *codes(dataset, masks)])
 
 
 def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
     outside = init.outside, init.margin, init.seen_share
-    return digest([views, threshold, corruption.decisive(), init.lattice, init.box, outside])
+    return digest([views, threshold, corruption.decisive(), init.lattice, init.box, outside, *codes(corruption)])
 
 
 def _write_views(views: Sequence[View], entry: Path) -> None:

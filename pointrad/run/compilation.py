@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import math
 import os
 import subprocess
@@ -174,7 +175,7 @@ def _render_kernels(config: RunConfig) -> list[Any]:
     """What Python calls to train the model and to draw it."""
     from pointrad.render.cpu import gaussian_kernels, point_kernels
 
-    kernels = gaussian_kernels if config.model.name == "gaussians" else point_kernels
+    kernels = gaussian_kernels if isinstance(config.model, GaussiansConfig) else point_kernels
     losses = {stage.loss.name for stage in config.all_stages.values()}
     in_one_call = losses == {"photometric"} and not _composites_harmonics(config)
     steps = [kernels.train] if in_one_call else [kernels.differentiate, kernels.adam]
@@ -210,7 +211,7 @@ def _train_and_draw(config: RunConfig, view: View, trained: Callable[[], None]) 
 
 def main() -> None:
     """Compile for the configuration on standard input; a line on standard output for each function that is done."""
-    config = RunConfig.model_validate_json(sys.stdin.read())
+    config = RunConfig.parse(json.load(sys.stdin))
     gc.disable()  # nothing that Numba makes here goes before the end
     _compile(config, lambda done, total: print(done, total, flush=True))
     if mark := mark_of(config):

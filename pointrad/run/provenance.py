@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from pointrad.data.scene import SceneContent
-from pointrad.errors import UserError
+from pointrad import __version__
 from pointrad.evaluation import device_name
 from pointrad.model.config import ModelConfig
 from pointrad.schema import Bounds, Config
 
-PROVENANCE_FILE = "provenance.json"
-_PACKAGES = ("pointrad", "torch", "triton", "pytorch3d", "numba", "numpy", "hydra-core", "omegaconf", "wandb")
+_PACKAGES = ("torch", "triton", "pytorch3d", "numba", "numpy", "hydra-core", "omegaconf", "wandb")
 _OTHER_NAMES = {"pytorch3d": "easypytorch3d"}  # of distributions that provide the same package
 
 
@@ -32,40 +28,12 @@ class Placement(Config):
 def provenance(device: torch.device | None = None) -> dict[str, object]:
     """Plain values for `PROVENANCE_FILE`; None for a package that is absent and outside a git checkout."""
     return {
-        "versions": {"python": platform.python_version()} | {package: _version(package) for package in _PACKAGES},
+        "versions": {"python": platform.python_version(), "pointrad": __version__}
+        | {package: _version(package) for package in _PACKAGES},
         "git": _git_state(),
         "platform": f"{platform.system()}-{platform.release()}-{platform.machine()}",
         "device": device_name(device or torch.device("cpu")),
     }
-
-
-def recorded_content(run_dir: Path) -> SceneContent | None:
-    """The data of the run in this folder; None where that is not recorded."""
-    try:
-        return SceneContent(**_recorded(run_dir)["content"])
-    except (KeyError, TypeError):
-        return None
-
-
-def recorded_placement(run_dir: Path) -> Placement | None:
-    """What was left to the views of the run in this folder; None where that is not recorded."""
-    try:
-        return Placement.parse(_recorded(run_dir)["placement"])
-    except (KeyError, UserError):
-        return None
-
-
-def recorded_method(run_dir: Path) -> int | None:
-    """The version of the method that trained the run in this folder; None where that is not recorded."""
-    return _recorded(run_dir).get("method")
-
-
-def _recorded(run_dir: Path) -> dict[str, Any]:
-    try:
-        values = json.loads((run_dir / PROVENANCE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _version(package: str) -> str | None:

@@ -41,6 +41,7 @@ from pointrad.init.votes import described
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
+from pointrad.plugins import keep
 from pointrad.progress import TrainingBar, announce, warn
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings, check_renderer
@@ -49,10 +50,11 @@ from pointrad.repair.rounds import Rounds, best_round
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
 from pointrad.run.job import Job, first_state, opacity_function, render_function, start_of, with_wrong_masks
-from pointrad.run.provenance import PROVENANCE_FILE, Placement, provenance, recorded_content
+from pointrad.run.provenance import Placement, provenance
+from pointrad.run.recorded import provenance_of
 from pointrad.run.result import RunResult
 from pointrad.run.sequence import FRAMES_FILE, Sequel
-from pointrad.run.status import CONFIG_FILE, SUMMARY_FILE, read_summary, recording
+from pointrad.run.status import CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE, read_summary, recording
 from pointrad.tracking.base import NullTracker, Tracker
 from pointrad.tracking.build import build_tracker, check_tracker, must_be_online
 from pointrad.tracking.history import INIT, cloud_path, picture_path, round_folder
@@ -417,6 +419,7 @@ def _write_provenance(
 ) -> None:
     with replacing(run_dir / CONFIG_FILE) as path:
         path.write_text(yaml.safe_dump(given.model_dump(mode="json"), sort_keys=False))
+    keep(given.plugins, run_dir)
     placement = Placement(bounds=placed.init.box, model=placed.model)
     what = {"identity": identity, "content": asdict(content), "method": METHOD_VERSION}
     what["placement"] = placement.model_dump(mode="json")
@@ -435,8 +438,8 @@ def _check_results_are_of(config: RunConfig, content: SceneContent, run_dir: Pat
             f"eval.split: found {split}, but {run_dir} holds results on {found}, which would be lost; "
             f"expected {found}, or another hydra.run.dir"
         )
-    recorded = recorded_content(run_dir)
-    if recorded is not None and recorded.evaluation != content.evaluation:
+    recorded = provenance_of(run_dir).get("content", {}).get("evaluation")
+    if recorded not in (None, content.evaluation):
         raise OtherRunError(
             f"eval.split: found a {split} split with other data than {run_dir} holds results on, which would be lost; "
             "expected the same data, or another hydra.run.dir"

@@ -23,7 +23,7 @@ from typing import Any
 from pointrad.errors import MachineError, OtherRunError, UserError, trouble_of_machine
 from pointrad.files import replacing, write_json
 
-CONFIG_FILE = "config.yaml"
+CONFIG_FILE, PROVENANCE_FILE = "config.yaml", "provenance.json"
 STATUS_FILE, TRACEBACK_FILE, LOCK_FILE, SUMMARY_FILE = "status.json", "traceback.txt", "run.lock", "summary.json"
 _OWN_FILES = {STATUS_FILE, TRACEBACK_FILE, LOCK_FILE}
 

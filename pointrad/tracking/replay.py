@@ -14,8 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pointrad.bundled import CONFIG_FOLDER
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
-from pointrad.run.provenance import PROVENANCE_FILE
-from pointrad.run.status import SUMMARY_FILE, RunState, read_status, read_summary
+from pointrad.run.status import PROVENANCE_FILE, SUMMARY_FILE, RunState, read_status, read_summary
 from pointrad.tracking.base import Tracker
 from pointrad.tracking.build import build_tracker
 from pointrad.tracking.jsonl import FILE_NAME, MetricsFile

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, Self
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from pointrad.schema import Config, Count, NonNegative, Positive, PositiveShare, Share
+from pointrad.schema import Config, Count, NonNegative, OneOf, Positive, PositiveShare, Share
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from pointrad.data.scene import View
+    from pointrad.model.base import Cloud
+    from pointrad.render.base import Renderer
 
 
 class PhotometricLossConfig(Config):
@@ -31,7 +41,21 @@ class SilhouetteLossConfig(Config):
     ridge: NonNegative
 
 
-LossConfig = PhotometricLossConfig | SilhouetteLossConfig
+class CustomLossConfig(Config, ABC):
+    """A loss of a user's own (docs/plugins.md)."""
+
+    name: str
+
+    @abstractmethod
+    def of(self, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """The loss of a rendered image [H, W, 3] against a target of its shape, a scalar that torch differentiates.
+
+        weight: [H, W], what a pixel's error is multiplied by: 0 where the target is unknown.
+        """
+        ...
+
+
+LossConfig = Annotated[PhotometricLossConfig | SilhouetteLossConfig | CustomLossConfig, OneOf("name")]
 
 
 class OperationConfig(Config):
@@ -151,6 +175,20 @@ class FadeConfig(OperationConfig):
     factor: PositiveShare
 
 
+class CustomOperationConfig(OperationConfig, ABC):
+    """An operation of a user's own (docs/plugins.md)."""
+
+    op: str
+
+    @abstractmethod
+    def apply(self, cloud: Cloud, views: Sequence[View], renderer: Renderer, rng: np.random.Generator) -> Cloud:
+        """Another cloud, which is never changed in place: `cloud.select(...)`, or `cloud.changed(opacity=...)`.
+
+        views: those that train. rng: what is drawn at random comes from it, so that the run can be repeated.
+        """
+        ...
+
+
 Operation = Annotated[
     RemoveOutliersConfig
     | DuplicateConfig
@@ -162,8 +200,9 @@ Operation = Annotated[
     | RelocateConfig
     | PruneTransparentConfig
     | LimitOpacityConfig
-    | FadeConfig,
-    Field(discriminator="op"),
+    | FadeConfig
+    | CustomOperationConfig,
+    OneOf("op"),
 ]
 
 
@@ -223,7 +262,7 @@ class StageConfig(Config):
     lr: dict[str, NonNegative]
     lr_decay: Decay
     downscale: Count
-    loss: Annotated[LossConfig, Field(discriminator="name")]
+    loss: LossConfig
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
     every: EveryConfig | None = None

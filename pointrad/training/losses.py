@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pointrad.training.config import LossConfig, PhotometricLossConfig, SilhouetteLossConfig
+from pointrad.training.config import CustomLossConfig, LossConfig, PhotometricLossConfig, SilhouetteLossConfig
 
 
 def image_loss(config: LossConfig, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -19,6 +19,8 @@ def image_loss(config: LossConfig, image: Tensor, target: Tensor, weight: Tensor
             return photometric(config, image, target, weight)
         case SilhouetteLossConfig():
             return silhouette(config, image, target, weight)
+        case CustomLossConfig():
+            return config.of(image, target, weight)
 
 
 def photometric(config: PhotometricLossConfig, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from pointrad.render.base import Renderer
 from pointrad.training import densify
 from pointrad.training.config import (
     ClearHarmonicsConfig,
+    CustomOperationConfig,
     DropFaintHarmonicsConfig,
     DuplicateConfig,
     FadeConfig,
@@ -59,6 +60,8 @@ def apply(
             result = densify.with_opacities(cloud, densify.opacities(cloud).clamp(max=operation.opacity))
         case FadeConfig():
             result = densify.with_opacities(cloud, densify.opacities(cloud) * operation.factor)
+        case CustomOperationConfig():
+            result = operation.apply(cloud, views, renderer, rng)
     if len(result) == 0:
         raise UserError(f"schedule: operation {operation.op} left none of {len(cloud)} points; soften {operation}")
     if cloud.model.most is not None and len(result) > max(cloud.model.most, len(cloud)):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
@@ -13,8 +15,11 @@ import pytest
 import yaml
 from PIL import Image
 
+import pointrad
 from launcher.runs import main
 from pointrad.artifacts.pictures import read_comparison
+from pointrad.finished.load import load_run
+from pointrad.method import METHOD_VERSION
 from pointrad.run.run import run
 from tests.commands import Ended, called
 from tests.runs import QUICK, config, one_epoch_each, same_cloud
@@ -203,10 +208,65 @@ class TestRerun:
         assert done.code == 0, done.err
         assert same_cloud(runs / "other", tmp_path / "again")
 
-    def test_a_wrong_key_is_told(self, runs: Path) -> None:
-        done = of_runs("rerun", runs / "points", "sede=1")
+    def test_an_option_of_a_group_stands_in_place_of_the_runs_own(self, root: Path, runs: Path, tmp_path: Path) -> None:
+        words = ("init=hull", "init.lattice=40", "scene.kept_share=0.3", f"hydra.run.dir={tmp_path / 'again'}")
+        done = of_runs("rerun", runs / "points", *words)
+        assert done.code == 0, done.err
+        before, after = (load_run(folder).config for folder in (runs / "points", tmp_path / "again"))
+        assert after.init == config(*QUICK, "init=hull", "scene.kept_share=0.3", f"dataset.root={root}").init
+        assert after.model_copy(update={"init": before.init, "scene": before.scene}) == before
+
+    def test_a_start_that_is_chosen_anew_has_what_the_model_sets(self, runs: Path) -> None:
+        done = of_runs("rerun", runs / "gaussians", "init=hull", "--cfg", "job")
+        composed = yaml.safe_load(done.out)
+        assert composed["init"]["name"] == "hull"
+        assert composed["init"]["kept_share"] == {"points": 20000, "of": "hull"}
+
+    @pytest.mark.parametrize(
+        ("word", "told"),
+        [
+            ("sede=1", "did you mean seed?"),
+            ("init=hul", "init: found 'hul'; expected one of adaptive, hull, random, soft_hull; did you mean hull?"),
+            ("model=gaussians", "model: found another one for a run whose values are written out"),
+            ("schedule=gaussians", "model=points has position, colour"),
+            ("scene=hotdog", "scene: found another one"),
+        ],
+    )
+    def test_a_wrong_word_is_told(self, word: str, told: str, runs: Path) -> None:
+        done = of_runs("rerun", runs / "points", word)
         assert done.code == 1
-        assert "did you mean seed?" in done.err
+        assert told in done.err
+
+
+class TestARunOfAnEarlierVersion:
+    def without(self, key: str, run: Path) -> None:
+        values = yaml.safe_load((run / "config.yaml").read_text())
+        *above, last = key.split(".")
+        inner = values
+        for name in above:
+            inner = inner[name]
+        del inner[last]
+        (run / "config.yaml").write_text(yaml.safe_dump(values))
+
+    @pytest.mark.parametrize("key", ["plugins", "artifacts.stages", "eval.fps_seconds", "dataset.frames", "repair"])
+    def test_lacks_keys_that_change_nothing(self, key: str, runs: Path) -> None:
+        self.without(key, runs / "points")
+        done = of_runs("render", runs / "points", "frames=2", "threads=1")
+        assert done.code == 0, done.err
+        assert f"of an earlier version, without {key}; with the values that change nothing" in done.err
+
+    def test_is_repeated_with_todays_values_of_them(self, runs: Path) -> None:
+        self.without("artifacts.stages", runs / "points")
+        done = of_runs("rerun", runs / "points", "--cfg", "job")
+        assert yaml.safe_load(done.out)["artifacts"]["stages"] is False
+
+    @pytest.mark.parametrize("key", ["init.outside_margin", "corruption.seed", "seed"])
+    def test_is_refused_where_one_decides_the_result(self, key: str, runs: Path) -> None:
+        self.without(key, runs / "points")
+        done = of_runs("render", runs / "points", "frames=2", "threads=1")
+        assert done.code == 1
+        assert f"{key}: missing; expected a value" in done.err
+        assert f"trained by pointrad {pointrad.__version__}, method {METHOD_VERSION}; this is pointrad" in done.err
 
 
 class TestWhatIsNoFinishedRun:
@@ -240,6 +300,26 @@ class TestWhatIsNoFinishedRun:
     )
     def test_a_file_that_is_missing_is_named(self, lost: str, told: str, runs: Path) -> None:
         (runs / "points" / lost).unlink()
+        done = of_runs("render", runs / "points", "frames=2")
+        assert done.code == 1
+        assert told in done.err
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (lambda frame: frame.pop("fl_x"), "cameras.json: frames.0.fl_x: missing; expected a value"),
+            (lambda frame: frame.update(split="trian"), "cameras.json: frames.0.split: found 'trian'"),
+            (lambda frame: frame.update(transform_matrix=[[1]]), "cameras.json: frames.0.transform_matrix"),
+            (lambda frame: frame["transform_matrix"][0].reverse(), "cameras.json: transform_matrix of"),
+        ],
+    )
+    def test_a_camera_that_was_edited_is_told(
+        self, change: Callable[[dict[str, Any]], object], told: str, runs: Path
+    ) -> None:
+        path = runs / "points" / "cameras.json"
+        values = json.loads(path.read_text())
+        change(values["frames"][0])
+        path.write_text(json.dumps(values))
         done = of_runs("render", runs / "points", "frames=2")
         assert done.code == 1
         assert told in done.err
