@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pointrad.data.moving import MovingLayout
 from pointrad.init.config import AdaptiveConfig, RandomConfig
 
 if TYPE_CHECKING:
@@ -39,12 +40,13 @@ def _of_scene(config: RunConfig) -> dict[str, str]:
 
 def _of_corruption(config: RunConfig) -> dict[str, str]:
     corruption, init = config.corruption, config.init
+    still = {} if isinstance(config.dataset, MovingLayout) else {"corruption.in_time": f"dataset={config.dataset.name}"}
     if corruption.level == 0:
         scaled = set(type(corruption).model_fields) - {"name", "level", "targets"}
         return {f"corruption.{key}": "corruption.level=0" for key in scaled}
     masks_count = init.asks_masks or init.bounds == "auto" or config.model.asks_views
     if masks_count or corruption.targets == "masked":
-        return {}
+        return still
     return {"corruption": f"init={init.name}, which asks no masks, and corruption.targets=clean"}
 
 

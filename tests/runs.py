@@ -36,6 +36,8 @@ def groups() -> list[str]:
     return sorted(name for name in names if (REPOSITORY / "conf" / name).is_dir())
 
 
+BUNDLED = ("demo", "demo_moving")  # datasets that come with the repository, and have no root
+
 # Of data that no test reads.
 CONTENT = SceneContent("train", "evaluation")
 

@@ -16,7 +16,7 @@ from pointrad.errors import UserError
 from pointrad.init.config import PointCountConfig
 from pointrad.model.config import GaussiansConfig
 from pointrad.training.config import CosineConfig, StageConfig
-from tests.runs import CONTENT, REPOSITORY, composed, config, groups
+from tests.runs import BUNDLED, CONTENT, REPOSITORY, composed, config, groups
 from tests.scenes import cube
 
 
@@ -30,13 +30,13 @@ GROUPS = groups()
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
 def test_every_option_of_every_group_composes_and_validates(group: str, option: str) -> None:
     needed = {"renderer=gsplat": "model=gaussians", "masks=none": "init=random"}
-    needed |= {f"dataset={layout}": "dataset.root=x" for layout in options("dataset") if layout != "demo"}
+    needed |= {f"dataset={layout}": "dataset.root=x" for layout in options("dataset") if layout not in BUNDLED}
     chosen = f"{group}={option}"
     assert config(chosen, *([needed[chosen]] if chosen in needed else [])).identity(CONTENT)
 
 
 @pytest.mark.parametrize("program", ["train", "corruptions", "splats", "inspect_capture"])
-@pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout != "demo"])
+@pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout not in BUNDLED])
 def test_every_program_takes_captures_in_every_layout_and_finds_their_object(program: str, layout: str) -> None:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         found = compose(program, [f"dataset={layout}", "dataset.root=captures/cup"])
@@ -114,7 +114,7 @@ class TestPublishedConstants:
 
     def test_the_corruption_is_the_published_one_at_level_0(self) -> None:
         assert config().corruption.model_dump() == {
-            "name": "affine", "level": 0, "seed": 42, "targets": "clean", "rotation_degrees": 90,
+            "name": "affine", "level": 0, "seed": 42, "targets": "clean", "in_time": "constant", "rotation_degrees": 90,
             "translation": 0.5, "shrink": 0.5, "grow": 1, "shear_degrees": 90,
         }  # fmt: skip
 
@@ -178,7 +178,11 @@ def altered(key: str, value: Any, *overrides: str) -> dict[str, Any]:
         ("dataset.background", "grey", "'black', 'white' or 'published'"),
         ("masks.threshold", 1, "less than 1"),
         ("masks.threshold", -0.1, "greater than or equal to 0"),
-        ("dataset.name", "metashape", "'demo', 'auto', 'blender', 'nerfstudio', 'colmap', 'idr', 'llff'"),
+        (
+            "dataset.name",
+            "metashape",
+            "'demo', 'demo_moving', 'auto', 'blender', 'nerfstudio', 'colmap', 'idr', 'llff'",
+        ),
         ("schedule.adam.beta1", 1, "less than 1"),
         ("schedule.stages.base.epochs", -1, "greater than or equal to 0"),
         ("schedule.stages.base.epochs", "many", "valid integer"),
@@ -425,7 +429,7 @@ def test_a_schedule_without_an_enabled_stage_is_refused() -> None:
         config(*overrides)
 
 
-@pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout != "demo"])
+@pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout not in BUNDLED])
 def test_a_capture_without_a_root_says_how_to_give_it(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POINTRAD_DATA", raising=False)
     with pytest.raises(UserError, match=r"dataset\.root: not set; give dataset\.root=FOLDER"):
@@ -462,7 +466,7 @@ class TestIdentity:
             "artifacts.views=[]", "eval.fps_seconds=0", "checkpoint.every_seconds=1", "checkpoint.max_attempts=2",
             "cache.dir=here", "schedule.name=mine",
             "scene.kept_share=0.5 init.kept_share=0.035",
-            "corruption.seed=1", "corruption=none", "masks.threshold=0.5",
+            "corruption.seed=1", "corruption=none", "masks.threshold=0.5", "corruption.in_time=flicker",
         ],
     )  # fmt: skip
     def test_what_does_not_change_the_result_does_not_change_it(self, override: str) -> None:
@@ -495,7 +499,7 @@ class TestIdentity:
         "override",
         [
             "seed=1", "corruption.level=0.2", "corruption.seed=1", "corruption=none", "scene=lego", "init.lattice=100",
-            "corruption.targets=masked",
+            "corruption.targets=masked", "corruption.in_time=flicker", "dataset.frames=0",
             "init.consistency=0.9", "model.view_direction=pixel", "renderer=pytorch3d", "schedule=paper",
             "schedule.stages.base.epochs=5", "dataset.downscale=1", "dataset.background=white",
             "dataset.background=published", "masks.threshold=0.4",

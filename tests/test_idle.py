@@ -14,7 +14,7 @@ from launcher.mistakes import given_keys
 from pointrad.config import CorruptionsConfig, SplatsConfig
 from pointrad.run.run import run
 from pointrad.schema import Config
-from tests.runs import REPOSITORY, config, groups, one_epoch_each, quick
+from tests.runs import BUNDLED, REPOSITORY, config, groups, one_epoch_each, quick
 from tests.scenes import write_tiny_scene
 
 PARTS = "corruption.parts"
@@ -38,6 +38,7 @@ def said(*overrides: str) -> list[str]:
         (["corruption=morphology", "corruption.level=0.1", "corruption.direction=dilate"], "corruption.erode=0.1",
          "corruption.direction=dilate"),
         (["init=random"], "corruption.level=0.1", "init=random, which asks no masks, and corruption.targets=clean"),
+        (["corruption.level=0.1"], "corruption.in_time=flicker", "dataset=demo"),
         (["init=random"], "scene.outside=abstain", "init=random"),
         (["init=random"], "scene.kept_share=0.2", "init=random"),
         (["init.kept_share=0.1"], "scene.kept_share=0.2", "init.kept_share=0.1"),
@@ -74,6 +75,7 @@ def test_a_value_that_changes_nothing_is_said_to(others: list[str], given: str, 
     "given",
     [
         ["corruption.level=0.1", "corruption.seed=1"],
+        ["dataset=blender", "dataset.root=x", "corruption.level=0.1", "corruption.in_time=flicker"],
         ["corruption=affine", "corruption.targets=masked"],  # masks at level 0 cut what lies outside them
         ["corruption=morphology", "corruption.level=0.1", "corruption.erode=0.1", "corruption.dilate=0.1"],
         [*MIXED, f"{PARTS}.holes={{level: 0.1, size: 0.1}}"],
@@ -105,7 +107,7 @@ def test_every_key_that_may_be_idle_is_there(group: str) -> None:
     """Under its name of today."""
     beside = {"gsplat": ["model=gaussians"], "none": ["init=random"]}
     for option in (path.stem for path in sorted((REPOSITORY / "conf" / group).glob("*.yaml"))):
-        root = ["dataset.root=x"] if group == "dataset" and option != "demo" else []
+        root = ["dataset.root=x"] if group == "dataset" and option not in BUNDLED else []
         found = config(f"{group}={option}", *beside.get(option, []), *root)
         missing = {key for key in found.idle() if not _has(found.model_dump(), key.split("."))}
         assert missing <= {"init.kept_share"}  # which models set for all starts

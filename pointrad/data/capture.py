@@ -12,7 +12,7 @@ from pointrad.data.photographs import Reader
 from pointrad.data.picture_files import check_headers
 from pointrad.data.poses import refuse_world_to_camera
 from pointrad.data.remarks import remark, remark_pictures
-from pointrad.data.scene import BACKGROUNDS, Scene, Split
+from pointrad.data.scene import BACKGROUNDS, Instant, Scene, Split
 from pointrad.errors import UserError
 from pointrad.masks.base import Masks
 from pointrad.masks.config import MasksConfig
@@ -52,8 +52,8 @@ class Capture:
         """A capture for each instant that is chosen, in order of time; itself where nothing moves.
 
         Each loads its own scene when it is asked, which may have no views for evaluation (`blender`, where none of them
-        was taken then). Raises UserError for what is wrong with the files that say when
-        photographs were taken, or if `dataset.frames` is none of the instants.
+        was taken then). Raises UserError for what is wrong with the files that say when photographs were taken, or if
+        `dataset.frames` is none of the instants.
         """
         dataset = self.dataset
         if not isinstance(dataset, MovingLayout):
@@ -105,8 +105,15 @@ class Capture:
         """
         refuse_world_to_camera([view.camera for view in scene.train])
         remark(scene, self.dataset.background)
-        hard = self.masks.harden(scene, self.dataset.background)
+        hard = self.masks.harden(replace(scene, instant=self._instant()), self.dataset.background)
         return with_silhouettes(hard, self._lacking(scene), cut=self.dataset.background != "published")
+
+    def _instant(self) -> Instant | None:
+        if not isinstance(self.dataset, MovingLayout) or len(times := self.dataset.times(self.name)) == 1:
+            return None
+        photos = self._find(Split.TRAIN).listings[Split.TRAIN].photos
+        places = {photo.name: place for place, photo in enumerate(photos)}
+        return Instant(chosen(self.dataset.frames, times)[0], places)
 
     def _lacking(self, scene: Scene) -> set[str]:
         """The names of views for evaluation that no mask is of."""

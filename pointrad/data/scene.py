@@ -7,6 +7,7 @@ up (OpenGL); pixels count from the top left corner, x right and y down, the cent
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -63,13 +64,29 @@ class View:
 
 
 @dataclass(frozen=True)
+class Instant:
+    """Which instant of a scene that moves views show.
+
+    number: of all instants in order of time, from 0. places: of each training view by its name, which of the instant's
+    it is, so that a camera is known again at another.
+    """
+
+    number: int
+    places: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Scene:
-    """The views of one scene by split, of any sizes, and the background (RGB in [0, 1]) they lie on."""
+    """The views of one scene by split, of any sizes, and the background (RGB in [0, 1]) they lie on.
+
+    instant: None where nothing moves.
+    """
 
     name: str
     train: tuple[View, ...]
     evaluation: tuple[View, ...]
     background: tuple[float, float, float]
+    instant: Instant | None = None
 
 
 @dataclass(frozen=True)

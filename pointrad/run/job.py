@@ -62,7 +62,7 @@ class Job:
 
 
 def with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:
-    corrupted = corrupt_views(config.corruption, scene.train)
+    corrupted = corrupt_views(config.corruption, scene.train, scene.instant)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
     return TrainingViews(corrupted, targets, scene.background)

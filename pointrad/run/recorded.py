@@ -16,7 +16,7 @@ from pointrad.method import METHOD_VERSION, UNDECISIVE
 from pointrad.run.status import CONFIG_FILE, PROVENANCE_FILE
 
 PLUGINS_FOLDER = "plugins"  # of a run's folder: the files that it was trained with
-_MAY_MOVE = ("auto", "blender")  # layouts of captures that may move, and did not once
+_MAY_MOVE = ("auto", "blender", "nerfstudio")  # layouts of captures that may move, and did not once
 
 
 def recorded_values(run_dir: Path) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _as_before(dataset: str | None) -> dict[str, Any]:
     undecisive = {key: value for key, value in shipped.items() if key in UNDECISIVE}
     undecisive |= {"eval": {"fps_seconds": shipped["eval"]["fps_seconds"]}}
     moving = {"dataset": {"frames": None}} if dataset in _MAY_MOVE else {}
-    return undecisive | moving | {"plugins": [], "repair": {"rounds": 1}}
+    return undecisive | moving | {"plugins": [], "repair": {"rounds": 1}, "corruption": {"in_time": "constant"}}
 
 
 def _missing(

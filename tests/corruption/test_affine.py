@@ -26,7 +26,7 @@ PARTS = {"rotation_degrees": 90.0, "translation": 0.5, "shrink": 0.5, "grow": 1.
 def affine(level: float, seed: int = 42, **parts: float) -> AffineCorruptionConfig:
     """The published jitter, or the given parts of it alone."""
     jitter = dict.fromkeys(PARTS, 0.0) | parts if parts else PARTS
-    return AffineCorruptionConfig(name="affine", level=level, seed=seed, targets="clean", **jitter)
+    return AffineCorruptionConfig(name="affine", level=level, seed=seed, targets="clean", in_time="constant", **jitter)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -186,4 +186,7 @@ def test_masks_agree_less_the_higher_the_level() -> None:
 
 def test_none_leaves_views_as_they_are() -> None:
     view = sphere_view(camera(ring(1)[0], 4, 2))
-    assert NoCorruptionConfig(name="none", level=0, seed=1, targets="clean").corrupt(view, rng()) is view
+    assert (
+        NoCorruptionConfig(name="none", level=0, seed=1, targets="clean", in_time="constant").corrupt(view, rng())
+        is view
+    )

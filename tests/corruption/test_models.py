@@ -15,7 +15,7 @@ from scipy import ndimage
 from pointrad.corruption import corrupt_views
 from pointrad.corruption.models import MixedCorruptionConfig
 from pointrad.corruption.silhouette import object_size, signed_distance, smooth_noise
-from pointrad.data.scene import View
+from pointrad.data.scene import Instant, View
 from pointrad.masks.iou import mask_iou
 from tests.corruption.models import MASK_ONLY, MODELS, corruption
 from tests.scenes import camera, ring, sphere_view, sphere_views
@@ -64,6 +64,24 @@ class TestEveryModel:
         many, few = (corrupt_views(corruption(name, 0.5), some) for some in (views, views[:3]))
         for a, b in zip(many, few, strict=False):
             np.testing.assert_array_equal(a.mask, b.mask)
+
+    def test_a_camera_keeps_its_errors_in_time_or_draws_others(self, name: str) -> None:
+        views = sphere_views(12)
+        places = {view.name: place for place, view in enumerate(views)}
+
+        def masks(in_time: str, number: int, of: slice = slice(None)) -> NDArray[np.float32]:
+            kind = corruption(name, 0.5, in_time=in_time)
+            return np.stack([view.mask for view in corrupt_views(kind, views[of], Instant(number, places))])
+
+        still = np.stack([view.mask for view in corrupt_views(corruption(name, 0.5), views)])
+        for number in (0, 3):
+            np.testing.assert_array_equal(masks("constant", number), still)
+        np.testing.assert_array_equal(masks("flicker", 0), still)
+        assert not np.array_equal(masks("flicker", 3), still)
+        assert not np.array_equal(masks("flicker", 3), masks("flicker", 4))
+        np.testing.assert_array_equal(masks("flicker", 3), masks("flicker", 3))
+        # A view that is left out takes no other's errors away.
+        np.testing.assert_array_equal(masks("flicker", 3, slice(5, 7)), masks("flicker", 3)[5:7])
 
     def test_another_seed_is_another_corruption(self, name: str) -> None:
         views = sphere_views(12)
@@ -208,9 +226,9 @@ class TestDropout:
 
 
 class TestMixed:
-    HOLES = corruption("holes", 0.4).model_dump(exclude={"seed", "targets"})
-    TIGHT = corruption("morphology", 0.5, direction="erode").model_dump(exclude={"seed", "targets"})
-    FALSE = corruption("spurious", 0.6).model_dump(exclude={"seed", "targets"})
+    HOLES = corruption("holes", 0.4).model_dump(exclude={"seed", "targets", "in_time"})
+    TIGHT = corruption("morphology", 0.5, direction="erode").model_dump(exclude={"seed", "targets", "in_time"})
+    FALSE = corruption("spurious", 0.6).model_dump(exclude={"seed", "targets", "in_time"})
 
     def test_the_level_scales_the_level_of_each_part(self) -> None:
         mixed = corruption("mixed", 0.5, parts={"a": self.HOLES})

@@ -90,6 +90,18 @@ def test_masks_that_agree_on_nothing_stand_in_for_none(tmp_path: Path) -> None:
         of_frame.prepare(of_frame.load(Split.TEST))
 
 
+def test_a_camera_has_the_same_place_at_every_instant(tmp_path: Path) -> None:
+    mask = write_panoptic(tmp_path) / "seg/3/000001.png"
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), bool)).save(mask)  # that view is left out
+    of_frame = capture(tmp_path, 1)
+    scene = of_frame.prepare(of_frame.load(Split.TEST))
+    assert scene.instant is not None
+    assert scene.instant.number == 1
+    kept = [n for n in CAMERAS if n != 3]
+    assert [view.name for view in scene.train] == [f"ims/{n}/000001" for n in kept]
+    assert [scene.instant.places[view.name] for view in scene.train] == [CAMERAS.index(n) for n in kept]
+
+
 def test_as_a_static_scene_it_is_its_first_instant_and_says_so(folder: Path) -> None:
     listed = of("panoptic", folder, frames="1:").listing("tiny", Split.TRAIN)
     assert [photo.name for photo in listed.photos] == [f"ims/{n}/000001" for n in CAMERAS]
