@@ -29,6 +29,7 @@ from pointrad.render.opacity import depths, opacities
 from pointrad.run.provenance import Placement
 from pointrad.run.recorded import provenance_of, recorded_values, versions
 from pointrad.run.status import CONFIG_FILE, read_summary
+from pointrad.run.stored import StoredSequence
 from pointrad.tracking.history import STAGES_FOLDER, round_folder
 from pointrad.training.checkpoint import Checkpoint
 
@@ -37,7 +38,7 @@ _ANY = RendererConfig(name="auto", device="auto", graphs=False)  # all renderers
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A trained cloud as its run left it.
+    """A trained cloud as its run left it; of a moving scene, that of its first frame.
 
     summary: what `summary.json` says. cloud: in the scene frame. cameras: of its views, world units, by split.
     """
@@ -72,6 +73,30 @@ class FinishedRun:
     @cached_property
     def _at(self) -> dict[str, FinishedRun]:
         return {}
+
+    @cached_property
+    def frames(self) -> int:
+        """How many frames a moving scene has; 1 where nothing moves."""
+        return max(1, len(self._sequence))
+
+    def at_frame(self, number: int) -> FinishedRun:
+        """The run with the cloud of a frame, of which all clouds up to it are then kept: each is stored as differences
+        from the one before. Raises UserError for a damaged file, KeyError for a frame that there is not."""
+        if number not in range(self.frames):
+            raise KeyError(number)
+        if not len(self._sequence):
+            return self
+        while len(self._clouds) <= number:
+            self._clouds.append(self._sequence.read(len(self._clouds), self._clouds[-1] if self._clouds else None))
+        return replace(self, cloud=self._clouds[number])
+
+    @cached_property
+    def _sequence(self) -> StoredSequence:
+        return StoredSequence.of(self.folder, self.cloud.model)
+
+    @cached_property
+    def _clouds(self) -> list[Cloud]:
+        return []
 
     @property
     def content(self) -> SceneContent | None:

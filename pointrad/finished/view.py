@@ -39,6 +39,7 @@ _FRUSTUM_COLOUR = (150, 150, 150)
 _OUTLINE = (255, 60, 0)
 _QUALITY = 90  # of JPEG
 _LAST = "final"
+_OF_FIRST = " (of the first frame)"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Viewer:
         self.server.scene.set_up_direction(self.up)
         self.server.gui.configure_theme(control_layout="floating", show_logo=False)
         self.stages = _common_stages(runs)
+        self.frames = min(run.frames for run in runs)
         self.photographs = _photographs(views, len(self.cameras))
         self.server.on_client_connect(self._show)
 
@@ -150,6 +152,7 @@ class _Screen:
         self._layer = gui.add_dropdown("layer", get_args(Layer))
         self._stage = gui.add_slider("stage", 0, len(viewer.stages) - 1, 1, len(viewer.stages) - 1,
                                      visible=len(viewer.stages) > 1)  # fmt: skip
+        self._frame = gui.add_slider("frame", 0, max(1, viewer.frames - 1), 1, 0, visible=viewer.frames > 1)
         self._named = gui.add_markdown("", visible=len(viewer.stages) > 1)
         self._view = gui.add_slider("go to view", 0, len(viewer.cameras) - 1, 1, 0)
         # The browser draws them over the whole picture, so they would stand beside the objects of several runs.
@@ -160,6 +163,7 @@ class _Screen:
         """Pictures until the browser leaves."""
         self._layer.on_update(lambda _: self._moved.set())
         self._stage.on_update(lambda _: self._moved.set())
+        self._frame.on_update(lambda _: self._moved.set())
         self._view.on_update(lambda _: self._go_to_view())
         self._cameras.on_update(lambda _: self._show_cameras())
         self._client.camera.on_update(lambda _: self._moved.set())
@@ -187,9 +191,9 @@ class _Screen:
         rotation = Rotation.from_quat(camera.wxyz, scalar_first=True).as_matrix()
         eye = Eye(rotation, np.asarray(camera.position, np.float64), camera.fov, camera.aspect)
         stage = self._viewer.stages[self._stage.value]
-        self._named.content = f"stage: {stage}"
+        self._named.content = f"stage: {stage}{'' if stage == _LAST else _OF_FIRST * (self._viewer.frames > 1)}"
         with self._viewer.rendering:
-            runs = [run if stage == _LAST else run.at(stage) for run in self._viewer.runs]
+            runs = [run.at_frame(self._frame.value) if stage == _LAST else run.at(stage) for run in self._viewer.runs]
             shown = picture(runs, eye, size, self._layer.value)
         self._client.scene.set_background_image(shown, format="jpeg", jpeg_quality=_QUALITY)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from launcher.runs import main
@@ -16,7 +17,10 @@ from pointrad.data.frame import SceneFrame
 from pointrad.finished.config import MovedDataConfig, ViewConfig
 from pointrad.finished.layers import drawn
 from pointrad.finished.load import FinishedRun, load_run
+from pointrad.model.base import Cloud
 from pointrad.run.run import run
+from pointrad.run.stored import StoredSequence
+from pointrad.training.lineage import ORIGIN
 from tests.browser import Browser, chromium, find_chromium
 from tests.commands import called
 from tests.runs import QUICK, config, one_epoch_each
@@ -81,6 +85,25 @@ def test_stages_are_kept_and_differ(trained: FinishedRun) -> None:
     first, last = (view.picture([trained.at(stage)], eye, 32, "colour") for stage in ("init", "refine"))
     assert not np.array_equal(first, last)
     assert np.array_equal(last, view.picture([trained], eye, 32, "colour"))
+
+
+def test_frames_of_a_moving_scene_are_seen_one_by_one(trained: FinishedRun, tmp_path: Path) -> None:
+    first = trained.cloud
+    stored = StoredSequence.of(tmp_path, first.model)
+    stored.write_first(first)
+    state = {ORIGIN: torch.arange(1, len(first) + 1)}
+    moved = Cloud(first.model, first.parameters.clone(), state)
+    moved["position"][:] += 0.5
+    stored.write_next(1, moved, first, {group.name: 0.01 for group in first.model.groups})
+    moving = replace(trained, folder=tmp_path)
+    assert [trained.frames, moving.frames] == [1, 2]
+    eye = eye_of(trained, 0)
+    before, after = (view.picture([moving.at_frame(n)], eye, 32, "colour") for n in (0, 1))
+    assert np.array_equal(before, view.picture([trained], eye, 32, "colour"))
+    assert not np.array_equal(before, after)
+    assert np.array_equal(before, view.picture([trained.at_frame(0)], eye, 32, "colour"))
+    with pytest.raises(KeyError):
+        moving.at_frame(2)
 
 
 def test_a_mask_is_outlined_on_its_photograph(folder: Path) -> None:
