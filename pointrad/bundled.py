@@ -8,3 +8,4 @@ _PACKAGE = Path(__file__).resolve().parent
 
 CONFIG_FOLDER = _PACKAGE / "conf"
 DEMO_FOLDER = _PACKAGE / "demo_scene"
+DEMO_MOVING_FOLDER = _PACKAGE / "demo_moving"

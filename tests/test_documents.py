@@ -32,7 +32,7 @@ from pointrad.study.config import SweepConfig
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
     str(path.relative_to(ROOT))
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "pointrad" / "demo_scene" / "README.md")
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("pointrad/demo_*/README.md"))
 )
 PROGRAMS = ("python", ".venv/bin/python", "make", "pytest", "wandb", "eval", "apt-get", "tools/local_slurm", "pip")
 TRAINING = ("configuration", "corruption", "robustness", "options", "cluster", "wandb", "gpu", "studies", "plugins")

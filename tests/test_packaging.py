@@ -147,6 +147,7 @@ class TestTheWheel:
         held = set(zipfile.ZipFile(wheel).namelist())
         configured = {f"pointrad/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
         demo = {f"pointrad/demo_scene/{name}" for name in ("transforms_train.json", "train/r_99.png", "val/r_0.png")}
+        demo |= {f"pointrad/demo_moving/{name}" for name in ("transforms_train.json", "train/r_11_9.png")}
         assert configured | demo <= held
         assert {"launcher/train.py", "hydra_plugins/pointrad/study_sweeper.py"} <= held
         assert {f"pointrad/study/report/page.{kind}" for kind in ("html", "css", "js")} <= held

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pointrad.data.layout import FolderLayout
-from pointrad.data.moving import STILL, Frames, MovingLayout, nearest, shown
+from pointrad.data.moving import Frames, MovingLayout, nearest, shown
 from pointrad.data.photo import Listing
 from pointrad.data.picture_files import picture_or_none, said_of_missing
 from pointrad.data.scene import Split
-from pointrad.data.transforms import Frame, Transforms, photo, read_transforms
+from pointrad.data.transforms import Frame, Transforms, photo, read_transforms, times
 from pointrad.errors import UserError
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
@@ -27,18 +27,16 @@ class BlenderDatasetConfig(FolderLayout, MovingLayout):
     sign_files: ClassVar = ("transforms_train.json",)
 
     def times(self, scene_name: str) -> tuple[float, ...]:
-        return times(self.folder(scene_name))
+        return instants_of(self.folder(scene_name))
 
     def listing(self, scene_name: str, split: Split) -> Listing:
         return listing(self.folder(scene_name), split, self.frames)
 
 
-def times(folder: Path) -> tuple[float, ...]:
-    """When the training views of the scene in `folder` were taken, ascending; one time if not all of them say when.
-
-    Raises UserError for whatever is wrong with their file.
-    """
-    return _times(_read_split(folder, Split.TRAIN))
+def instants_of(folder: Path) -> tuple[float, ...]:
+    """When the training views of the scene in `folder` were taken. Raises UserError for whatever is wrong with their
+    file."""
+    return times(_read_split(folder, Split.TRAIN))
 
 
 def listing(folder: Path, split: Split, frames: Frames | None) -> Listing:
@@ -48,7 +46,7 @@ def listing(folder: Path, split: Split, frames: Frames | None) -> Listing:
     Raises UserError for whatever is missing or wrong in the folder, naming the file and what was expected.
     """
     training = _read_split(folder, Split.TRAIN)
-    instants = _times(training)
+    instants = times(training)
     numbers, said = shown(frames, instants, len(training.frames))
     path, transforms = _transforms_path(folder, split), _read_split(folder, split)
     listed = transforms.frames
@@ -61,11 +59,6 @@ def listing(folder: Path, split: Split, frames: Frames | None) -> Listing:
     if refusal is not None and len(missing) == len(pictures):
         raise UserError(refusal)
     return Listing((path,), tuple(photos), said, refusal=refusal)
-
-
-def _times(training: Transforms) -> tuple[float, ...]:
-    found = {frame.time for frame in training.frames}
-    return STILL if None in found else tuple(sorted(time for time in found if time is not None))
 
 
 def _time(path: Path, frame: Frame) -> float:

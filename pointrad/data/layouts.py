@@ -7,7 +7,7 @@ from typing import Annotated
 from pointrad.data.auto import AutoDatasetConfig
 from pointrad.data.blender import BlenderDatasetConfig
 from pointrad.data.colmap import ColmapDatasetConfig
-from pointrad.data.demo import DemoDatasetConfig
+from pointrad.data.demo import DemoDatasetConfig, DemoMovingDatasetConfig
 from pointrad.data.idr import IdrDatasetConfig
 from pointrad.data.layout import Layout
 from pointrad.data.llff import LlffDatasetConfig
@@ -17,6 +17,7 @@ from pointrad.schema import OneOf
 
 AnyDatasetConfig = Annotated[
     DemoDatasetConfig
+    | DemoMovingDatasetConfig
     | AutoDatasetConfig
     | BlenderDatasetConfig
     | NerfstudioDatasetConfig

@@ -10,27 +10,32 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pointrad.data.layout import CaptureLayout
+from pointrad.data.moving import MovingLayout, nearest, shown
 from pointrad.data.photo import Listing, Photo
 from pointrad.data.picture_files import picture_or_none, without_suffix
 from pointrad.data.scene import Split
-from pointrad.data.transforms import Transforms, photo, read_transforms, said_of_times
+from pointrad.data.transforms import Transforms, photo, read_transforms, times
 from pointrad.errors import UserError
 
 _FILE = "transforms.json"
 
 
-class NerfstudioDatasetConfig(CaptureLayout):
+class NerfstudioDatasetConfig(CaptureLayout, MovingLayout):
     """Captures of nerfstudio and instant-ngp. Views are held out as the file says, else every `holdout`-th."""
 
     name: Literal["nerfstudio"]
     sign_files: ClassVar = (_FILE,)
 
+    def times(self, scene_name: str) -> tuple[float, ...]:
+        return times(read_transforms(self.found(scene_name) / _FILE))
+
     def listing(self, scene_name: str, split: Split) -> Listing:
         file = self.found(scene_name) / _FILE
-        transforms = read_transforms(file)
+        whole = read_transforms(file)
+        transforms, said = self._shown(whole)
         photos = _photos(file, transforms)
-        splits = _splits(file, transforms)
-        remarks = [*_left_out(transforms, photos), *said_of_times(transforms), *_oddities(splits)]
+        splits = _splits(file, whole)
+        remarks = [*_left_out(transforms, photos), *said, *_oddities(splits)]
         if not splits:
             return Listing((file,), self.held_out(tuple(photos.values()), split), tuple(remarks))
         remarks.append(f"{_FILE} says which views are held out; dataset.holdout has no effect")
@@ -42,9 +47,21 @@ class NerfstudioDatasetConfig(CaptureLayout):
                 f"file has: {', '.join(splits)}"
             )
         chosen = sorted((photos[name] for name in splits[split] if name in photos), key=lambda photo: photo.name)
-        if not chosen:
+        if not chosen and (split == Split.TRAIN or transforms is whole):  # of an instant, none may be held out
             raise UserError(f"{file}: {split}_filenames: found no frame that has a picture; expected at least one")
         return Listing((file,), tuple(chosen), tuple(remarks))
+
+    def _shown(self, transforms: Transforms) -> tuple[Transforms, tuple[str, ...]]:
+        """The file with the frames alone that are shown at once, and what to say of it."""
+        instants = times(transforms)
+        numbers, said = shown(self.frames, instants, len(transforms.frames))
+        if len(numbers) == len(instants):
+            return transforms, said
+        frames = [
+            frame for frame in transforms.frames
+            if frame.time is not None and nearest(instants, frame.time) in numbers
+        ]  # fmt: skip
+        return transforms.model_copy(update={"frames": frames}), said
 
 
 def _photos(file: Path, transforms: Transforms) -> dict[str, Photo]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, ValidationError
 
+from pointrad.data.moving import STILL
 from pointrad.data.photo import IgnoreMask, Lens, Photo
 from pointrad.data.picture_files import PicturePath, without_suffix
 from pointrad.data.pinhole import CameraKeys, lens
@@ -56,13 +57,10 @@ def read_transforms(path: Path) -> Transforms:
     return transforms
 
 
-def said_of_times(transforms: Transforms) -> tuple[str, ...]:
-    """What to say of frames that were taken at several times."""
-    times = {frame.time for frame in transforms.frames if frame.time is not None}
-    if len(times) < 2:
-        return ()
-    between = f"from {min(times):g} to {max(times):g}"
-    return (f"frames have times ({between}); what moves is taken for something that stands still",)
+def times(transforms: Transforms) -> tuple[float, ...]:
+    """When frames were taken, ascending; one time if not all of them say when."""
+    found = {frame.time for frame in transforms.frames}
+    return STILL if None in found else tuple(sorted(time for time in found if time is not None))
 
 
 def photo(file: Path, transforms: Transforms, frame: Frame, picture: Path) -> Photo:

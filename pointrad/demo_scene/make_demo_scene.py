@@ -6,14 +6,19 @@ cope with: thin parts (stems, spoon), concavities (mug, vase, tulip cups), a hol
 handle), texture (gingham, zigzag) and glossy surfaces. All geometry and all textures are
 computed in this file; nothing is downloaded.
 
+With ``--moving`` the same still life moves, before cameras that stand still: the orange rolls
+along the tray's edge, the tulips sway, the spoon goes round in the mug.
+
 How to run (needs ``pip install mitsuba numpy pillow tqdm``, and for speed an LLVM >= 17 that
 Dr.Jit finds, or ``DRJIT_LIBLLVM_PATH`` set to its ``libLLVM.so``)::
 
     python demo_scene/make_demo_scene.py                            # the bundled pictures
     python demo_scene/make_demo_scene.py --out /tmp/quick --spp 32  # a quick, noisy look
+    python demo_scene/make_demo_scene.py --moving                   # the bundled moving scene
 
 The result has the NeRF-synthetic layout: ``transforms_{train,val,test}.json`` and one folder of
 RGBA pictures per split, with straight (not premultiplied) sRGB colour and coverage as alpha.
+Of the moving scene, each picture has a ``time`` from 0 to 1, as D-NeRF's scenes have.
 """
 
 from __future__ import annotations
@@ -39,6 +44,8 @@ Array = NDArray[np.float64]
 CAMERA_DISTANCE = 4.0311
 CAMERA_ANGLE_X = 0.6911112070083618
 VIEW_COUNTS = {"train": 100, "val": 20, "test": 20}
+CAMERA_COUNTS = {"train": 12, "test": 4}  # of the moving scene
+INSTANTS = 10
 
 TABLE_Z = -0.60  # top of the tray; everything stands on it
 TRAY_RADIUS = 1.06
@@ -161,8 +168,17 @@ def tray() -> list[Part]:
     return [part]
 
 
-def mug(x: float, y: float) -> list[Part]:
-    """A mug of tea with a handle and a spoon standing in it."""
+def turned(part: Part, angle: float, axis: Array, about: Array, shift: Array) -> Part:
+    """A part turned by an angle (radians) about an axis (unit length) through a point, then shifted."""
+    x = part.points - about
+    cosine, sine = np.cos(angle), np.sin(angle)
+    along = (x @ axis)[..., None] * axis
+    points = about + shift + along + cosine * (x - along) + sine * np.cross(axis, x)
+    return Part(part.name, points, part.uv, part.material)
+
+
+def mug(x: float, y: float, stirred: float) -> list[Part]:
+    """A mug of tea with a handle, and a spoon in it that was stirred by an angle (radians)."""
     at = (x, y, TABLE_Z)
     outside = curve([(0.0, 0.012), (0.2, 0.01), (0.25, 0.0), (0.285, 0.03), (0.315, 0.12),
                      (0.325, 0.28), (0.325, 0.42), (0.335, 0.54), (0.34, 0.565)], 120)  # fmt: skip
@@ -178,12 +194,14 @@ def mug(x: float, y: float) -> list[Part]:
     widen = np.linspace(0, 1, 80)
     spoon_width = 0.017 + 0.030 * np.exp(-(((widen - 0.9) / 0.09) ** 2))
     spoon_width[-6:] *= np.sqrt(np.linspace(1, 0, 6))  # a rounded, closed tip
+    straight = sweep("spoon", "brass", spoon, spoon_width, np.minimum(spoon_width, 0.014),
+                     (0.7, -0.7, 0))  # fmt: skip
     return [
         revolve("mug_outside", "mug", outside, at),
         revolve("mug_inside", "cream_glaze", inside, at),
         revolve("tea", "tea", surface, at),
         sweep("mug_handle", "teal_glaze", handle, 0.050, 0.030, (-away[1], away[0], 0.0)),
-        sweep("spoon", "brass", spoon, spoon_width, np.minimum(spoon_width, 0.014), (0.7, -0.7, 0)),
+        turned(straight, stirred, np.array([0.0, 0.0, 1.0]), np.array(at), np.zeros(3)),
     ]
 
 
@@ -231,8 +249,8 @@ def leaf(name: str, path: Array, width: float, across: tuple[float, float, float
     return sweep(name, "leaf", path, blade, 0.010 * np.sqrt(np.clip(1.001 - t, 0, 1)), across)
 
 
-def bouquet(x: float, y: float) -> list[Part]:
-    """Three tulips and two leaves in the vase at (x, y)."""
+def bouquet(x: float, y: float, sway: Array) -> list[Part]:
+    """Three tulips, their heads moved by `sway`, and two leaves in the vase at (x, y)."""
     foot = np.array([x, y, TABLE_Z + 0.25])
     heads = {
         "pink": ((-0.30, -0.06, 1.06), (0.06, 0.02, 0.05)),
@@ -241,7 +259,7 @@ def bouquet(x: float, y: float) -> list[Part]:
     }
     parts: list[Part] = []
     for colour, (head, bend) in heads.items():
-        top = np.array([x, y, TABLE_Z]) + np.array(head)
+        top = np.array([x, y, TABLE_Z]) + np.array(head) + sway
         parts += tulip(f"tulip_{colour}", f"petal_{colour}", foot, top, np.array(bend))
     base = np.array([x, y, TABLE_Z])
     right = base + curve([(0.0, 0.0, 0.4), (0.06, 0.06, 0.70), (0.20, 0.18, 0.93),
@@ -281,18 +299,36 @@ def cherries(x: float, y: float) -> list[Part]:
     return parts
 
 
-def build_parts() -> list[Part]:
-    """All parts of the still life."""
-    orange = np.array([0.30, -0.48, TABLE_Z + 0.94 * 0.22])
+def orange() -> list[Part]:
+    """An orange with its calyx."""
+    centre = np.array([0.30, -0.48, TABLE_Z + 0.94 * 0.22])
     calyx = curve([(0.0, 0.012), (0.03, 0.008), (0.045, -0.02)][::-1], 20)
     top = (0.30, -0.48, TABLE_Z + 0.94 * 0.22 + 0.22 * 0.86)
     return [
-        *tray(),
-        *mug(-0.36, -0.20),
-        *vase(0.14, 0.36),
-        *bouquet(0.14, 0.36),
-        fruit("orange", "orange", orange, 0.22, 0.10),
+        fruit("orange", "orange", centre, 0.22, 0.10),
         revolve("orange_calyx", "stem", calyx, top, segments=48),
+    ]
+
+
+def rolled(parts: list[Part], share: float) -> list[Part]:
+    """The orange after a share of its way, which it rolls without slipping."""
+    centre = np.array([0.30, -0.48, TABLE_Z + 0.94 * 0.22])
+    start, end = np.array([0.55, -0.50, TABLE_Z + 0.22]), np.array([0.0, -0.68, TABLE_Z + 0.22])
+    way = end - start
+    angle = share * float(np.linalg.norm(way)) / 0.22
+    axis = unit(np.cross(np.array([0.0, 0.0, 1.0]), way))
+    return [turned(part, angle, axis, centre, start + share * way - centre) for part in parts]
+
+
+def build_parts(time: float | None) -> list[Part]:
+    """All parts of the still life; of the one that moves, at a time from 0 to 1."""
+    swing = 0.0 if time is None else 2 * np.pi * time
+    return [
+        *tray(),
+        *mug(-0.36, -0.20, stirred=swing / 3),
+        *vase(0.14, 0.36),
+        *bouquet(0.14, 0.36, 0.12 * np.sin(swing) * np.array([1.0, 0.4, 0.0])),
+        *(orange() if time is None else rolled(orange(), time)),
         *cherries(0.68, -0.08),
     ]
 
@@ -509,6 +545,12 @@ def orbit_poses(count: int) -> list[Array]:
     return [look_at_origin(a - np.pi / 2, e) for a, e in zip(turn, elevation, strict=True)]
 
 
+def spread_poses(count: int) -> list[Array]:
+    """Cameras that stand around the scene, in three rows, none above another."""
+    turn, rows = 2 * np.pi * np.arange(count) / count, np.radians([12.0, 38.0, 64.0])
+    return [look_at_origin(a, rows[n % 3]) for n, a in enumerate(turn)]
+
+
 def to_rgba8(linear: Array) -> NDArray[np.uint8]:
     """Premultiplied linear colour to straight 8-bit sRGB with coverage as alpha."""
     alpha = np.clip(linear[..., 3:], 0, 1)
@@ -528,20 +570,54 @@ def render(scene: Any, pose: Array, size: int, spp: int, seed: int) -> NDArray[n
     return to_rgba8(np.array(image, dtype=np.float64))
 
 
-def write_transforms(path: Path, split: str, poses: list[Array]) -> None:
+@dataclass
+class View:
+    """A picture to make: its name, where its camera stands and, of a scene that moves, when."""
+
+    name: str
+    pose: Array
+    time: float | None = None
+
+
+def still_views(seed: int) -> dict[str, list[View]]:
+    """By split, the views of the still life."""
+    rng = np.random.default_rng(seed)
+    poses = {
+        "train": random_poses(VIEW_COUNTS["train"], rng),
+        "val": random_poses(VIEW_COUNTS["val"], rng),
+        "test": orbit_poses(VIEW_COUNTS["test"]),
+    }
+    return {split: [View(f"r_{i}", at) for i, at in enumerate(poses[split])] for split in poses}
+
+
+def moving_views() -> dict[str, list[View]]:
+    """By split, the views of the moving scene: of each instant, those of all cameras."""
+    poses = {"train": spread_poses(CAMERA_COUNTS["train"]), "test": orbit_poses(CAMERA_COUNTS["test"])}
+    return {
+        split: [
+            View(f"r_{camera}_{n}", at, round(n / (INSTANTS - 1), 6))
+            for n in range(INSTANTS)
+            for camera, at in enumerate(poses[split])
+        ]
+        for split in poses
+    }
+
+
+def write_transforms(path: Path, split: str, views: list[View]) -> None:
     """Write one split's camera file."""
     frames = [
-        {"file_path": f"./{split}/r_{i}", "transform_matrix": np.round(pose, 8).tolist()}
-        for i, pose in enumerate(poses)
+        {"file_path": f"./{split}/{view.name}"}
+        | ({} if view.time is None else {"time": view.time})
+        | {"transform_matrix": np.round(view.pose, 8).tolist()}
+        for view in views
     ]
     content = {"camera_angle_x": CAMERA_ANGLE_X, "frames": frames}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def write_preview(out: Path, columns: int = 5) -> None:
+def write_preview(out: Path, names: list[str]) -> None:
     """Write a strip of test views over black, for the README."""
-    picks = np.linspace(0, VIEW_COUNTS["test"], columns, endpoint=False).astype(int)
-    views = [Image.open(out / "test" / f"r_{i}.png").convert("RGBA") for i in picks]
+    views = [Image.open(out / "test" / f"{name}.png").convert("RGBA") for name in names]
     sheet = Image.new("RGBA", (sum(v.width for v in views), views[0].height), (0, 0, 0, 255))
     for i, view in enumerate(views):
         sheet.alpha_composite(view, (i * view.width, 0))
@@ -554,11 +630,11 @@ def parse_args() -> argparse.Namespace:
         description="Path-trace the demo scene with Mitsuba 3 in the NeRF-synthetic layout.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent,
-                        help="folder to write to")  # fmt: skip
+    parser.add_argument("--moving", action="store_true", help="the moving scene")
+    parser.add_argument("--out", type=Path, help="folder to write to; None for the bundled one")
     parser.add_argument("--spp", type=int, default=256, help="light paths per pixel")
     parser.add_argument("--seed", type=int, default=0, help="seed of the cameras and the noise")
-    parser.add_argument("--size", type=int, default=200, help="width and height in pixels")
+    parser.add_argument("--size", type=int, help="width and height in pixels; None for 200, 100")
     return parser.parse_args()
 
 
@@ -566,23 +642,26 @@ def main() -> None:
     """Render every view of every split."""
     args = parse_args()
     print(f"Mitsuba {mi.__version__}, variant {choose_variant()}")
-    scene = load_scene(build_parts())
-    rng = np.random.default_rng(args.seed)
-    splits = {
-        "train": random_poses(VIEW_COUNTS["train"], rng),
-        "val": random_poses(VIEW_COUNTS["val"], rng),
-        "test": orbit_poses(VIEW_COUNTS["test"]),
-    }
-    seeds = iter(range(args.seed * 100_000, args.seed * 100_000 + sum(VIEW_COUNTS.values())))
-    with tqdm(total=sum(VIEW_COUNTS.values()), unit="view") as progress:
-        for split, poses in splits.items():
-            (args.out / split).mkdir(parents=True, exist_ok=True)
-            write_transforms(args.out / f"transforms_{split}.json", split, poses)
-            for i, pose in enumerate(poses):
-                picture = render(scene, pose, args.size, args.spp, next(seeds))
-                Image.fromarray(picture).save(args.out / split / f"r_{i}.png", optimize=True)
+    here = Path(__file__).resolve().parent
+    out = args.out or (here.with_name("demo_moving") if args.moving else here)
+    size = args.size or (100 if args.moving else 200)
+    splits = moving_views() if args.moving else still_views(args.seed)
+    count = sum(map(len, splits.values()))
+    seeds = iter(range(args.seed * 100_000, args.seed * 100_000 + count))
+    times = sorted({view.time for views in splits.values() for view in views}, key=lambda time: time or 0.0)
+    scenes = {time: load_scene(build_parts(time)) for time in times}
+    with tqdm(total=count, unit="view") as progress:
+        for split, views in splits.items():
+            (out / split).mkdir(parents=True, exist_ok=True)
+            write_transforms(out / f"transforms_{split}.json", split, views)
+            for view in views:
+                picture = render(scenes[view.time], view.pose, size, args.spp, next(seeds))
+                Image.fromarray(picture).save(out / split / f"{view.name}.png", optimize=True)
                 progress.update()
-    write_preview(args.out)
+    if args.moving:
+        write_preview(out, [f"r_0_{n}" for n in range(0, INSTANTS, 2)])
+    else:
+        write_preview(out, [f"r_{n}" for n in range(0, VIEW_COUNTS["test"], 4)])
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def of(layout: str, root: Path, **keys: Any) -> FolderLayout:
                               "holdout": HOLDOUT}  # fmt: skip
     match layout:
         case "nerfstudio":
-            return NerfstudioDatasetConfig(**common | keys)
+            return NerfstudioDatasetConfig(**{"frames": None} | common | keys)
         case "colmap":
             return ColmapDatasetConfig(**{"images": None, "model": None} | common | keys)
         case "idr":

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from pointrad.data.auto import AutoDatasetConfig
 from pointrad.data.blender import BlenderDatasetConfig
 from pointrad.data.capture import Capture
+from pointrad.data.demo import DemoMovingDatasetConfig
 from pointrad.data.moving import Frames, chosen
+from pointrad.data.nerfstudio import NerfstudioDatasetConfig
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from tests import captures
 from tests.captures import ALPHA
-from tests.data.captures import real_capture, write_idr
+from tests.data.captures import name_of, of, real_capture, write_idr, write_nerfstudio
 from tests.scenes import write_tiny_scene
 
 TIMES = tuple(0.1 * n for n in range(24))
@@ -94,6 +98,29 @@ def test_of_one_camera_it_shows_all_that_were_chosen(tmp_path: Path) -> None:
     assert listed.remarks == ("frames have times (from 0 to 3); what moves is taken for something that stands still",)
 
 
+def dynamic(folder: Path, **of_file: Any) -> NerfstudioDatasetConfig:
+    """A transforms.json of nine frames at three instants."""
+    write_nerfstudio(folder, {n: {"time": 0.5 * (n // 3)} for n in range(9)}, **of_file)
+    layout = of("nerfstudio", folder, holdout=3)
+    assert isinstance(layout, NerfstudioDatasetConfig)
+    return layout
+
+
+def test_so_it_is_in_nerfstudios_layout_whose_cameras_are_held_out_at_every_instant(tmp_path: Path) -> None:
+    first, _, third = Capture(dynamic(tmp_path), ALPHA, "tiny").frames()
+    assert names(first, Split.TRAIN) == ["images/r_01", "images/r_02"]
+    assert [names(frame, Split.TEST) for frame in (first, third)] == [["images/r_00"], ["images/r_06"]]
+
+
+def test_or_as_its_file_says(tmp_path: Path) -> None:
+    paths = [f"images/{name_of(n)}" for n in range(9)]
+    layout = dynamic(tmp_path, train_filenames=paths[1:], test_filenames=paths[:1])
+    first, second, _ = Capture(layout, ALPHA, "tiny").frames()
+    assert names(first, Split.TRAIN) == ["images/r_01", "images/r_02"]
+    assert names(second, Split.TRAIN) == ["images/r_03", "images/r_04", "images/r_05"]
+    assert [names(frame, Split.TEST) for frame in (first, second)] == [["images/r_00"], []]
+
+
 def test_an_instant_of_which_no_view_is_held_out_has_none(tmp_path: Path) -> None:
     root = timed(tmp_path, train=[0, 1, 2, 3, 4, 5], test=[0, 2, 4])
     scene = Capture(blender(root, 1), ALPHA, "tiny").load(Split.TEST)
@@ -124,6 +151,18 @@ def test_so_it_is_of_a_layout_that_knows_no_times(tmp_path: Path) -> None:
 def test_frames_that_are_all_decide_nothing(tmp_path: Path) -> None:
     assert "frames" not in blender(tmp_path).decisive()
     assert blender(tmp_path, "1:").decisive()["frames"] == "1:"
+
+
+def test_the_bundled_moving_scene_has_twelve_cameras_at_ten_instants() -> None:
+    keys = {"name": "demo_moving", "downscale": 1, "max_size": None, "background": "black", "frames": None}
+    frames = Capture(DemoMovingDatasetConfig.model_validate(keys), ALPHA, "demo_moving").frames()
+    assert [len(frames), frames[0].time, frames[-1].time] == [10, 0, 1]
+    first, last = (frame.load(Split.TEST) for frame in (frames[0], frames[-1]))
+    assert [len(first.train), len(first.evaluation)] == [12, 4]
+    for before, after in zip(first.train, last.train, strict=True):
+        np.testing.assert_array_equal(before.camera.camera_to_world, after.camera.camera_to_world)
+        moved = np.abs(before.image - after.image).max(axis=-1) > 0.1
+        assert 0.01 < moved.mean() < 0.2
 
 
 def test_mutant_has_an_instant_for_each_of_its_views() -> None:
