@@ -248,7 +248,9 @@ class TestARunOfAnEarlierVersion:
         del inner[last]
         (run / "config.yaml").write_text(yaml.safe_dump(values))
 
-    @pytest.mark.parametrize("key", ["plugins", "artifacts.stages", "eval.fps_seconds", "dataset.frames", "repair"])
+    @pytest.mark.parametrize(
+        "key", ["plugins", "artifacts.stages", "eval.fps_seconds", "dataset.frames", "repair", "corruption.in_time"]
+    )
     def test_lacks_keys_that_change_nothing(self, key: str, runs: Path) -> None:
         self.without(key, runs / "points")
         done = of_runs("render", runs / "points", "frames=2", "threads=1")
