@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from pointrad.data.picture_files import Picture, check_headers, read_picture, re
 from pointrad.data.scene import Background, Float32Array, Split, View
 from pointrad.masks.base import Masks
 from pointrad.masks.files import mask_of
+
+if TYPE_CHECKING:
+    from pointrad.data.undistort import Undistortion
 
 T = TypeVar("T", np.uint8, np.uint32)
 _AT_ONCE = 2**26  # pixels of photographs that are read at the same time, at some 30 bytes each
@@ -61,12 +64,10 @@ class Reader:
         ignored = None if photo.ignore is None else _ignored(photo.ignore, photo, picture)
         rgb = picture.rgb
         if not lens.is_pinhole:
-            from pointrad.data.undistort import Undistortion  # not above: OpenCV takes a tenth of a second to import
-
-            undistorted = Undistortion.of(lens)
-            lens, rgb, given = undistorted.lens, undistorted.pixels(rgb), undistorted.pixels(given)
-            reference = None if reference is None else undistorted.pixels(reference)
-            ignored = None if ignored is None else undistorted.pixels(ignored)
+            undistorted = _undistortion(lens)
+            lens, rgb, given = undistorted.lens, undistorted.pixels(rgb), undistorted.mask(given)
+            reference = None if reference is None else undistorted.mask(reference)
+            ignored = None if ignored is None else undistorted.mask(ignored)
         if reference is not None and split != Split.TRAIN:
             given, reference = reference, None
         size = view_size(self.dataset, width, height)
@@ -81,14 +82,21 @@ class Reader:
         )
 
 
-def uncut(pixels: NDArray[np.uint8], lens: Lens, width: int, height: int) -> Float32Array:
-    """[height, width, ...] float32 in [0, 1]: a photograph's pixels [H, W, ...], or its mask's, as a view has them that
-    no mask composites, undistorted and averaged."""
-    if not lens.is_pinhole:
-        from pointrad.data.undistort import Undistortion  # not above, as above
+def uncut(rgb: NDArray[np.uint8], lens: Lens, width: int, height: int) -> Float32Array:
+    """[height, width, 3] float32 in [0, 1]: a photograph's pixels [H, W, 3] as a view has them that no mask composites,
+    undistorted and averaged."""
+    return _averaged(rgb if lens.is_pinhole else _undistortion(lens).pixels(rgb), (width, height), 255)
 
-        pixels = Undistortion.of(lens).pixels(pixels)
-    return _averaged(pixels, (width, height), 255)
+
+def mask_of_view(mask: NDArray[np.uint8], lens: Lens, width: int, height: int) -> Float32Array:
+    """[height, width] float32 in [0, 1]: a photograph's mask [H, W] as a view has it."""
+    return _averaged(mask if lens.is_pinhole else _undistortion(lens).mask(mask), (width, height), 255)
+
+
+def _undistortion(lens: Lens) -> Undistortion:
+    from pointrad.data.undistort import Undistortion  # not above: OpenCV takes a tenth of a second to import
+
+    return Undistortion.of(lens)
 
 
 def view_size(dataset: Layout, width: int, height: int) -> tuple[int, int]:

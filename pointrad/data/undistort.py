@@ -39,10 +39,18 @@ class Undistortion:
         return _undistortion(lens)
 
     def pixels(self, pixels: NDArray[T]) -> NDArray[T]:
-        """[H, W, ...] of a photograph's pixels, or of its mask's."""
+        """[H, W, ...] of a photograph's pixels."""
         return cast(
             NDArray[T], cv2.remap(pixels, self.across, self.down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         )
+
+    def mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """[H, W] of a photograph's mask. One of black and white alone stays so: its edge is as sharp as that of a mask
+        whose photograph has no distortion, and scores do not depend on the lens."""
+        if np.logical_and(mask > 0, mask < 255).any():
+            return self.pixels(mask)
+        nearest = cv2.remap(mask, self.across, self.down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        return cast(NDArray[np.uint8], nearest)
 
     def distorted(self, pixels: Float32Array) -> Float32Array:
         """[H, W] of the photograph: what the pinhole shows in its pixels [h, w], which may be fewer. Beyond its

@@ -90,6 +90,17 @@ def test_a_distorted_photograph_of_stripes_becomes_straight(tmp_path: Path) -> N
     assert (view.camera.fx, view.camera.cx) == (straight.fx, straight.cx)
 
 
+def test_a_black_and_white_mask_stays_one_and_a_soft_one_soft() -> None:
+    """Else the edges of masks would be softer, and scores higher, where a lens distorts."""
+    lens = Undistortion.of(LENSES["opencv"])
+    disc = np.hypot(*np.ogrid[-24:24, -32:32]) < 15
+    hard = np.where(disc, 255, 0).astype(np.uint8)
+    soft = np.where(disc, 254, 1).astype(np.uint8)
+    assert set(np.unique(lens.mask(hard))) == {0, 255}
+    assert len(np.unique(lens.mask(soft))) > 2
+    assert np.array_equal(lens.mask(hard) > 127, lens.mask(soft) > 127)
+
+
 @pytest.mark.parametrize("ignores_black", [True, False])
 def test_pixels_to_ignore_have_no_weight_and_are_no_mask(ignores_black: bool, tmp_path: Path) -> None:
     Image.fromarray(np.full((HEIGHT, WIDTH, 3), 200, np.uint8)).save(tmp_path / "photo.png")
