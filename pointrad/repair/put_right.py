@@ -14,7 +14,7 @@ import numpy as np
 
 from pointrad.data.capture import Capture
 from pointrad.data.photo import Lens
-from pointrad.data.photographs import uncut
+from pointrad.data.photographs import mask_of_view, uncut
 from pointrad.data.picture_files import read_picture
 from pointrad.data.scene import Float32Array, Split
 from pointrad.evaluation import OPAQUE, Opacity, Render
@@ -73,7 +73,7 @@ def put_right(source: Source, subject: Subject, render: Float32Array, opacity: F
     height, width = stored.shape
     lens = subject.photo.lens(width, height)
     size = subject.camera.width, subject.camera.height
-    given = uncut(stored, lens, *size) > source.threshold if subject.held_out else subject.given
+    given = mask_of_view(stored, lens, *size) > source.threshold if subject.held_out else subject.given
     photograph = uncut(picture.rgb, lens, *size) if subject.image is None else subject.image
     nothing = np.zeros(opacity.shape, bool)
     repaired = repair(nothing if given is None else given, Seen(opacity, render, photograph), source.background)
