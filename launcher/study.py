@@ -31,8 +31,8 @@ from pointrad.progress import announce, warn
 from pointrad.run.status import RunState
 from pointrad.study.conclude import bring_report_up_to_date, report, report_is_current, table
 from pointrad.study.config import LABEL, StudyConfig, SweepConfig
+from pointrad.study.levels import LevelFinder
 from pointrad.study.plan import STOP_FILE, Plan, PlannedRun, Variant, expand, make_plan
-from pointrad.study.real_masks import MaskMeasure
 from pointrad.study.reuse import set_aside, take_over
 from pointrad.study.watch import StudyBar, print_states
 from pointrad.terminal import printable
@@ -133,9 +133,9 @@ class Sweep:
         def compose(variant: Variant) -> RunConfig:
             return checked_run(composer.values(variant.settings))
 
-        masks = MaskMeasure()
-        measured = (masks.resolved(variant, compose) for variant in variants)
-        plan = make_plan(self._study, measured, compose, content, command)
+        levels = LevelFinder()
+        resolved = (levels.resolved(variant, compose) for variant in variants)
+        plan = make_plan(self._study, resolved, compose, content, command)
         varied = [key for together in (*self._study.axes.values(), self._study.seeds) for key in together]
         for line in without_effect(_idle_in_all(plan), [*given_keys(chosen.runs), *varied]):
             warn(f"{line} in any run of the study")

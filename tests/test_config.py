@@ -367,6 +367,8 @@ def test_a_bad_item_of_a_list_is_named_by_its_place() -> None:
         ("mixed", "parts.pose.grow", -1, "greater than or equal to 0"),
         ("mixed", "parts.pose.name", "mixed", "'affine', 'morphology'"),
         ("mixed", "parts", {}, "at least 1 item"),
+        ("some_views", "error.level", 2, "less than or equal to 1"),
+        ("some_views", "error.name", "some_views", "'affine', 'morphology'"),
     ],
 )
 def test_a_bad_value_of_a_corruption_is_explained(model: str, key: str, value: Any, valid: str) -> None:

@@ -50,7 +50,7 @@ def nearly(picture: Path, colour: tuple[int, int, int]) -> int:
 
 
 def test_the_demo_scenes_sheet_shows_what_is_missed_and_what_is_false(tmp_path: Path) -> None:
-    models = [f"~models.{name}" for name in ("affine", "morphology", "boundary", "dropout", "mixed")]
+    models = [f"~models.{name}" for name in ("affine", "morphology", "boundary", "dropout", "mixed", "some_views")]
     words = command(tmp_path, "levels=[0.3]", *models)
     done = subprocess.run([sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -63,14 +63,15 @@ def test_the_demo_scenes_sheet_shows_what_is_missed_and_what_is_false(tmp_path: 
 def test_every_model_has_a_line_for_each_level(root: Path, tmp_path: Path) -> None:
     done = corruptions(tmp_path, *tiny(root), "levels=[0,0.5]", "view=5")
     found = table(done.out)
-    assert len(found) == 2 * 7
+    assert len(found) == 2 * 8
     assert all((iou == 1) == (level == 0) for _, level, iou in found)
 
 
 def test_matched_levels_have_the_iou_asked_for(root: Path, tmp_path: Path) -> None:
     done = corruptions(tmp_path, *tiny(root), "matched_iou=0.7", "models.spurious.coverage=0.1")
     found = {name: iou for name, _, iou in table(done.out)}
-    assert found.pop("dropout") == pytest.approx(0.7, abs=0.15)  # in steps, of one in six views
+    for name in ("dropout", "some_views"):
+        assert found.pop(name) == pytest.approx(0.7, abs=0.15)  # in steps, of one in six views
     assert found == {name: pytest.approx(0.7, abs=0.02) for name in found}  # to a pixel of small views
     assert len(found) == 5
     assert "spurious: no level has a mean IoU of 0.7; level 1 has 0.9" in done.err

@@ -12,6 +12,7 @@ from pointrad.corruption.holes import HolesCorruptionConfig
 from pointrad.corruption.mixed import MixedCorruptionConfig
 from pointrad.corruption.morphology import MorphologyCorruptionConfig
 from pointrad.corruption.none import NoCorruptionConfig
+from pointrad.corruption.some_views import SomeViewsCorruptionConfig
 from pointrad.corruption.spurious import SpuriousCorruptionConfig
 from pointrad.schema import OneOf
 
@@ -24,6 +25,7 @@ AnyCorruptionConfig = Annotated[
     | SpuriousCorruptionConfig
     | DropoutCorruptionConfig
     | MixedCorruptionConfig
+    | SomeViewsCorruptionConfig
     | CorruptionConfig,
     OneOf("name"),
 ]

@@ -18,7 +18,8 @@ Together = dict[str, list[Value]]
 
 LABEL = "label"
 ABSENT = "absent"  # of an axis: this step leaves the key alone
-LEVEL, IOU_OF = "corruption.level", "iou_of"  # a level {iou_of: FOLDER} is found when the study is planned
+# A level {iou: NUMBER} or {iou_of: FOLDER} is found when the study is planned (levels.py).
+LEVEL, IOU, IOU_OF = "corruption.level", "iou", "iou_of"
 
 
 class PlotConfig(Config):
@@ -149,6 +150,18 @@ class StudyConfig(Config):
                 raise ValueError(f"an axis cannot be called {name!r}; scenes and seeds have keys of their own")
         return axes
 
+    @field_validator("axes")
+    @classmethod
+    def _levels_can_be_found(cls, axes: dict[str, Together]) -> dict[str, Together]:
+        for name, together in axes.items():
+            for level in together.get(LEVEL, []):
+                if isinstance(level, Mapping) and not _tells_iou(level):
+                    raise ValueError(
+                        f"axis {name!r}, {LEVEL}: found {dict(level)}; expected a level, or {{{IOU}: NUMBER}} above 0 "
+                        "and at most 1"
+                    )
+        return axes
+
     @field_validator("seeds")
     @classmethod
     def _seeds_are_even(cls, seeds: Together) -> Together:
@@ -220,6 +233,12 @@ class SweepConfig(Config):
     detach: bool
     runs_per_job: Count
     rounds: Count
+
+
+def _tells_iou(level: Mapping[str, Value]) -> bool:
+    if set(level) == {IOU_OF}:
+        return isinstance(level[IOU_OF], str)
+    return set(level) == {IOU} and isinstance(level[IOU], int | float) and 0 < level[IOU] <= 1
 
 
 def _check_is_number(metric: str) -> None:

@@ -258,6 +258,30 @@ class TestMixed:
         assert not np.array_equal(config.corrupt(VIEW, rng()).image, VIEW.image)
 
 
+class TestSomeViews:
+    ERROR = corruption("holes", 0.5).model_dump(exclude={"seed", "targets", "in_time"})
+
+    def test_the_level_is_the_share_of_views_that_are_spoilt_and_each_of_them_by_the_errors_own_level(self) -> None:
+        small = sphere_views(1, 16, 12)[0]
+        after = corrupt_views(corruption("some_views", 0.3, error=self.ERROR), (small,) * 1000)
+        kept = np.array([np.count_nonzero(view.mask) / np.count_nonzero(small.mask) for view in after])
+        assert set(kept.round(1)) == {0.5, 1}
+        assert np.mean(kept < 1) == pytest.approx(0.3, abs=0.05)
+
+    def test_a_higher_level_leaves_those_as_they_were_that_a_lower_one_spoils(self) -> None:
+        views = (VIEW,) * 20
+        few, many = (corrupt_views(corruption("some_views", level), views) for level in (0.2, 0.6))
+        spoilt = [n for n, view in enumerate(few) if view is not VIEW]
+        assert 0 < len(spoilt) < sum(view is not VIEW for view in many)
+        for n in spoilt:
+            np.testing.assert_array_equal(few[n].mask, many[n].mask)
+
+    def test_an_error_of_level_0_is_told_to_spoil_nothing(self) -> None:
+        assert corruption("some_views", 0.3).idle() == {}
+        idle = corruption("some_views", 0.3, error=self.ERROR | {"level": 0}).idle()
+        assert idle == {"error.coverage": "error.level=0", "error.size": "error.level=0"}
+
+
 @pytest.mark.parametrize("correlation", [0, 0.5, 1, 5, 15])
 def test_smooth_noise_has_deviation_1_wherever_the_image_holds_several_correlations(correlation: float) -> None:
     fields = np.stack([smooth_noise(rng(seed), (90, 110), correlation) for seed in range(30)])

@@ -1,7 +1,8 @@
-"""Studies of given masks: the axis that their folders are, and corruptions that are as wrong as they are."""
+"""Studies of given masks, and levels of corruptions that are found when a study is planned."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from pointrad.data.capture import load_scene
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from pointrad.masks.iou import mask_iou
-from pointrad.study.config import ABSENT, IOU_OF, LEVEL
+from pointrad.study.config import ABSENT, IOU, IOU_OF, LEVEL
+from pointrad.study.levels import LevelFinder
 from pointrad.study.plan import Variant, expand
-from pointrad.study.real_masks import MaskMeasure
 from tests.runs import QUICK, config
 from tests.study.studies import sweep
 
@@ -71,6 +72,15 @@ def root(tiny_scene_root: Path) -> Path:
     return tiny_scene_root
 
 
+def of(root: Path) -> Callable[[Variant], RunConfig]:
+    """Composes runs of the tiny scene."""
+
+    def compose(variant: Variant) -> RunConfig:
+        return config(*QUICK, f"dataset.root={root}", *(f"{key}={value}" for key, value in variant.settings.items()))
+
+    return compose
+
+
 def as_wrong(model: str, folder: str = "wrong") -> Variant:
     masks = {"masks": "folder", "masks.folder": "masks", "masks.reference": "masks"}
     return Variant("tiny", {}, 0, masks | {"corruption": model, LEVEL: {IOU_OF: folder}})
@@ -78,10 +88,8 @@ def as_wrong(model: str, folder: str = "wrong") -> Variant:
 
 @pytest.mark.parametrize("model", ["affine", "boundary"])
 def test_a_corruption_has_the_iou_of_the_masks_it_is_to_be_as_wrong_as(model: str, root: Path) -> None:
-    def compose(variant: Variant) -> RunConfig:
-        return config(*QUICK, f"dataset.root={root}", *(f"{key}={value}" for key, value in variant.settings.items()))
-
-    found = MaskMeasure().resolved(as_wrong(model), compose)
+    compose = of(root)
+    found = LevelFinder().resolved(as_wrong(model), compose)
     level = found.settings[LEVEL]
     assert isinstance(level, float)
     chosen = compose(found)
@@ -92,13 +100,27 @@ def test_a_corruption_has_the_iou_of_the_masks_it_is_to_be_as_wrong_as(model: st
 
 
 def test_masks_that_are_missing_are_named_when_the_study_is_planned(root: Path) -> None:
-    def compose(variant: Variant) -> RunConfig:
-        return config(*QUICK, f"dataset.root={root}", *(f"{key}={value}" for key, value in variant.settings.items()))
-
     with pytest.raises(UserError, match=r"masks\.folder: found nowhere; expected a folder"):
-        MaskMeasure().resolved(as_wrong("affine", "nowhere"), compose)
+        LevelFinder().resolved(as_wrong("affine", "nowhere"), of(root))
 
 
 def test_a_level_that_is_a_number_stays() -> None:
     variant = Variant("tiny", {}, 0, {LEVEL: 0.1})
-    assert MaskMeasure().resolved(variant, lambda _: pytest.fail("nothing is to be measured")) == variant
+    assert LevelFinder().resolved(variant, lambda _: pytest.fail("nothing is to be measured")) == variant
+
+
+def test_a_level_may_be_left_to_the_iou_of_the_masks(root: Path) -> None:
+    found = LevelFinder().resolved(Variant("tiny", {}, 0, {"corruption": "holes", LEVEL: {IOU: 0.7}}), of(root))
+    assert found.settings[LEVEL] == pytest.approx(0.3, abs=0.02)  # to a pixel of a small object
+
+
+def test_no_level_is_refused_where_no_masks_are_so_wrong(root: Path) -> None:
+    asked = {"corruption": "holes", "corruption.coverage": 0.1, LEVEL: {IOU: 0.7}}
+    with pytest.raises(UserError, match=r"none at which holes has a mean IoU of 0\.7000 on tiny; expected a higher"):
+        LevelFinder().resolved(Variant("tiny", {}, 0, asked), of(root))
+
+
+@pytest.mark.parametrize("level", [{IOU: 0}, {IOU: 1.1}, {IOU: "high"}, {"uoi": 0.9}, {IOU: 0.9, IOU_OF: "wrong"}])
+def test_a_level_that_cannot_be_found_is_refused(level: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"axis 'iou', corruption\.level: found .*; expected a level, or {iou: NUMBER}"):
+        sweep(axes={"iou": {"label": ["a"], LEVEL: [level]}}, plot=PLOT | {"x": "iou"})
