@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -30,16 +30,22 @@ from pointrad.finished.config import ViewConfig
 from pointrad.finished.evaluate import load_views
 from pointrad.finished.layers import Layer, Picture, drawn
 from pointrad.finished.load import FinishedRun, load_runs
+from pointrad.finished.masks import ByView, given_masks, repaired_masks
 from pointrad.progress import warn
 
 _PAUSE = 0.15  # seconds without a movement, after which a picture is rendered in full
 _SMALL = 200  # pixels along the longer side of photographs at their cameras
 _FRUSTUM = 0.25  # scene units
 _FRUSTUM_COLOUR = (150, 150, 150)
-_OUTLINE = (255, 60, 0)
+_OF_GIVEN, _OF_REPAIRED = (255, 60, 0), (0, 140, 255)
+_GIVEN, _REPAIRED, _BOTH = "given", "repaired", "both"
 _QUALITY = 90  # of JPEG
 _LAST = "final"
 _OF_FIRST = " (of the first frame)"
+
+# Of each training camera, small; by the masks whose outlines are drawn.
+Photographs = Mapping[str, Sequence[Picture | None]]
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -81,31 +87,39 @@ def shown(config: ViewConfig) -> Iterator[Viewer]:
     Raises UserError for a folder without a run that is done, and for runs of different scenes.
     """
     runs = load_runs(config.runs)
-    viewer = Viewer(runs, _views(runs[0], config), config)
+    viewer = Viewer(runs, _photographs(runs[0], config), config)
     try:
         yield viewer
     finally:
         viewer.server.stop()
 
 
-def _views(run: FinishedRun, config: ViewConfig) -> Sequence[View]:
-    """The training views, none where they are not wanted or not here."""
+def _photographs(run: FinishedRun, config: ViewConfig) -> Photographs:
+    """None where they are not wanted or not here."""
     if not config.photographs:
-        return ()
+        return {}
+    root = config.dataset.root
     try:
-        return load_views(run, config.dataset.root, run.config.eval.split).train
+        views = load_views(run, root, run.config.eval.split).train
+        given, repaired = given_masks(run, views), repaired_masks(run, views, root)
     except UserError as error:
         warn(f"no photographs at their cameras, since the data cannot be loaded: {error}")
-        return ()
+        return {}
+    if len(views) != len(run.training_cameras):  # others are usable by now
+        return {}
+    outlines: dict[str, tuple[tuple[ByView, Colour], ...]] = {_GIVEN: ((given, _OF_GIVEN),)}
+    if repaired:
+        outlines |= {_REPAIRED: ((repaired, _OF_REPAIRED),), _BOTH: ((given, _OF_GIVEN), (repaired, _OF_REPAIRED))}
+    return {masks: [_outlined(view, drawn) for view in views] for masks, drawn in outlines.items()}
 
 
 class Viewer:
     """A server that shows runs of one scene until it is stopped.
 
-    views: the training views with their photographs and masks; none where the data is not here.
+    photographs: those of the training views; none where the data is not here.
     """
 
-    def __init__(self, runs: Sequence[FinishedRun], views: Sequence[View], config: ViewConfig) -> None:
+    def __init__(self, runs: Sequence[FinishedRun], photographs: Photographs, config: ViewConfig) -> None:
         self.runs, self.config = list(runs), config
         self.rendering = threading.Lock()  # kernels of several threads would share theirs
         self.cameras = [runs[0].frame.camera(camera) for camera in runs[0].training_cameras]
@@ -117,11 +131,12 @@ class Viewer:
         self.server.gui.configure_theme(control_layout="floating", show_logo=False)
         self.stages = _common_stages(runs)
         self.frames = min(run.frames for run in runs)
-        self.photographs = _photographs(views, len(self.cameras))
+        self.photographs = photographs
         self.server.on_client_connect(self._show)
 
-    def add_frusta(self, client: viser.ClientHandle) -> list[viser.CameraFrustumHandle]:
-        """The training cameras, with their photographs where these are here."""
+    def add_frusta(self, client: viser.ClientHandle, masks: str) -> list[viser.CameraFrustumHandle]:
+        """The training cameras, with their photographs where these are here, and the outlines of these masks."""
+        photographs = self.photographs.get(masks, [None] * len(self.cameras))
         return [
             client.scene.add_camera_frustum(
                 f"/cameras/{number}",
@@ -134,7 +149,7 @@ class Viewer:
                 position=camera.position,
                 visible=False,
             )
-            for number, (camera, photograph) in enumerate(zip(self.cameras, self.photographs, strict=True))
+            for number, (camera, photograph) in enumerate(zip(self.cameras, photographs, strict=True))
         ]
 
     def _show(self, client: viser.ClientHandle) -> None:
@@ -157,6 +172,8 @@ class _Screen:
         self._view = gui.add_slider("go to view", 0, len(viewer.cameras) - 1, 1, 0)
         # The browser draws them over the whole picture, so they would stand beside the objects of several runs.
         self._cameras = gui.add_checkbox("cameras", False, visible=len(viewer.runs) == 1)
+        shown = tuple(viewer.photographs) or (_GIVEN,)
+        self._masks = gui.add_dropdown("masks", shown, visible=False)
         self._frusta: list[viser.CameraFrustumHandle] = []
 
     def show(self) -> None:
@@ -166,6 +183,7 @@ class _Screen:
         self._frame.on_update(lambda _: self._moved.set())
         self._view.on_update(lambda _: self._go_to_view())
         self._cameras.on_update(lambda _: self._show_cameras())
+        self._masks.on_update(lambda _: self._outline())
         self._client.camera.on_update(lambda _: self._moved.set())
         self._viewer.server.on_client_disconnect(self._leave)
         self._go_to_view()
@@ -208,9 +226,16 @@ class _Screen:
 
     def _show_cameras(self) -> None:
         if not self._frusta:
-            self._frusta = self._viewer.add_frusta(self._client)
+            self._frusta = self._viewer.add_frusta(self._client, self._masks.value)
         for frustum in self._frusta:
             frustum.visible = self._cameras.value
+        self._masks.visible = self._cameras.value and len(self._viewer.photographs) > 1
+
+    def _outline(self) -> None:
+        """The masks that are chosen."""
+        with self._client.atomic():
+            for frustum, photograph in zip(self._frusta, self._viewer.photographs[self._masks.value], strict=True):
+                frustum.image = photograph
 
 
 def _quaternion(camera: Camera) -> Float64Array:
@@ -226,16 +251,14 @@ def _common_stages(runs: Sequence[FinishedRun]) -> tuple[str, ...]:
     return (*kept, _LAST)
 
 
-def _photographs(views: Sequence[View], count: int) -> list[Picture | None]:
-    """The views' photographs, small and with the outlines of their masks, for so many cameras."""
-    return [_outlined(view) for view in views] if len(views) == count else [None] * count
-
-
-def _outlined(view: View) -> Picture:
+def _outlined(view: View, outlines: Sequence[tuple[ByView, Colour]]) -> Picture:
+    """The view's photograph, small, with the outlines of its masks."""
     height, width = view.mask.shape
     share = min(1.0, _SMALL / max(height, width))
     size = max(1, round(width * share)), max(1, round(height * share))
     small = np.asarray(Image.fromarray(as_bytes(view.image)).resize(size)).copy()
-    mask = np.asarray(Image.fromarray(view.mask).resize(size)) >= 0.5
-    small[find_boundaries(mask)] = _OUTLINE  # type: ignore[no-untyped-call]
+    for masks, colour in outlines:
+        if view.name in masks:
+            mask = np.asarray(Image.fromarray(masks[view.name]).resize(size)) >= 0.5
+            small[find_boundaries(mask)] = colour  # type: ignore[no-untyped-call]
     return small

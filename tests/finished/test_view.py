@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,9 +15,12 @@ from PIL import Image
 
 from launcher.runs import main
 from pointrad.data.frame import SceneFrame
+from pointrad.data.scene import Split
 from pointrad.finished.config import MovedDataConfig, ViewConfig
+from pointrad.finished.evaluate import load_views
 from pointrad.finished.layers import drawn
 from pointrad.finished.load import FinishedRun, load_run
+from pointrad.finished.masks import given_masks, repaired_masks
 from pointrad.model.base import Cloud
 from pointrad.run.run import run
 from pointrad.run.stored import StoredSequence
@@ -37,7 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_tiny_scene(tmp_path_factory.mktemp("scenes"), unit=0.001, centre=(5.0, -2.0, 1.0))
     folder = tmp_path_factory.mktemp("runs") / "run"
     words = (f"dataset.root={root}", "init.bounds=auto", "artifacts.stages=true", "artifacts.views=[]")
-    run(config(*QUICK, *one_epoch_each("demo"), *words), folder)
+    wrong = ("corruption=holes", "corruption.level=0.4", "artifacts.repaired_masks=true")
+    run(config(*QUICK, *one_epoch_each("demo"), *words, *wrong), folder)
     return folder
 
 
@@ -106,10 +111,33 @@ def test_frames_of_a_moving_scene_are_seen_one_by_one(trained: FinishedRun, tmp_
         moving.at_frame(2)
 
 
-def test_a_mask_is_outlined_on_its_photograph(folder: Path) -> None:
+def test_masks_before_and_after_are_outlined_on_photographs(folder: Path) -> None:
+    of_given, of_repaired = (255, 60, 0), (0, 140, 255)
     with view.shown(config_of(folder)) as viewer:
-        for photograph in viewer.photographs:
-            assert (photograph == (255, 60, 0)).all(axis=-1).sum() > 20
+        assert list(viewer.photographs) == ["given", "repaired", "both"]
+        for given, repaired, both in zip(*viewer.photographs.values(), strict=True):
+            before, after = ((given == of_given).all(axis=-1), (repaired == of_repaired).all(axis=-1))
+            assert min(before.sum(), after.sum()) > 20
+            assert np.array_equal((both == of_repaired).all(axis=-1), after)
+            assert np.array_equal((both == of_given).all(axis=-1), before & ~after)
+
+
+def test_given_masks_are_those_with_errors_and_repaired_ones_those_of_the_folder(
+    folder: Path, trained: FinishedRun
+) -> None:
+    views = load_views(trained, None, Split.TEST).train
+    given, repaired = given_masks(trained, views), repaired_masks(trained, views, None)
+    for each in views:
+        stored = np.asarray(Image.open(folder / "masks_repaired" / f"{each.name}.png"), np.float32) / 255
+        assert np.array_equal(repaired[each.name], stored)
+        assert given[each.name].sum() < 0.75 * each.mask.sum()  # holes of 40 %
+
+
+def test_a_run_without_repaired_masks_shows_the_given_ones(folder: Path, tmp_path: Path) -> None:
+    without = shutil.copytree(folder, tmp_path / "run")
+    shutil.rmtree(without / "masks_repaired")
+    with view.shown(config_of(without)) as viewer:
+        assert list(viewer.photographs) == ["given"]
 
 
 def test_without_viser_it_says_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +172,56 @@ def test_a_browser_shows_the_cloud_and_follows_the_mouse(folder: Path, browser: 
         while np.array_equal(seen_object(browser, tmp_path / "second.png"), first):
             assert time.monotonic() < end, "the picture stays as it was"
         assert not [complaint for complaint in browser.complaints if "exceptionDetails" in complaint]
+
+
+def test_a_browser_shows_masks_before_and_after(folder: Path, browser: Browser, tmp_path: Path) -> None:
+    with view.shown(config_of(folder)) as viewer:
+        browser.visit(f"http://localhost:{viewer.server.get_port()}", 1000, 700)
+        seen_object(browser, tmp_path / "cloud.png")
+        cloud = settled(browser, tmp_path / "cloud.png")
+        browser.run(f"{labelled('cameras')}.click()")
+        given = changed(browser, tmp_path / "given.png", cloud)
+        assert shows(given, (255, 60, 0)) > shows(given, (0, 140, 255))
+        browser.wait_for(f"{labelled('masks')} !== null")
+        browser.run(f"{labelled('masks')}.click()")
+        browser.wait_for(f"{REPAIRED} !== undefined")
+        browser.run(f"{REPAIRED}.click()")
+        repaired = changed(browser, tmp_path / "repaired.png", given)
+        assert shows(repaired, (0, 140, 255)) > shows(repaired, (255, 60, 0))
+        assert not [complaint for complaint in browser.complaints if "exceptionDetails" in complaint]
+
+
+REPAIRED = "[...document.querySelectorAll('[role=option]')].find(option => option.innerText == 'repaired')"
+
+
+def labelled(text: str) -> str:
+    """The control with this label, as an expression."""
+    label = f"[...document.querySelectorAll('label')].find(label => label.innerText == '{text}')"
+    return f"document.getElementById({label}?.htmlFor)"
+
+
+def settled(browser: Browser, path: Path) -> np.ndarray:
+    """What the page shows beside its controls, once that stays."""
+    shots = [np.zeros(1), np.ones(1)]
+    end = time.monotonic() + 60
+    while not np.array_equal(shots[-1], shots[-2]):
+        assert time.monotonic() < end, "the picture never stays as it is"
+        time.sleep(0.5)
+        browser.screenshot(path)
+        shots.append(np.asarray(Image.open(path).convert("RGB"))[160:, :650].astype(int))
+    return shots[-1]
+
+
+def changed(browser: Browser, path: Path, before: np.ndarray) -> np.ndarray:
+    end = time.monotonic() + 60
+    while np.array_equal(after := settled(browser, path), before):
+        assert time.monotonic() < end, "the picture stays as it was"
+    return after
+
+
+def shows(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
+    """How many pixels have about this colour, after compression."""
+    return int((np.abs(pixels - colour).max(axis=-1) < 60).sum())
 
 
 def seen_object(browser: Browser, path: Path) -> np.ndarray:
