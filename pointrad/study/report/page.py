@@ -6,15 +6,14 @@ import base64
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
 import yaml
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from pointrad.pages.template import rendered, resource
 from pointrad.run.status import TRACEBACK_FILE, RunState
 from pointrad.study.conclude import made_from_tag
 from pointrad.study.config import StudyConfig
@@ -107,18 +106,15 @@ class Page:
 
         Whatever it shows of runs and settings is escaped.
         """
-        environment = Environment(
-            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-        )
         # The study's folder is where the page lies, and nobody else's business.
         definition = yaml.safe_dump(
             self.study.model_dump(mode="json", exclude={"dir"}), sort_keys=False, default_flow_style=None, width=100
         )
-        return environment.from_string(_resource("page.html")).render(
+        return rendered(
+            __package__,
+            resource(__package__, "page.css"),
             page=self,
             made_from=Markup(made_from_tag(self.made_from)),
-            style=Markup(_resource("page.css")),
-            script=Markup(_resource("page.js")),
             charts=[asdict(chart) for chart in self.charts],
             inside=lambda name: _data_uri(folder / name),
             definition=definition,
@@ -142,7 +138,3 @@ def _row(run_dir: Path, run: Run, axes: Mapping[str, Axis]) -> RunRow:
 
 def _data_uri(path: Path) -> str:
     return f"data:{_MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _resource(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
