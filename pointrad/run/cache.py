@@ -57,11 +57,12 @@ class Cache:
             return self._loaded(capture, split, content)
         keys = {Split.TRAIN: _views_key(capture, content.train), split: _views_key(capture, content.evaluation)}
         entries = {part: self._folder / "views" / f"{key}-{part}" for part, key in keys.items()}
-        views = {part: self._read(entry, _read_views) or () for part, entry in entries.items()}
-        if () in views.values():
+        found = {part: self._read(entry, _read_views) for part, entry in entries.items()}
+        views = {part: of_part for part, of_part in found.items() if of_part is not None}
+        if len(views) < len(entries):
             scene = self._loaded(capture, split, content)
             for part, entry in entries.items():
-                if not views[part]:
+                if part not in views:
                     part_views = scene.train if part == Split.TRAIN else scene.evaluation
                     self._write(entry, partial(_write_views, part_views))
             return scene

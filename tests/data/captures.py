@@ -22,7 +22,7 @@ from pointrad.data.llff import LlffDatasetConfig
 from pointrad.data.nerfstudio import NerfstudioDatasetConfig
 from pointrad.data.panoptic import PanopticDatasetConfig
 from pointrad.data.scene import View
-from tests.scenes import sphere_views
+from tests.scenes import sphere_views, write_tiny_scene
 
 COUNT, HOLDOUT = 9, 4
 WIDTH, HEIGHT = 32, 24
@@ -220,6 +220,18 @@ def _meta(frames: Sequence[Sequence[tuple[int, Camera]]]) -> dict[str, Any]:
         "fn": [[_shot(camera, n) for camera, _ in frame] for n, frame in enumerate(frames)],
         "cam_id": [[camera for camera, _ in frame] for frame in frames],
     }
+
+
+def timed(root: Path, **times: list[float | None]) -> Path:
+    """The tiny scene in `root`, its views taken at these times."""
+    write_tiny_scene(root)
+    for split, of_views in times.items():
+        file = root / "tiny" / f"transforms_{split}.json"
+        said = json.loads(file.read_text())
+        for frame, time in zip(said["frames"], of_views, strict=True):
+            frame |= {} if time is None else {"time": time}
+        file.write_text(json.dumps(said))
+    return root
 
 
 def real_capture(name: str) -> Path:

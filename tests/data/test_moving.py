@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from pointrad.data.scene import Split
 from pointrad.errors import UserError
 from tests import captures
 from tests.captures import ALPHA
-from tests.data.captures import name_of, of, real_capture, write_idr, write_nerfstudio
-from tests.scenes import write_tiny_scene
+from tests.data.captures import name_of, of, real_capture, timed, write_idr, write_nerfstudio
 
 TIMES = tuple(0.1 * n for n in range(24))
 
@@ -57,18 +55,6 @@ def test_what_is_no_slice_is_refused(frames: object, tmp_path: Path) -> None:
 def blender(root: Path, frames: object = None) -> BlenderDatasetConfig:
     keys = {"name": "blender", "root": root, "downscale": 1, "max_size": None, "background": "black"}
     return BlenderDatasetConfig.model_validate(keys | {"frames": frames})
-
-
-def timed(root: Path, **times: list[float | None]) -> Path:
-    """The tiny scene in `root`, its views taken at these times."""
-    write_tiny_scene(root)
-    for split, of_views in times.items():
-        file = root / "tiny" / f"transforms_{split}.json"
-        said = json.loads(file.read_text())
-        for frame, time in zip(said["frames"], of_views, strict=True):
-            frame |= {} if time is None else {"time": time}
-        file.write_text(json.dumps(said))
-    return root
 
 
 def names(capture: Capture, split: Split) -> list[str]:

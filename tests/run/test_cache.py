@@ -22,6 +22,7 @@ from pointrad.init.hull import hull_votes
 from pointrad.init.votes import Votes
 from pointrad.run.cache import Cache
 from pointrad.run.cache_entry import read_entry, write_entry
+from tests.data.captures import timed
 from tests.runs import CONTENT, QUICK, config
 from tests.scenes import turned_and_sized, write_tiny_scene
 
@@ -98,6 +99,17 @@ def test_files_that_change_while_they_are_read_are_an_error_and_not_kept(tiny_sc
     with pytest.raises(UserError, match="changed while they were read"):
         cache.scene(chosen.capture, chosen.eval.split, content)
     assert not (tmp_path / "cache" / "views").exists()
+
+
+def test_an_instant_of_which_no_view_is_held_out_is_not_loaded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = timed(tmp_path / "scenes", train=[0, 0, 1, 1, 2, 2], test=[0, 0, 2])
+    chosen = quick(root, "dataset.frames=1")
+    before = from_cache(chosen, tmp_path / "cache")
+    assert [len(before.train), len(before.evaluation)] == [2, 0]
+    monkeypatch.setattr(Capture, "load", lambda *_: pytest.fail("loaded again"))
+    assert same(from_cache(chosen, tmp_path / "cache"), before)
 
 
 def test_a_scene_of_several_sizes_from_the_cache_is_the_scene(tmp_path: Path) -> None:
