@@ -32,3 +32,12 @@ def among(cells: Cells, lattice: Lattice, positions: Float64Array) -> NDArray[np
     found = np.zeros(len(positions), bool)
     found[within] = cells[tuple(indices[within].T)]
     return found
+
+
+def scattered(cells: Cells, lattice: Lattice, share: float, seed: int) -> Float64Array:
+    """[M, 3] positions (world units) at random in so many of these cells, as a share of all."""
+    rng = np.random.default_rng(seed)
+    places = np.argwhere(cells)
+    chosen = places[np.sort(rng.choice(len(places), round(share * len(places)), replace=False, shuffle=False))]
+    low = np.array([low for low, _ in lattice.bounds])
+    return low + lattice.step * (chosen + rng.uniform(-0.5, 0.5, chosen.shape))

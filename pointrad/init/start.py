@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pointrad.data.scene import View
 from pointrad.init.adaptive import agreeing_votes, known_beside
 from pointrad.init.config import AdaptiveConfig, AnyInitConfig, HullConfig, InitConfig, RandomConfig
@@ -38,28 +35,11 @@ class TrainingViews:
 @dataclass(frozen=True)
 class Start:
     """find_points: finds the points of the initial cloud, which a resumed run has. targets: the training views, with
-    weights where their images are unknown. hull: what points come from that a hull has."""
+    weights where their images are unknown. find_votes: those that the points' hull is of; None where there is none."""
 
     find_points: Callable[[], InitialPoints]
     targets: Views
-    hull: Hull | None
-
-
-@dataclass(frozen=True)
-class Hull:
-    """find_votes: those of the views. coloured_by: views whose mean colours points have. It yields the points of any
-    part of it."""
-
-    config: InitConfig
-    find_votes: Callable[[], Votes]
-    coloured_by: Sequence[View]
-
-    def points_at(self, part: NDArray[np.bool_], share: float, seed: int) -> InitialPoints:
-        """A random share of the points of the lattice [X, Y, Z] that are in this part of it, each somewhere in its
-        cell."""
-        votes = self.find_votes()
-        config = self.config.model_copy(update={"kept_share": share, "jitter": 0.5})
-        return initialise(self.coloured_by, replace(votes, counts=votes.counts * part), config, seed)
+    find_votes: Callable[[], Votes] | None
 
 
 def start(config: AnyInitConfig, views: TrainingViews, darkening: float, seed: int, hull_votes: HullVotes) -> Start:
@@ -72,7 +52,7 @@ def start(config: AnyInitConfig, views: TrainingViews, darkening: float, seed: i
             return Start(partial(scatter, config, seed), views.targets, None)
         case HullConfig():
             votes = partial(hull_votes, views.corrupted, config)
-            return _of_hull(Hull(config, votes, views.corrupted), views, views.targets, seed)
+            return Start(partial(_points_of_hull, config, views, views.corrupted, votes, seed), views.targets, votes)
         case AdaptiveConfig():
             return _adaptive(config, views, darkening, seed)
 
@@ -85,13 +65,13 @@ def _adaptive(config: AdaptiveConfig, views: TrainingViews, darkening: float, se
     if config.cut_pixels == "unknown":
         targets = weighted_views(known_beside(evidence, votes), darkening)
     coloured_by = targets if evidence.cut else seen
-    return _of_hull(Hull(config, votes, coloured_by), views, targets, seed)
+    return Start(partial(_points_of_hull, config, views, coloured_by, votes, seed), targets, votes)
 
 
-def _of_hull(hull: Hull, views: TrainingViews, targets: Views, seed: int) -> Start:
-    def find_points() -> InitialPoints:
-        votes = hull.find_votes()
-        check_placement(votes, views.targets)
-        return initialise(hull.coloured_by, votes, hull.config, seed)
-
-    return Start(find_points, targets, hull)
+def _points_of_hull(
+    config: InitConfig, views: TrainingViews, coloured_by: Sequence[View], count_votes: Callable[[], Votes], seed: int
+) -> InitialPoints:
+    """Those of the hull of the votes, in the mean colours of the views `coloured_by`."""
+    votes = count_votes()
+    check_placement(votes, views.targets)
+    return initialise(coloured_by, votes, config, seed)

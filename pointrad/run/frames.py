@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from pointrad.errors import UserError
-from pointrad.init.renewal import among, widened
-from pointrad.init.start import Hull
+from pointrad.init.renewal import among, scattered, widened
 from pointrad.init.votes import Votes
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.model.base import Cloud
@@ -39,13 +38,10 @@ class Frame:
         self.train, self.evaluation = job.frame.views(self.start.targets), job.frame.views(scene.evaluation)
         self.mask_iou = mask_iou(views.corrupted, with_true_masks(scene.train))
 
-    @property
-    def hull(self) -> Hull | None:
-        return self.start.hull
-
     @cached_property
     def votes(self) -> Votes | None:
-        return None if self.hull is None else self.hull.find_votes()
+        """Those that its hull is of; None where the start has none."""
+        return None if self.start.find_votes is None else self.start.find_votes()
 
 
 @dataclass(frozen=True)
@@ -94,33 +90,30 @@ def trained_anew(job: Job, frame: Frame) -> Trained:
 
 
 def _renewed(job: Job, frame: Frame, before: Frame, cloud: Cloud, slack: int) -> tuple[Cloud, int, int]:
-    """The cloud without what the hull has left, and with as many splats as are elsewhere where it newly is; and how
-    many these are. What stands still stays."""
-    if frame.hull is None or frame.votes is None or before.votes is None:
+    """The cloud without what the hull has left, and with more, as dense, where it newly is; and how many these are.
+    What stands still stays."""
+    if frame.votes is None or before.votes is None:
         return cloud, 0, 0
-    now, then = widened(frame.votes, slack), widened(before.votes, slack)
-    positions = job.frame.to_world(cloud["position"].T.cpu().double().numpy())
-    inside = torch.from_numpy(among(now, frame.votes.lattice, positions))
+    now, lattice = widened(frame.votes, slack), frame.votes.lattice
+    inside = torch.from_numpy(among(now, lattice, job.frame.to_world(cloud["position"].T.cpu().double().numpy())))
     kept = cloud.select(inside.to(cloud.parameters.device) | cloud.state[STILL])
-    new = (frame.votes.counts > 0) & ~then
-    if not new.any():
-        return kept, len(cloud) - len(kept), 0
+    new = (frame.votes.counts > 0) & ~widened(before.votes, slack)
     density = min(1.0, len(cloud) / max(int((before.votes.counts > 0).sum()), 1))
-    points = frame.hull.points_at(new, density, job.config.seed + frame.number)
-    found = torch.from_numpy(job.frame.from_world(points.positions)).to(cloud.parameters.device)
-    colours = torch.from_numpy(points.colours)
-    return _with_more(kept, found, colours, job.config.seed), len(cloud) - len(kept), len(found)
+    found = scattered(new, lattice, density, job.config.seed + frame.number)
+    more = _copies(cloud, torch.from_numpy(job.frame.from_world(found)))
+    parameters = torch.cat([kept.parameters, more.parameters], dim=1).contiguous()
+    state = {name: torch.cat([kept.state[name], more.state[name]]) for name in kept.state}
+    return Cloud(cloud.model, parameters, state), len(cloud) - len(kept), len(more)
 
 
-def _with_more(cloud: Cloud, positions: Tensor, colours: Tensor, seed: int) -> Cloud:
-    """With fresh splats at positions [M, 3] (scene units), as large as they are far from others, without harmonics."""
-    device = cloud.parameters.device
-    everywhere = torch.cat([cloud["position"].T, positions.to(device)])
-    greys = torch.full((len(cloud), 3), 0.5)
-    fresh = cloud.model.start(everywhere.cpu(), torch.cat([greys, colours]), seed).changed(harmonics=0).to(device)
-    parameters = torch.cat([cloud.parameters, fresh.parameters[:, len(cloud) :]], dim=1).contiguous()
-    none = {name: values.new_zeros(len(positions)) for name, values in cloud.state.items()}
-    return Cloud(cloud.model, parameters, {name: torch.cat([cloud.state[name], none[name]]) for name in none})
+def _copies(cloud: Cloud, positions: Tensor) -> Cloud:
+    """New splats at positions [M, 3] (scene units) that look as the nearest one of the cloud does: what moves takes its
+    colours along."""
+    from scipy.spatial import KDTree  # not above: slow to import, and the first frame would wait for it
+
+    nearest = KDTree(cloud["position"].T.cpu().double().numpy()).query(positions.numpy())[1]
+    copies = cloud.select(torch.from_numpy(nearest).to(cloud.parameters.device)).changed(position=positions.T)
+    return replace(copies, state={name: torch.zeros_like(values) for name, values in copies.state.items()})
 
 
 def _state(job: Job, frame: Frame, cloud: Cloud) -> Checkpoint:

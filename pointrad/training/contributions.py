@@ -73,10 +73,10 @@ def _judged(view: View, renderer: Renderer) -> Tensor:
     """[3, H, W] bool: pixels that show something, that are known, and all."""
     everywhere = torch.ones(view.mask.shape, dtype=torch.bool)
     known = everywhere if view.weight is None else torch.from_numpy(view.weight) == 1
-    return torch.stack([_shown(view, renderer), known, everywhere])
+    return torch.stack([shows_something(view, renderer), known, everywhere])
 
 
-def _shown(view: View, renderer: Renderer) -> Tensor:
+def shows_something(view: View, renderer: Renderer) -> Tensor:
     """[H, W] bool: pixels that are not the background, as what is unknown is."""
     background = torch.tensor(renderer.settings.background)
     return (torch.from_numpy(view.image) - background).abs().amax(dim=-1) > BACKGROUND_TOLERANCE
@@ -86,4 +86,4 @@ def _uncovered(view: View, grey: Tensor, renderer: Renderer) -> Tensor:
     """[1, H, W] bool: pixels that show something, of which a `_grey` cloud covers less than half."""
     background = renderer.settings.background[0]
     image = renderer.render(grey, view.camera, harmonics=False)[..., 0].cpu()
-    return (_shown(view, renderer) & ((image - background) / (0.5 - background) < 0.5))[None]
+    return (shows_something(view, renderer) & ((image - background) / (0.5 - background) < 0.5))[None]

@@ -14,8 +14,9 @@ from pointrad.data.scene import Float32Array, View
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
 from pointrad.training.config import StillConfig
-from pointrad.training.contributions import contributions
+from pointrad.training.contributions import contributions, shows_something
 
+_MOSTLY = 0.5  # of a splat's part in the pictures must be where they show something
 _NOISE = 3  # pixels along the side of the square over which changes are averaged, so that noise is none
 
 
@@ -36,22 +37,23 @@ def paired(before: Sequence[View], now: Sequence[View]) -> list[tuple[View | Non
 def still_splats(
     cloud: Cloud, config: StillConfig, before: Sequence[View], now: Sequence[View], renderer: Renderer
 ) -> Tensor:
-    """[N] bool: the splats that show nothing that changed, those that no view sees among them.
+    """[N] bool: the splats of whose part in what is shown little changed, and which mostly show something; so that
+    what is left of a splat where the object was is not among them. Those that no view sees are.
 
     before, now: the training views of both frames. What a camera sees that was not there before has changed.
     """
 
     def pixels(view: View) -> Tensor:
-        earlier = earlier_of[view.name]
-        everywhere = np.ones(view.mask.shape, bool)
-        changed = (
-            everywhere if earlier is None else changed_pixels(earlier.image, view.image, config.change, config.around)
-        )
-        return torch.from_numpy(np.stack([changed, everywhere]))
+        earlier, something = earlier_of[view.name], shows_something(view, renderer)
+        everywhere = torch.ones_like(something)
+        changed = everywhere
+        if earlier is not None:
+            changed = torch.from_numpy(changed_pixels(earlier.image, view.image, config.change, config.around))
+        return torch.stack([changed & something, something, everywhere])
 
     earlier_of = {view.name: earlier for earlier, view in paired(before, now)}
-    changed, shown, _ = contributions(cloud, now, renderer, pixels)
-    still: Tensor = changed <= config.share * shown
+    changed, something, everywhere = contributions(cloud, now, renderer, pixels)
+    still: Tensor = (changed <= config.share * something) & (something >= _MOSTLY * everywhere)
     return still
 
 

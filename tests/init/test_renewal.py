@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pointrad.init.renewal import among, widened
+from pointrad.init.renewal import among, scattered, widened
 from pointrad.init.votes import Lattice, Votes
 from tests.scenes import cube
 
@@ -35,3 +35,11 @@ def test_positions_are_of_the_nearest_point() -> None:
     cells = widened(votes((5, 5, 5)), 0)
     positions = np.array([[5.4, 4.6, 5.0], [5.6, 5.0, 5.0], [-3.0, 5.0, 5.0], [11.0, 5.0, 5.0]])
     assert among(cells, LATTICE, positions).tolist() == [True, False, False, False]
+
+
+def test_positions_are_scattered_over_cells_as_densely_as_asked() -> None:
+    cells = widened(votes((5, 5, 5)), 2)
+    positions = scattered(cells, LATTICE, 0.4, seed=0)
+    assert len(positions) == 50
+    assert among(cells, LATTICE, positions).all()
+    assert len(scattered(np.zeros_like(cells), LATTICE, 0.4, seed=0)) == 0
