@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from pointrad.camera import Camera
 from pointrad.data.scene import View
+from pointrad.model.base import Cloud
 from pointrad.render.base import SplatSettings
 from pointrad.render.build import build_renderer
 from pointrad.render.config import RendererConfig
@@ -46,21 +48,38 @@ def test_views_are_paired_by_their_cameras() -> None:
 
 
 def test_splats_that_show_what_changed_are_not_still() -> None:
-    """The left half of every picture darkens; splats of the right half are still."""
-    views = sphere_views(3)
-    renderer = build_renderer(
-        RendererConfig(name="cpu", device="auto", graphs=False), SplatSettings(0.2, 15, "point", (0.0, 0.0, 0.0))
-    )
-    cloud, camera = random_cloud(200), views[0].camera
-    still = still_splats(cloud, STILL_CONFIG, views[:1], [darkened(views[0])], renderer)
-    x = camera.world_to_image @ np.concatenate([cloud["position"].numpy(), np.ones((1, 200))])
-    columns = camera.fx * x[0] / x[2] + camera.cx
-    assert still[torch.from_numpy(columns > 20)].all()
-    seen = torch.from_numpy(columns < 12) & ~still
-    assert seen.any()
+    """The left half of the picture darkens; splats of the right half are still."""
+    view, cloud = sphere_views(3)[0], within_the_sphere()
+    still = still_splats(cloud, STILL_CONFIG, [view], [darkened(view)], RENDERER)
+    columns = columns_of(cloud, view.camera)
+    assert still[columns > 20].all()
+    assert not still[columns < 12].all()
+
+
+def test_splats_that_show_where_nothing_is_are_not_still() -> None:
+    """The object has left, and the picture stays as empty as it was."""
+    view, cloud = sphere_views(3)[0], within_the_sphere()
+    empty = replace(view, image=np.zeros_like(view.image))
+    shown = columns_of(cloud, view.camera) > 0
+    assert still_splats(cloud, STILL_CONFIG, [view], [view], RENDERER).all()
+    assert not still_splats(cloud, STILL_CONFIG, [empty], [empty], RENDERER)[shown].all()
 
 
 STILL_CONFIG = StillConfig(change=0.04, around=0, share=0.1)
+RENDERER = build_renderer(
+    RendererConfig(name="cpu", device="auto", graphs=False), SplatSettings(0.1, 15, "point", (0.0, 0.0, 0.0))
+)
+
+
+def within_the_sphere() -> Cloud:
+    cloud = random_cloud(200)
+    return cloud.changed(position=0.4 * cloud["position"])
+
+
+def columns_of(cloud: Cloud, camera: Camera) -> torch.Tensor:
+    positions = np.concatenate([cloud["position"].numpy(), np.ones((1, len(cloud)))])
+    across, _, depth = camera.world_to_image @ positions
+    return torch.from_numpy(camera.fx * across / depth + camera.cx)
 
 
 def darkened(view: View) -> View:
