@@ -90,13 +90,12 @@ def trained_anew(job: Job, frame: Frame) -> Trained:
 
 
 def _renewed(job: Job, frame: Frame, before: Frame, cloud: Cloud, slack: int) -> tuple[Cloud, int, int]:
-    """The cloud without what the hull has left, and with more, as dense, where it newly is; and how many these are.
-    What stands still stays."""
+    """The cloud without what the hull has left, and with more, as dense, where it newly is; and how many these are."""
     if frame.votes is None or before.votes is None:
         return cloud, 0, 0
     now, lattice = widened(frame.votes, slack), frame.votes.lattice
     inside = torch.from_numpy(among(now, lattice, job.frame.to_world(cloud["position"].T.cpu().double().numpy())))
-    kept = cloud.select(inside.to(cloud.parameters.device) | cloud.state[STILL])
+    kept = cloud.select(inside.to(cloud.parameters.device))
     new = (frame.votes.counts > 0) & ~widened(before.votes, slack)
     density = min(1.0, len(cloud) / max(int((before.votes.counts > 0).sum()), 1))
     found = scattered(new, lattice, density, job.config.seed + frame.number)

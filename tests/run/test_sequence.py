@@ -32,7 +32,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sequence_run(root: Path, folder: Path, *overrides: str, schedule: str = "sequence") -> RunResult:
-    quickly = (*one_epoch_each(schedule), *(f"schedule.next.stages.{name}.epochs=1" for name in ("catch_up", "settle")))
+    quickly = (
+        *one_epoch_each(schedule),
+        "schedule.next.slack=0",
+        *(f"schedule.next.stages.{name}.epochs=1" for name in ("catch_up", "settle")),
+    )
     return run(config(*quick("dataset=panoptic", f"dataset.root={root}", *quickly, *overrides)), folder)
 
 
