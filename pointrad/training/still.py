@@ -37,8 +37,8 @@ def paired(before: Sequence[View], now: Sequence[View]) -> list[tuple[View | Non
 def still_splats(
     cloud: Cloud, config: StillConfig, before: Sequence[View], now: Sequence[View], renderer: Renderer
 ) -> Tensor:
-    """[N] bool: the splats whose part in the pictures changed little, as a share of where these show something, which is
-    most of it: what is left of a splat where the object was is not still. Those that no view sees are.
+    """[N] bool: the splats of whose part in the pictures little changed, and which mostly show something: what is left
+    of a splat where the object was is not still. Those that no view sees are.
 
     before, now: the training views of both frames. What a camera sees that was not there before has changed.
     """
