@@ -140,7 +140,7 @@ class RunConfig(CaptureConfig):
         """What is trained on: the scene as if nothing moved, or, of a sequence, each instant that is chosen."""
         if self.schedule.next is None:
             return (self.capture,)
-        frames = self.capture.frames()
+        frames = self.capture.frames(self.schedule.next.window)
         if len(frames) == 1:
             raise UserError(
                 f"schedule: found {self.schedule.name}, for a scene that moves, but dataset={self.dataset.name} shows "

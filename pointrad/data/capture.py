@@ -26,11 +26,14 @@ class Capture:
 
     What lies in its folder is looked for once, and then known: files that change later are told by their content. Of a
     scene that moves, this is what its layout shows at once (`shown`); `frames` are its instants, one by one.
+
+    frame: the number of the instant that it stands for; None for the first that it shows.
     """
 
     dataset: Layout
     masks: MasksConfig
     name: str
+    frame: int | None = None
     _said: set[str] = field(default_factory=set, repr=False, compare=False)  # of all its instants, once
     _found: dict[Split, _Found] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -41,15 +44,20 @@ class Capture:
 
     @property
     def time(self) -> float:
-        """When it was taken, in the unit of its files: the first of the instants that are chosen; 0 where nothing
-        moves."""
+        """When it was taken, in the unit of its files; 0 where nothing moves."""
         if not isinstance(self.dataset, MovingLayout):
             return STILL[0]
-        times = self.dataset.times(self.name)
-        return times[chosen(self.dataset.frames, times)[0]]
+        return self.dataset.times(self.name)[self._number(self.dataset)]
 
-    def frames(self) -> tuple[Capture, ...]:
+    def _number(self, dataset: MovingLayout) -> int:
+        """Of the instant that it stands for, among all."""
+        return chosen(dataset.frames, dataset.times(self.name))[0] if self.frame is None else self.frame
+
+    def frames(self, window: int = 0) -> tuple[Capture, ...]:
         """A capture for each instant that is chosen, in order of time; itself where nothing moves.
+
+        window: how many instants before and after it a capture has training views of, too, as if nothing moved
+        meanwhile; for scenes of one view an instant.
 
         Each loads its own scene when it is asked, which may have no views for evaluation (`blender`, where none of them
         was taken then). Raises UserError for what is wrong with the files that say when photographs were taken, or if
@@ -60,7 +68,11 @@ class Capture:
             return (self,)
         times = dataset.times(self.name)
         numbers = chosen(dataset.frames, times)
-        return (self,) if len(times) == 1 else tuple(replace(self, dataset=dataset.at(number)) for number in numbers)
+        if len(times) == 1:
+            return (self,)
+        if window and (views := len(dataset.at(0).listing(self.name, Split.TRAIN).photos)) > 1:
+            raise UserError(f"schedule.next.window: found {window}, and {views} views of an instant; expected 0")
+        return tuple(replace(self, dataset=dataset.at(number, window), frame=number) for number in numbers)
 
     def files(self, split: Split) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         """All files that loading this split reads: those of training views, and those of its own. The files that name
@@ -109,11 +121,11 @@ class Capture:
         return with_silhouettes(hard, self._lacking(scene), cut=self.dataset.background != "published")
 
     def _instant(self) -> Instant | None:
-        if not isinstance(self.dataset, MovingLayout) or len(times := self.dataset.times(self.name)) == 1:
+        if not isinstance(self.dataset, MovingLayout) or len(self.dataset.times(self.name)) == 1:
             return None
         photos = self._find(Split.TRAIN).listings[Split.TRAIN].photos
         places = {photo.name: place for place, photo in enumerate(photos)}
-        return Instant(chosen(self.dataset.frames, times)[0], places)
+        return Instant(self._number(self.dataset), places)
 
     def _lacking(self, scene: Scene) -> set[str]:
         """The names of views for evaluation that no mask is of."""
@@ -129,7 +141,10 @@ class Capture:
         return self._found[split]
 
     def _listed(self, split: Split) -> Listing:
-        listed = self.dataset.listing(self.name, split)
+        dataset = self.dataset
+        if self.frame is not None and split != Split.TRAIN and isinstance(dataset, MovingLayout):
+            dataset = dataset.at(self.frame)  # it is scored as it was then
+        listed = dataset.listing(self.name, split)
         if listed.refusal is not None:
             raise UserError(listed.refusal)
         names = [photo.name for photo in listed.photos]

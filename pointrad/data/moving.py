@@ -46,9 +46,10 @@ class MovingLayout(Layout, ABC):
         """
         ...
 
-    def at(self, frame: int) -> Self:
-        """The layout for one instant alone."""
-        return self.model_copy(update={"frames": frame})
+    def at(self, frame: int, window: int = 0) -> Self:
+        """The layout for one instant alone, or with so many on each side of it."""
+        frames = f"{max(0, frame - window)}:{frame + window + 1}" if window else frame
+        return self.model_copy(update={"frames": frames})
 
     def decisive(self) -> dict[str, Any]:
         values = super().decisive()

@@ -36,17 +36,17 @@ _STANDS_STILL = StillConfig(change=0.04, around=2, share=0)  # pixels that flick
 class FrameRecord:
     """A line of `frames.jsonl`: a frame that is trained, stored and scored.
 
-    time: its instant. psnr_db to silhouette_iou: means over its views for evaluation, whose own are in `views`.
-    flicker: by how much what stands still on the object changed since the frame before in renders, and in photographs:
-    of a channel, mean over pixels; None of the first frame. mask_iou: of the masks that training had. points: splats.
-    still: the share of them that was not trained. gone, come: splats that the hull left behind, or that were added.
-    train_seconds: of the training loop. seconds, cpu_seconds: of all until the frame was stored, loading included; None
-    of the first. mb: of its file, 2^20 bytes.
+    time: its instant. psnr_db to silhouette_iou: means over its views for evaluation, whose own are in `views`; None
+    where it has none. flicker: by how much what stands still on the object changed since the frame before in renders,
+    and in photographs: of a channel, mean over pixels; None of the first frame. mask_iou: of the masks that training
+    had. points: splats. still: the share of them that was not trained. gone, come: splats that the hull left behind, or
+    that were added. train_seconds: of the training loop. seconds, cpu_seconds: of all until the frame was stored,
+    loading included; None of the first. mb: of its file, 2^20 bytes.
     """
 
     frame: int
     time: float
-    psnr_db: float
+    psnr_db: float | None
     ssim: float | None
     psnr_object_db: float | None
     silhouette_iou: float | None
@@ -66,9 +66,10 @@ class FrameRecord:
     @property
     def told(self) -> str:
         """In a line, for people."""
-        object_db = "" if self.psnr_object_db is None else f" (object {self.psnr_object_db:.2f})"
+        scored = "" if self.psnr_db is None else f"{self.psnr_db:.2f} dB, "
+        scored += "" if self.psnr_object_db is None else f"{self.psnr_object_db:.2f} dB of the object, "
         took = "" if self.seconds is None else f", {self.seconds:.1f} s"
-        return f"frame {self.frame}: {self.psnr_db:.2f} dB{object_db}, {self.points:,} points, {self.mb:.2f} MB{took}"
+        return f"frame {self.frame}: {scored}{self.points:,} points, {self.mb:.2f} MB{took}"
 
 
 class Sequel:
@@ -110,15 +111,15 @@ class Sequel:
         self._go_on_with(number)
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
         evaluation = self._evaluate(frame)
-        scores = evaluation.means
+        scores = evaluation.means if evaluation.views else None
         rendered, photographed = self._flicker(frame, before, earlier)
         record = FrameRecord(
             frame=number,
             time=frame.time,
-            psnr_db=scores.psnr_db,
-            ssim=scores.ssim,
-            psnr_object_db=scores.psnr_object_db,
-            silhouette_iou=scores.silhouette_iou,
+            psnr_db=scores.psnr_db if scores else None,
+            ssim=scores.ssim if scores else None,
+            psnr_object_db=scores.psnr_object_db if scores else None,
+            silhouette_iou=scores.silhouette_iou if scores else None,
             flicker=rendered,
             flicker_photographs=photographed,
             mask_iou=frame.mask_iou,
@@ -205,7 +206,8 @@ class Sequel:
 
         job, asked = self.job, self.job.config.artifacts
         for view in drawn_views(asked.views, len(job.scene.evaluation))[:1]:
-            path, cameras = job.run_dir / "beside_truth.mp4", [job.scene.evaluation[view].camera] * len(self.records)
+            path, shown = job.run_dir / "beside_truth.mp4", sum(len(record.views) > view for record in self.records)
+            cameras = [job.scene.evaluation[view].camera] * shown
             write_video(path, partial(self._beside_truth, view), cameras, asked.sequence.fps)
             job.tracker.log_video("beside_truth", path, job.state.progress.epoch)
         moving = turntable_cameras([view.camera for view in job.scene.train], asked.turntable)
@@ -217,10 +219,11 @@ class Sequel:
             self._write_plys()
 
     def _beside_truth(self, view: int, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
-        """Render and photograph of each frame, the cameras being as many."""
-        for number, cloud in zip(range(len(cameras)), self.stored.clouds(), strict=True):
-            seen = Frame(self.job, number).evaluation[view]
-            yield np.concatenate([*self._drawn(cloud, [seen.camera]), seen.image], axis=1)
+        """Render and photograph of each frame that has this view; they are as many as cameras."""
+        for number, cloud in enumerate(self.stored.clouds()):
+            if len(self.records[number].views) > view:
+                seen = Frame(self.job, number).evaluation[view]
+                yield np.concatenate([*self._drawn(cloud, [seen.camera]), seen.image], axis=1)
 
     def _through_time(self, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
         """What cameras see while time goes from the first frame to the last."""

@@ -344,12 +344,14 @@ class StillConfig(Config):
 class NextConfig(StagesConfig):
     """How each frame of a sequence after the first is trained: by these stages, from the cloud of the frame before.
 
+    window: how many instants on each side of a frame it is trained on as well; for scenes of one view an instant.
     start: or anew, as the first frame was, by the schedule's own stages. slack: lattice steps around the hull of a
     frame that still belong to it; splats that its motion leaves outside go, and points come where it newly is. motion:
     the share of their last motion that splats go on with. still: which splats are not trained; null trains all. steps:
     of each group of parameters, what its values are rounded to multiples of as they are stored, and used from then on.
     """
 
+    window: Annotated[int, Field(ge=0)]
     start: Literal["before", "scratch"]
     slack: Annotated[int, Field(ge=0)]
     motion: Share
