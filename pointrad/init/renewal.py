@@ -34,10 +34,10 @@ def among(cells: Cells, lattice: Lattice, positions: Float64Array) -> NDArray[np
     return found
 
 
-def scattered(cells: Cells, lattice: Lattice, share: float, seed: int) -> Float64Array:
-    """[M, 3] positions (world units) at random in so many of these cells, as a share of all."""
+def scattered(cells: Cells, lattice: Lattice, count: int, seed: int) -> Float64Array:
+    """[count, 3] positions (world units) at random in these cells; none where there is no cell."""
     rng = np.random.default_rng(seed)
     places = np.argwhere(cells)
-    chosen = places[np.sort(rng.choice(len(places), round(share * len(places)), replace=False, shuffle=False))]
+    chosen = places[rng.integers(len(places), size=count)] if len(places) else places
     low = np.array([low for low, _ in lattice.bounds])
     return low + lattice.step * (chosen + rng.uniform(-0.5, 0.5, chosen.shape))

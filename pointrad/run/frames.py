@@ -90,15 +90,17 @@ def trained_anew(job: Job, frame: Frame) -> Trained:
 
 
 def _renewed(job: Job, frame: Frame, before: Frame, cloud: Cloud, slack: int) -> tuple[Cloud, int, int]:
-    """The cloud without what the hull has left, and with more, as dense, where it newly is; and how many these are."""
+    """The cloud without what the hull has left, if it is not still, and with more where the hull newly is, as many as
+    went, or as dense as elsewhere if that are more; and how many went and came."""
     if frame.votes is None or before.votes is None:
         return cloud, 0, 0
     now, lattice = widened(frame.votes, slack), frame.votes.lattice
     inside = torch.from_numpy(among(now, lattice, job.frame.to_world(cloud["position"].T.cpu().double().numpy())))
-    kept = cloud.select(inside.to(cloud.parameters.device))
+    kept = cloud.select(inside.to(cloud.parameters.device) | cloud.state[STILL])
     new = (frame.votes.counts > 0) & ~widened(before.votes, slack)
-    density = min(1.0, len(cloud) / max(int((before.votes.counts > 0).sum()), 1))
-    found = scattered(new, lattice, density, job.config.seed + frame.number)
+    density = len(cloud) / max(int((before.votes.counts > 0).sum()), 1)
+    count = max(len(cloud) - len(kept), round(density * int(new.sum())))
+    found = scattered(new, lattice, count, job.config.seed + frame.number)
     more = _copies(cloud, torch.from_numpy(job.frame.from_world(found)))
     parameters = torch.cat([kept.parameters, more.parameters], dim=1).contiguous()
     state = {name: torch.cat([kept.state[name], more.state[name]]) for name in kept.state}
