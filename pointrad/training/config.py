@@ -363,6 +363,15 @@ class NextConfig(StagesConfig):
             return super().idle()
         return dict.fromkeys(("adam", "stages", "slack", "motion", "still"), "start=scratch")
 
+    @model_validator(mode="after")
+    def _change_is_seen_by_cameras_that_stay(self) -> Self:
+        if self.window and self.still is not None and self.start == "before":
+            raise ValueError(
+                f"window: found {self.window}, whose frames share photographs, so that these tell no change; expected "
+                "still=null with it"
+            )
+        return self
+
     @property
     def schedule(self) -> ScheduleConfig:
         """What trains one such frame."""

@@ -142,3 +142,24 @@ def test_every_frame_is_part_of_the_identity(root: Path, whole: Path, tmp_path: 
     summary = json.loads((whole / "summary.json").read_text())
     other = sequence_run(root, tmp_path, "dataset.frames=0:2")
     assert other.identity != summary["identity"]
+
+
+ONE_VIEW = ("schedule.next.window=1", "schedule.next.still=null")
+
+
+def test_frames_of_one_view_an_instant_are_trained_on_their_neighbours_too(tmp_path: Path) -> None:
+    root = write_tiny_scene(tmp_path / "scenes")
+    for split in ("train", "test"):
+        file = root / "tiny" / f"transforms_{split}.json"
+        said = json.loads(file.read_text())
+        times = np.linspace(0, 1, len(said["frames"]))
+        frames = [frame | {"time": time} for frame, time in zip(said["frames"], times, strict=True)]
+        file.write_text(json.dumps(said | {"frames": frames}))
+    sequence_run(root, tmp_path / "run", "dataset=blender", "dataset.frames=0:3", *ONE_VIEW)
+    scored = [len(record["views"]) for record in records(tmp_path / "run")]
+    assert scored == [1, 0, 1]
+
+
+def test_a_window_is_refused_where_an_instant_has_several_views(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^schedule\.next\.window: found 1, and 7 views of an instant; expected 0"):
+        sequence_run(root, tmp_path, *ONE_VIEW)
