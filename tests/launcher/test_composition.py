@@ -43,7 +43,7 @@ def hydra() -> Iterator[None]:
 
 
 # What a study asks of its user.
-BUNDLED = ("smoke", "demo_curve")
+BUNDLED = ("smoke", "demo_curve", "moving_masks")
 NEEDED = {
     **{name: [] for name in BUNDLED},
     "real_masks": ["dataset.root=DATA", "study.masks={drawn: masks, found: segmenter}"],
