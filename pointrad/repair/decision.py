@@ -3,7 +3,8 @@
 A cloud is wrong, too. Where it was trained on a black background, black splats beside the object cost nothing, and
 its outlines are a pixel off. So a mask changes only where it differs from the cloud by more than an outline's width and
 the cloud is sure, it gains only pixels in which the photograph shows what the cloud renders, and splats of the
-background's colour that hide something else in the photograph are background.
+background's colour that hide something else in the photograph are background. So is what lies within a mask's outline
+and looks in the photograph unlike anything that the cloud has there.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _SURE = 0.2  # of opacity: a cloud is sure of pixels that it covers by less, or 
 _MOST = 0.5  # of a part's pixels must be sure
 _UNLIKE = 0.25  # of a channel: photograph and render show different things, on the mean of so many pixels:
 _LOOKED_AT = 5
+_UNKNOWN = 0.5  # the same of what the cloud has never seen there
 _HIDING = 0.1  # of a channel: splats are of the background's colour
 _FILTER = 4  # radius of the guided filter,
 _FLAT = 1e-3  # and the variance of brightness below which it sees no edge
@@ -55,8 +57,9 @@ class Repaired:
 
 def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
     """given: [H, W]; nothing where no mask was given. background: the colour that the cloud was trained on."""
-    otherwise = _shows_otherwise(seen, background)
-    opacity = np.where(otherwise & _is_background(seen, background), 0, seen.opacity)
+    otherwise = _shows_otherwise(seen, background, _UNLIKE)
+    strange = _from_outline_on(_shows_otherwise(seen, background, _UNKNOWN), given)
+    opacity = np.where(otherwise & _is_background(seen, background) | strange, 0, seen.opacity)
     covered = opacity >= OPAQUE
     too_much = _parts(given & ~covered, opacity < _SURE)
     too_little = _parts(covered & ~given & ~otherwise, opacity > 1 - _SURE)
@@ -68,11 +71,11 @@ def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
     return Repaired(np.where(around, _along_edges(mask, seen.photograph), mask), around)
 
 
-def _shows_otherwise(seen: Seen, background: Colour) -> Mask:
-    """[H, W], where the photograph is known and shows something else than the cloud does."""
+def _shows_otherwise(seen: Seen, background: Colour, unlike: float) -> Mask:
+    """[H, W], where the photograph is known and is so much unlike what the cloud renders."""
     known = greatest(np.abs(seen.photograph - np.asarray(background, np.float32))) > BACKGROUND_TOLERANCE
     difference = greatest(np.abs(seen.photograph - seen.render))
-    otherwise: Mask = known & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= _UNLIKE)
+    otherwise: Mask = known & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= unlike)
     return otherwise
 
 
@@ -81,6 +84,18 @@ def _is_background(seen: Seen, background: Colour) -> Mask:
     difference = greatest(np.abs(seen.render - np.asarray(background, np.float32)))
     alike: Mask = cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) < _HIDING
     return alike
+
+
+def _from_outline_on(pixels: Mask, given: Mask) -> Mask:
+    """The pixels that are connected with what is outside of the mask; others may be highlights."""
+    if not (pixels & given).any():
+        return pixels & given
+    outside = ~given
+    count, parts = cv2.connectedComponents((pixels | outside).astype(np.uint8), connectivity=8)
+    reached = np.zeros(count, bool)
+    reached[np.unique(parts[outside])] = True
+    found: Mask = pixels & given & reached[parts]
+    return found
 
 
 def _parts(pixels: Mask, sure: Mask) -> Mask:

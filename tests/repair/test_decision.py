@@ -50,6 +50,20 @@ def test_a_cloud_that_is_not_sure_takes_nothing_away() -> None:
     assert np.array_equal(repair(disc(38), seen(RIGHT, beside=dim, elsewhere=0.4), BLACK).mask, disc(38))
 
 
+def test_what_the_cloud_has_never_seen_there_is_background() -> None:
+    """Surroundings that wrong masks let into the cloud look there like all that lies behind them."""
+    blurred = RIGHT | disc(12, x=88)
+    found = repair(RIGHT | disc(12, x=88), Seen(blurred.astype(np.float32), painted(blurred, OBJECT, BLACK),
+                                                painted(RIGHT, OBJECT, (0.1, 0.9, 1.0))), BLACK)  # fmt: skip
+    assert iou(found.mask, RIGHT) > 0.98
+
+
+def test_a_highlight_within_the_object_is_the_objects() -> None:
+    bright = np.where(disc(6)[..., None], np.float32(1), painted(RIGHT, (0.3, 0.3, 0.3), BACKDROP))
+    found = repair(RIGHT, Seen(RIGHT.astype(np.float32), painted(RIGHT, (0.3, 0.3, 0.3), BLACK), bright), BLACK)
+    assert np.array_equal(found.mask, RIGHT)
+
+
 def test_black_splats_are_background_where_the_photograph_shows_something_bright() -> None:
     """What is left of splats where most masks have cut something off that one mask holds, on black."""
     blob = disc(8, x=12, y=12)
