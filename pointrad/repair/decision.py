@@ -21,7 +21,7 @@ from pointrad.init.readings import greatest
 from pointrad.masks.iou import Mask
 
 # In pixels of the view, and chosen on mary_rose, dtu_24 and hotdog (docs/notes/masks.md).
-_OUTLINE = 2  # radius: differences that hold no such disc are those of outlines
+OUTLINE = 2  # radius: differences that hold no such disc are those of outlines
 _SURE = 0.2  # of opacity: a cloud is sure of pixels that it covers by less, or by all but less
 _MOST = 0.5  # of a part's pixels must be sure
 _UNLIKE = 0.25  # of a channel: photograph and render show different things, on the mean of so many pixels:
@@ -99,13 +99,13 @@ def _from_outline_on(pixels: Mask, given: Mask) -> Mask:
 
 
 def _parts(pixels: Mask, sure: Mask) -> Mask:
-    """The connected parts of pixels that hold a disc of `_OUTLINE` pixels, and most of which the cloud is sure of."""
+    """The connected parts of pixels that hold a disc of `OUTLINE` pixels, and most of which the cloud is sure of."""
     if not pixels.any():
         return pixels
     count, parts = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
     depth = cv2.distanceTransform(np.pad(pixels, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     wide = np.zeros(count, bool)
-    wide[np.unique(parts[depth > _OUTLINE])] = True
+    wide[np.unique(parts[depth > OUTLINE])] = True
     area = np.bincount(parts.ravel(), minlength=count)
     found: Mask = (wide & (np.bincount(parts[sure], minlength=count) >= _MOST * area))[parts] & pixels
     return found

@@ -80,11 +80,13 @@ class TestWhatTheNextTrainsOn:
         assert np.array_equal(found.image, left_of(REPAIRED))
         assert found.weight is None
 
-    def test_what_it_adds_of_a_photograph_that_is_not_known_counts_nowhere(self) -> None:
+    def test_what_it_and_its_outline_add_of_a_photograph_that_is_not_known_counts_nowhere(self) -> None:
         found = again(left_of(GIVEN))
-        assert np.array_equal(found.image, left_of(GIVEN & REPAIRED))
         assert found.weight is not None
-        assert np.array_equal(found.weight == 0, REPAIRED & ~GIVEN)
+        assert np.array_equal(found.weight == 0, columns(20, 27))
+
+    def test_what_lies_beside_it_in_a_cut_image_is_cut_off_and_its_outline_is_not(self) -> None:
+        assert np.array_equal(again(left_of(GIVEN)).image, left_of(columns(8, 20)))
 
     def test_images_that_no_wrong_mask_has_cut_stay_as_they_are(self) -> None:
         assert np.array_equal(again(VIEW.image, composited=False).image, VIEW.image)
