@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,18 +73,3 @@ def test_a_run_is_trained_read_back_and_rendered(tmp_path: Path) -> None:
     assert found.summary["psnr_db"] == result.psnr_db
     assert image.shape == (24, 32, 3)
     assert np.all(image[opacity == 0] == 0)
-
-
-@pytest.mark.integration
-def test_the_notebook_runs(tmp_path: Path) -> None:
-    """Its cells one after another, as a kernel would; pictures are drawn and not shown."""
-    cells = json.loads((REPOSITORY / "docs" / "library.ipynb").read_text())["cells"]
-    script = "\n\n".join(cell["source"] for cell in cells if cell["cell_type"] == "code")
-    (tmp_path / "cells.py").write_text(script)
-    done = subprocess.run(
-        [sys.executable, "cells.py"], cwd=tmp_path, capture_output=True, text=True,
-        env={"PATH": "", "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "agg", "HOME": str(Path.home())},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "views to train on" in done.stdout
-    assert "wrong masks (IoU" in done.stdout

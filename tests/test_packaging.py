@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 import tomllib
-import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +12,6 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from pointrad import __version__
 from pointrad.bundled import CONFIG_FOLDER, DEMO_FOLDER
 from pointrad.schema import OneOf
 from pointrad.training.config import Operation
@@ -113,59 +108,6 @@ def test_pyproject_takes_its_dependencies_from_requirements() -> None:
         "gsplat": {"file": ["requirements-gsplat.txt"]},
         "view": {"file": ["requirements-view.txt"]},
     }
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy: setuptools leaves a folder of its own beside the project."""
-    copy, built = tmp_path_factory.mktemp("copy") / "pointrad", tmp_path_factory.mktemp("wheel")
-    names = (
-        "pointrad",
-        "launcher",
-        "hydra_plugins",
-        "conf",
-        "pyproject.toml",
-        "requirements.txt",
-        "requirements-capture.txt",
-        "requirements-gsplat.txt",
-        "requirements-view.txt",
-        "README.md",
-        "LICENSE",
-    )
-    tracked = subprocess.run(["git", "ls-files", *names], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in tracked.splitlines():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), str(copy)]
-    subprocess.run(build, check=True)
-    return next(built.glob("*.whl"))
-
-
-@pytest.mark.slow  # downloads setuptools
-class TestTheWheel:
-    def test_holds_all_that_is_configured_and_the_demo_scene(self, wheel: Path) -> None:
-        held = set(zipfile.ZipFile(wheel).namelist())
-        configured = {f"pointrad/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
-        demo = {f"pointrad/demo_scene/{name}" for name in ("transforms_train.json", "train/r_99.png", "val/r_0.png")}
-        demo |= {f"pointrad/demo_moving/{name}" for name in ("transforms_train.json", "train/r_11_9.png")}
-        assert configured | demo <= held
-        assert {"launcher/train.py", "hydra_plugins/pointrad/study_sweeper.py"} <= held
-        assert {f"pointrad/study/report/page.{kind}" for kind in ("html", "css", "js")} <= held
-
-    def test_works_from_any_folder(self, wheel: Path, tmp_path: Path) -> None:
-        site = tmp_path / "site"
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
-        subprocess.run(install, check=True)
-        for command, told in [
-            ("pointrad-train --version", f"pointrad {__version__}"),
-            ("pointrad-train --cfg hydra -p hydra.runtime.config_sources", f"path: {site}/pointrad/conf"),
-            ("pointrad-sweep study=smoke dry_run=true", "8 runs, 8 of them distinct: 8 missing"),
-            ("pointrad-corruptions levels=[0] matched_iou=1 ~models.affine", "holes 0 1.0000"),
-        ]:
-            words = [sys.executable, str(site / "bin" / command.split()[0]), *command.split()[1:]]
-            environment = {**os.environ, "PYTHONPATH": str(site)}
-            done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
-            assert told in done.stdout, done.stderr
 
 
 def test_what_lies_beside_the_code_is_in_the_package() -> None:
