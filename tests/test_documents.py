@@ -129,6 +129,19 @@ def test_the_commands_of_a_document_are_found(script: str, documents: list[str])
         assert any(command.words[:2] == ("python", script) for command in commands(document)), document
 
 
+def test_the_site_leads_to_every_page_of_the_docs() -> None:
+    listed = (ROOT / "mkdocs.yml").read_text()
+    assert [path.name for path in ROOT.glob("docs/*.md") if f"docs/{path.name}\n" not in listed] == []
+
+
+@pytest.mark.integration
+def test_the_site_is_built_and_none_of_its_links_leads_nowhere() -> None:
+    installed = [word for stamp in ("runtime", "dev") for word in ("-o", f".venv/.stamp-{stamp}")]
+    done = subprocess.run(["make", *installed, "docs"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (ROOT / "build" / "site" / "docs" / "plugins" / "index.html").is_file()
+
+
 @pytest.mark.parametrize("document", ["README.md", "docs/options.md", "docs/robustness.md", "docs/renderer.md"])
 def test_commands_that_reproduce_published_figures_read_colours_as_published(document: str) -> None:
     reproducing = [command.words for command in commands(document) if "eval.split=paper" in command.words]

@@ -45,6 +45,7 @@ finally:
         ("corruptions.py --help", "matched_iou", 0),
         ("repair.py --help", "max_size", 0),
         ("runs.py --help", "rerun", 0),
+        ("runs.py -sc query=bash", "", 0),
         ("runs.py render --help", "elevation_degrees", 0),
         ("runs.py evaluate nowhere", "found no config.yaml", 1),
         ("inspect_capture.py --help", "max_size", 0),

@@ -213,6 +213,6 @@ def test_make_help_lists_every_documented_target() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = set(re.findall(r"^make (\S+)", done.stdout, re.MULTILINE))
     running = {"help", "demo", "bench", "bench-gpu", "clean"}
-    assert listed == running | {"check", "check-gsplat", "lpips", "test", "test-slow", "lint"}
+    assert listed == running | {"install", "check", "check-gsplat", "docs", "lpips", "test", "test-slow", "lint"}
     mentioned = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.MULTILINE)
     assert {target for document in DOCUMENTS for target in mentioned.findall((ROOT / document).read_text())} <= listed

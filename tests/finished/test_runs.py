@@ -271,6 +271,25 @@ class TestARunOfAnEarlierVersion:
         assert f"trained by pointrad {pointrad.__version__}, method {METHOD_VERSION}; this is pointrad" in done.err
 
 
+class TestTab:
+    @pytest.mark.parametrize(
+        ("line", "answer"),
+        [
+            ("python runs.py re", "render rerun"),
+            ("pointrad-runs re", "render rerun"),
+            ("python runs.py render runs/points laye", "layers."),
+            ("python runs.py rerun runs/points init=h", "init=hull"),
+            ("python runs.py rander runs/points x", ""),
+        ],
+    )
+    def test_completes_commands_and_their_keys(
+        self, line: str, answer: str, runs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COMP_LINE", line)
+        done = of_runs("-sc", "query=bash")
+        assert (done.out.strip(), done.err.strip()) == (answer, "")
+
+
 class TestWhatIsNoFinishedRun:
     @pytest.mark.parametrize(
         ("words", "told"),
