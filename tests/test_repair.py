@@ -44,6 +44,13 @@ def test_photographs_that_the_capture_holds_out_have_masks_too(tmp_path: Path) -
     assert left(tmp_path / "masks/masks_repaired") == views
 
 
+def test_it_trains_again_if_told_to(tmp_path: Path) -> None:
+    done = repair(write_nerfstudio(tmp_path / "capture"), tmp_path / "masks", "repair.rounds=2")
+    assert done.code == 0, done.err
+    assert "of 2 is kept: masks and cloud agree by" in (tmp_path / "masks/masks.html").read_text()
+    assert not (tmp_path / "masks/rounds").exists()
+
+
 def test_the_worst_are_named(tmp_path: Path) -> None:
     done = repair(write_nerfstudio(tmp_path / "capture"), tmp_path / "masks", "corruption.level=0.3")
     assert "shifted, IoU 0." in done.out

@@ -180,6 +180,10 @@ def killed_after(steps: int) -> Callable[[], None]:
 
 
 class TestOfAConfiguration:
+    def test_of_a_scene_that_moves_no_masks_are_put_right(self) -> None:
+        with pytest.raises(UserError, match=r"repair\.rounds: found 2 with schedule=sequence_gaussians.*expected 1"):
+            config("schedule=sequence_gaussians", "repair.rounds=2")
+
     def test_more_rounds_are_another_result_whose_first_cloud_is_the_same(self) -> None:
         one, two = config("repair.rounds=1"), config("repair.rounds=2")
         assert one.identity(CONTENT) != two.identity(CONTENT)
