@@ -16,6 +16,9 @@ Value = Any
 # Values of one key or of several that go together, by key; all lists are of one length.
 Together = dict[str, list[Value]]
 
+# Of the table of a study's runs, beside its axes.
+OWN_COLUMNS = ("scene", "repeat", "state", "error", "attempts", "folder", "identity")
+
 LABEL = "label"
 ABSENT = "absent"  # of an axis: this step leaves the key alone
 # A level {iou: NUMBER} or {iou_of: FOLDER} is found when the study is planned (levels.py).
@@ -146,8 +149,8 @@ class StudyConfig(Config):
             _check_together(f"axis {name!r}", together)
             if not set(together) - {LABEL}:
                 raise ValueError(f"axis {name!r} has no config key; expected at least one beside {LABEL!r}")
-            if name in ("scene", "repeat"):
-                raise ValueError(f"an axis cannot be called {name!r}; scenes and seeds have keys of their own")
+            if name in OWN_COLUMNS:
+                raise ValueError(f"an axis cannot be called {name!r}, which is a column of every study's table")
         return axes
 
     @field_validator("axes")

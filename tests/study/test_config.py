@@ -40,6 +40,7 @@ def test_what_is_compared_is_what_makes_lines_else_what_lies_along_x(lines: str 
         ({"axes": {"level": {}}}, r"axis 'level' is empty"),
         ({"axes": {"level": {"label": ["a"]}}}, r"axis 'level' has no config key"),
         ({"axes": {"scene": {"scene": ["a"]}}}, r"an axis cannot be called 'scene'"),
+        ({"axes": {"error": {"seed": [0]}}}, r"an axis cannot be called 'error', which is a column"),
         ({"axes": {"a": {"scene": ["hotdog"]}}}, r"scene is set by scenes and by axes\.a"),
         ({"axes": {"a": {"seed": [1]}}}, r"seed is set by seeds and by axes\.a"),
         ({"seeds": {}}, r"study\.seeds: seeds is empty"),

@@ -15,12 +15,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from pointrad.run.status import RunState
-from pointrad.study.config import LABEL, StudyConfig, Together, Value, labels_of
+from pointrad.study.config import LABEL, OWN_COLUMNS, StudyConfig, Together, Value, labels_of
 from pointrad.study.report.labels import Quantity, is_known, quantity
 from pointrad.study.results import StudyResults
 from pointrad.terminal import printable
 
-_OWN_COLUMNS = {"scene", "repeat", "state", "error", "attempts", "folder", "identity"}
 _PREFIX = "run_"  # of summary keys that have an axis' name
 
 
@@ -187,7 +186,7 @@ def _axis(name: str, together: Together) -> Axis:
 
 
 def _run(row: Mapping[Any, Any], axes: Mapping[str, Axis], study_dir: Path) -> Run:
-    others = {column: value for column, value in row.items() if column not in _OWN_COLUMNS and column not in axes}
+    others = {column: value for column, value in row.items() if column not in OWN_COLUMNS and column not in axes}
     numbers = {
         str(column).removeprefix(_PREFIX) if str(column).removeprefix(_PREFIX) in axes else str(column): float(value)
         for column, value in others.items()
