@@ -46,6 +46,7 @@ def start(config_name: str, work: Callable[[Any], Any]) -> None:
 
     from launcher import help, mistakes
 
+    sys.argv[1:] = options_first(sys.argv[1:])
     asked = get_args_parser().parse_args()
     name = asked.config_name or config_name
     call = hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(work)
@@ -180,6 +181,21 @@ def _is_told_elsewhere(error: Exception) -> bool:
     from omegaconf.errors import OmegaConfBaseException
 
     return isinstance(error, UserError | OSError | HydraException | OmegaConfBaseException)
+
+
+def options_first(words: list[str]) -> list[str]:
+    """The command line as Python's parser takes it, which is puzzled by values on both sides of an option."""
+    from hydra._internal.utils import get_args_parser
+
+    values = get_args_parser().parse_intermixed_args(words).overrides
+    left = iter([*values, None])
+    value, options = next(left), list[str]()
+    for word in words:
+        if word == value:
+            value = next(left)
+        else:
+            options.append(word)
+    return [*options, *values]
 
 
 def with_home(word: str) -> str:

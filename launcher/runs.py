@@ -52,8 +52,7 @@ def main() -> None:
             given = _recorded(runs, rest)
     else:
         given = [f"runs=[{','.join(map(_quoted, runs))}]"] if runs else []
-    before = next((n for n, word in enumerate(rest) if _is_override(word)), len(rest))
-    sys.argv[1:] = [*rest[:before], *given, *rest[before:]]  # options come first
+    sys.argv[1:] = [*given, *rest]
     start(name, command.work)
 
 

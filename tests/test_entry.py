@@ -68,6 +68,19 @@ def test_an_answer_waits_for_no_library(command: str, answer: str, code: int, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("seed=1 -m init=hull", "-m seed=1 init=hull"),
+        ("a=1 --config-dir conf b=2 --cfg job c=3", "--config-dir conf --cfg job a=1 b=2 c=3"),
+        ("--config-dir a=1 a=1", "--config-dir a=1 a=1"),
+        ("-m", "-m"),
+    ],
+)
+def test_options_may_stand_anywhere(given: str, read: str) -> None:
+    assert entry.options_first(given.split()) == read.split()
+
+
 def test_no_garbage_is_looked_for_while_libraries_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = gc.get_freeze_count()
     with entry.loading_libraries():  # torch is there already

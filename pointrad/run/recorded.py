@@ -20,12 +20,14 @@ _MAY_MOVE = ("auto", "blender", "nerfstudio")  # layouts of captures that may mo
 
 
 def recorded_values(run_dir: Path) -> dict[str, Any]:
-    """The configuration of the run in this folder, not checked. Raises UserError where there is none.
+    """The configuration of the run in this folder as this version has it (`of_this_version`), not checked. Raises
+    UserError where there is none."""
+    return of_this_version(_read(run_dir / CONFIG_FILE), run_dir)
 
-    Keys that earlier versions did not have are filled in, where they change no result. Plug-ins are those that the
-    folder keeps.
-    """
-    values = _read(run_dir / CONFIG_FILE)
+
+def of_this_version(values: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+    """What a run's `config.yaml` says, with keys filled in that earlier versions did not have, where they change no
+    result; its plug-ins are those that the folder keeps."""
     dataset = values.get("dataset")
     missing = list(_missing(values, _as_before(dataset.get("name") if isinstance(dataset, dict) else None)))
     for path, value in missing:
@@ -35,10 +37,15 @@ def recorded_values(run_dir: Path) -> dict[str, Any]:
 
         names = ", ".join(".".join(path) for path, _ in missing)
         announce(f"{run_dir}: of an earlier version, without {names}; with the values that change nothing")
-    copies = (run_dir / PLUGINS_FOLDER).resolve()
-    return values | {
-        "plugins": [{**plugin, "file": str(copies / Path(plugin["file"]).name)} for plugin in values["plugins"]]
-    }
+    plugins = values["plugins"]
+    return values | {"plugins": [_kept(run_dir, one) for one in plugins] if isinstance(plugins, list) else plugins}
+
+
+def _kept(run_dir: Path, plugin: Any) -> Any:
+    """A plug-in with its copy in the run's folder for its file."""
+    if not isinstance(plugin, Mapping) or not isinstance(plugin.get("file"), str):
+        return plugin
+    return {**plugin, "file": str((run_dir / PLUGINS_FOLDER / Path(plugin["file"]).name).resolve())}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pointrad.bundled import CONFIG_FOLDER
 from pointrad.config import RunConfig
 from pointrad.errors import UserError
+from pointrad.run.recorded import of_this_version
 from pointrad.run.status import PROVENANCE_FILE, SUMMARY_FILE, RunState, read_status, read_summary
 from pointrad.tracking.base import Tracker
 from pointrad.tracking.build import build_tracker
@@ -86,4 +87,5 @@ def _config(run_dir: Path, overrides: Sequence[str]) -> RunConfig:
         raise UserError(f"{' '.join(overrides)}: {error}") from None
     # What the folder says is taken as it is: interpolated, a stranger's file could name any variable of ours.
     theirs = values["tracker"] if values["tracker"].get("name") == "wandb" else {}
-    return RunConfig.parse({**values, "tracker": {**ours, **theirs, **given.get("tracker", {})}})
+    tracker = {**ours, **theirs, **given.get("tracker", {})}
+    return RunConfig.parse(of_this_version({**values, "tracker": tracker}, run_dir))
