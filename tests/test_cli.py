@@ -87,7 +87,7 @@ class TestAFinishedRun:
         assert re.search(expected + r"\Z", finished.out)
 
     def test_it_says_which_values_had_no_effect(self, finished: Ended) -> None:
-        (warned,) = re.findall("Warning: (.*)", finished.err)
+        (warned,) = re.findall("Warning: (.*has no effect.*)", finished.err)
         assert warned == "corruption.seed: has no effect with corruption.level=0"
 
     def test_its_folder_holds_the_results(self, finished: Ended) -> None:
