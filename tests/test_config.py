@@ -27,6 +27,7 @@ def options(group: str) -> list[str]:
 GROUPS = groups()
 
 
+@pytest.mark.integration  # Hydra composes each
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in options(group)])
 def test_every_option_of_every_group_composes_and_validates(group: str, option: str) -> None:
     needed = {"renderer=gsplat": "model=gaussians", "masks=none": "init=random"}
@@ -35,6 +36,7 @@ def test_every_option_of_every_group_composes_and_validates(group: str, option: 
     assert config(chosen, *([needed[chosen]] if chosen in needed else [])).identity(CONTENT)
 
 
+@pytest.mark.integration  # Hydra composes each
 @pytest.mark.parametrize("program", ["train", "corruptions", "splats", "inspect_capture"])
 @pytest.mark.parametrize("layout", [layout for layout in options("dataset") if layout not in BUNDLED])
 def test_every_program_takes_captures_in_every_layout_and_finds_their_object(program: str, layout: str) -> None:

@@ -33,6 +33,7 @@ finally:
 
 
 @pytest.mark.integration
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("command", "answer", "code"),
     [

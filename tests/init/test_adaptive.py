@@ -27,6 +27,8 @@ DARKENING = 0.01
 VIEWS = sphere_views(24, 64, 48)
 LARGE = sphere_views(24, 256, 192)
 
+large_pictures = pytest.mark.integration  # more than a second each
+
 
 def adaptive(**changes: object) -> AdaptiveConfig:
     values = {"name": "adaptive", "lattice": 64, "bounds": [-1, 1], "source": "masks", "cut_pixels": "unknown"}
@@ -168,11 +170,13 @@ class TestTheEvidence:
         assert np.array_equal(found.seen_background, in_a_row(view.mask == 0 for view in VIEWS))
         assert not found.unknown.any()
 
+    @large_pictures
     def test_thin_structures_are_no_reason_to_doubt_right_masks(self) -> None:
         views = with_wires(LARGE)
         assert not gather_evidence(views, BLACK, adaptive()).unknown.any()
         assert gather_evidence(cut(views, shifted_masks(views, 12)), BLACK, adaptive()).unknown.any()
 
+    @large_pictures
     @pytest.mark.parametrize("wires", [True, False])
     def test_masks_that_are_a_few_pixels_off_are_doubted(self, wires: bool) -> None:
         views = with_wires(LARGE) if wires else LARGE
@@ -227,12 +231,14 @@ class TestTheHull:
         found = agreeing_votes(evidence_of_cut(5), adaptive())
         assert overlap(found.counts > 0, hard_hull(VIEWS)) > 0.85
 
+    @large_pictures
     def test_of_images_that_wrong_masks_cut_holds_thin_parts_that_few_views_show(self) -> None:
         views = with_wires(LARGE, 7)
         thin = hard_hull(views) & ~hard_hull(LARGE)
         found = hull_of(cut(views, shifted_masks(views, 24)))
         assert (found.counts > 0)[thin].mean() > 0.7 > 0.4 > (found.counts >= found.floor)[thin].mean()
 
+    @large_pictures
     def test_of_images_that_nearly_right_masks_cut_needs_more_votes_as_added_points_make_up_for_what_is_lost(
         self,
     ) -> None:

@@ -123,6 +123,7 @@ def the_disk_is_full() -> list[JobReturn]:
     return [JobReturn(status=JobStatus.FAILED, _return_value=full)] * 3
 
 
+@pytest.mark.integration  # Hydra starts the studies
 class TestExitCode:
     """`sweep.py ... && next` goes on only if every run is done and the report is written."""
 
@@ -224,6 +225,7 @@ def test_status_works_while_the_controller_is_down_and_says_so(
     assert "4 runs, 4 of them distinct: 4 missing" in told
 
 
+@pytest.mark.integration  # Hydra composes them
 class TestScenes:
     """Which scenes a study has, and by which names they go."""
 

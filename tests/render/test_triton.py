@@ -37,6 +37,8 @@ from pointrad.training.steps.build import build_step
 from pointrad.training.target import Target, targets
 from pointrad.training.trainer import train
 
+pytestmark = [pytest.mark.integration] if DEVICE.type == "cpu" else []  # seconds of Triton's interpreter
+
 # The interpreter takes milliseconds for a splat in a tile, so its clouds are small.
 SMALL = {"most_points": 8, "largest_side": 20} if DEVICE.type == "cpu" else {}
 # It takes seconds for the gradients of splats that each pixel sees along a direction of its own.
@@ -141,8 +143,8 @@ class TestRoomForMorePairs:
         [
             *product(["all behind", "a pixel wide"], [0, 1, 3, 500]),
             ("across the borders of tiles", 500),
-            *(pytest.param("across the borders of tiles", n, marks=pytest.mark.integration) for n in (0, 1, 3)),
-            pytest.param("along pixels", 500, marks=pytest.mark.integration),
+            *(("across the borders of tiles", n) for n in (0, 1, 3)),
+            ("along pixels", 500),
             *(pytest.param("along pixels", n, marks=ALONG_PIXELS) for n in (0, 1, 3)),
         ],
     )
@@ -176,7 +178,6 @@ def trained_losses(root: Path, folder: Path, renderer: str) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.integration
 def test_it_trains_to_the_losses_of_the_cpu_renderer(tmp_path: Path) -> None:
     root = write_tiny_scene(tmp_path / "scenes", {"train": 2, "val": 1, "test": 1}, width=16, height=12)
     ours, reference = (trained_losses(root, tmp_path / name, name) for name in ("triton", "cpu"))
@@ -184,7 +185,6 @@ def test_it_trains_to_the_losses_of_the_cpu_renderer(tmp_path: Path) -> None:
     assert ours == pytest.approx(reference, rel=1e-4)
 
 
-@pytest.mark.integration
 def test_its_kernels_compile_for_gpus_without_spills_as_documented() -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "0"}
     done = subprocess.run(
@@ -200,7 +200,6 @@ def test_its_kernels_compile_for_gpus_without_spills_as_documented() -> None:
     assert done.stdout in (REPOSITORY / "docs" / "results" / "gpu_estimates.md").read_text()
 
 
-@pytest.mark.integration
 def test_its_kernels_compile_where_triton_takes_arguments_of_one_for_constants() -> None:
     script = """
 from bench.gpu_kernels import compiled
