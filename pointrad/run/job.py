@@ -23,6 +23,7 @@ from pointrad.init.start import Start, TrainingViews, start
 from pointrad.init.votes import Votes
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
+from pointrad.render.cpu.threads import torch_on_one_thread
 from pointrad.render.opacity import opacities
 from pointrad.repair.rounds import Rounds
 from pointrad.run.cache import Cache
@@ -79,9 +80,10 @@ def first_state(config: RunConfig, training_identity: str, begun: Start, frame: 
     """What training starts from: the initial cloud, and what is known of it. iou: of the masks."""
     points = begun.find_points()
     positions = torch.from_numpy(frame.from_world(points.positions))
-    cloud = config.model.build().start(positions, torch.from_numpy(points.colours), config.seed)
-    if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
-        cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
+    with torch_on_one_thread():
+        cloud = config.model.build().start(positions, torch.from_numpy(points.colours), config.seed)
+        if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
+            cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
     _check_cap(cloud, config.init)
     facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
     return initial_state(cloud, training_identity, facts)

@@ -11,6 +11,7 @@ from pointrad.data.scene import View
 from pointrad.errors import UserError
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
+from pointrad.render.cpu.threads import torch_on_one_thread
 from pointrad.training import densify
 from pointrad.training.config import (
     ClearHarmonicsConfig,
@@ -37,31 +38,8 @@ def apply(
 
     Raises UserError where no point would be left, or more than the model may have.
     """
-    match operation:
-        case RemoveOutliersConfig():
-            result = remove_outliers(cloud, operation)
-        case DuplicateConfig():
-            result = cloud.select(torch.arange(len(cloud), device=cloud.parameters.device).repeat(operation.copies))
-        case DropFaintHarmonicsConfig():
-            result = drop_faint_harmonics(cloud, operation.quantile)
-        case PruneUnsupportedConfig():
-            result = prune_unsupported(cloud, operation, views, renderer)
-        case ReplenishConfig():
-            result = replenish(cloud, operation, views, renderer)
-        case ClearHarmonicsConfig():
-            result = cloud.changed(harmonics=0)
-        case SplitConfig():
-            result = densify.split(cloud, operation, rng)
-        case RelocateConfig():
-            result = densify.relocate(cloud, operation, rng)
-        case PruneTransparentConfig():
-            result = cloud.select(densify.opacities(cloud) >= operation.opacity)
-        case LimitOpacityConfig():
-            result = densify.with_opacities(cloud, densify.opacities(cloud).clamp(max=operation.opacity))
-        case FadeConfig():
-            result = densify.with_opacities(cloud, densify.opacities(cloud) * operation.factor)
-        case CustomOperationConfig():
-            result = operation.apply(cloud, views, renderer, rng)
+    with torch_on_one_thread():
+        result = _result(operation, cloud, views, renderer, rng)
     if len(result) == 0:
         raise UserError(f"schedule: operation {operation.op} left none of {len(cloud)} points; soften {operation}")
     if cloud.model.most is not None and len(result) > max(cloud.model.most, len(cloud)):
@@ -70,6 +48,36 @@ def apply(
             f"model.max_mb allow {cloud.model.most}"
         )
     return result
+
+
+def _result(
+    operation: Operation, cloud: Cloud, views: Sequence[View], renderer: Renderer, rng: np.random.Generator
+) -> Cloud:
+    match operation:
+        case RemoveOutliersConfig():
+            return remove_outliers(cloud, operation)
+        case DuplicateConfig():
+            return cloud.select(torch.arange(len(cloud), device=cloud.parameters.device).repeat(operation.copies))
+        case DropFaintHarmonicsConfig():
+            return drop_faint_harmonics(cloud, operation.quantile)
+        case PruneUnsupportedConfig():
+            return prune_unsupported(cloud, operation, views, renderer)
+        case ReplenishConfig():
+            return replenish(cloud, operation, views, renderer)
+        case ClearHarmonicsConfig():
+            return cloud.changed(harmonics=0)
+        case SplitConfig():
+            return densify.split(cloud, operation, rng)
+        case RelocateConfig():
+            return densify.relocate(cloud, operation, rng)
+        case PruneTransparentConfig():
+            return cloud.select(densify.opacities(cloud) >= operation.opacity)
+        case LimitOpacityConfig():
+            return densify.with_opacities(cloud, densify.opacities(cloud).clamp(max=operation.opacity))
+        case FadeConfig():
+            return densify.with_opacities(cloud, densify.opacities(cloud) * operation.factor)
+        case CustomOperationConfig():
+            return operation.apply(cloud, views, renderer, rng)
 
 
 def remove_outliers(cloud: Cloud, config: RemoveOutliersConfig) -> Cloud:

@@ -145,3 +145,16 @@ def test_opacities_are_limited_or_faded() -> None:
     torch.testing.assert_close(opacities(limited), torch.tensor([0.3, 0.2]))
     faded = apply(FadeConfig(op="fade", factor=0.5), before)
     torch.testing.assert_close(opacities(faded), torch.tensor([0.25, 0.1]))
+
+
+@pytest.mark.parametrize("operation", [FadeConfig(op="fade", factor=0.8), SPLIT], ids=["fade", "split"])
+def test_the_number_of_threads_changes_no_bit(operation: Operation) -> None:
+    """torch shares tens of thousands of values among threads, whose last few it computes otherwise than the others."""
+    found, threads = [], torch.get_num_threads()
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            found.append(apply(operation, cloud(100_003)).parameters)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(*found)

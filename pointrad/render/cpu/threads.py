@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -21,6 +22,18 @@ from pointrad.render.base import Renderer
 MOST_PIXELS_PER_THREAD = 2**21
 
 Buffers = TypeVar("Buffers")
+
+
+@contextmanager
+def torch_on_one_thread() -> Iterator[None]:
+    """For what torch computes of a cloud on the CPU, so that it does not depend on the number of threads: each thread
+    takes the last few values of its part one by one, for which sigmoid and others round otherwise than in vectors."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class ThreadedRenderer(Renderer, Generic[Buffers]):
