@@ -139,7 +139,11 @@ def test_the_site_is_built_and_none_of_its_links_leads_nowhere() -> None:
     installed = [word for stamp in ("runtime", "dev") for word in ("-o", f".venv/.stamp-{stamp}")]
     done = subprocess.run(["make", *installed, "docs"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (ROOT / "build" / "site" / "docs" / "plugins" / "index.html").is_file()
+    site = ROOT / "build" / "site"
+    assert (site / "docs" / "plugins" / "index.html").is_file()
+    styles = re.findall(r'href="([^"]+[.]css)"', (site / "index.html").read_text())
+    assert styles
+    assert [name for name in styles if not (site / name).is_file()] == []
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/options.md", "docs/robustness.md", "docs/renderer.md"])
