@@ -136,6 +136,16 @@ class RunConfig(CaptureConfig):
             self._check_operations(key, stage)
         return self
 
+    @model_validator(mode="after")
+    def _every_group_is_stored(self) -> Self:
+        after, wanted = self.schedule.next, [group.name for group in self.model.groups]
+        if after is not None and set(after.steps) != set(wanted):
+            raise ValueError(
+                f"schedule.next.steps: found {', '.join(after.steps) or 'nothing'}; model={self.model.name} has "
+                f"{', '.join(wanted)}, expected one of each"
+            )
+        return self
+
     def captures(self) -> tuple[Capture, ...]:
         """What is trained on: the scene as if nothing moved, or, of a sequence, each instant that is chosen."""
         if self.schedule.next is None:

@@ -65,7 +65,7 @@ def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocit
         still = still_splats(cloud, config.still, before.train, frame.train, job.renderer)
     cloud = replace(cloud, state={ORIGIN: torch.arange(1, len(cloud) + 1, device=still.device), STILL: still})
     if velocity is not None:
-        cloud["position"][:, ~still] += config.motion * velocity.to(still.device)[:, ~still]
+        cloud = cloud.changed(position=cloud["position"] + config.motion * velocity.to(still.device) * ~still)
     renewed, gone, come = _renewed(job, frame, before, cloud, config.slack)
     if not len(renewed):
         raise UserError(

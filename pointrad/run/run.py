@@ -276,7 +276,7 @@ def _follow(job: Job, cloud: Cloud) -> RunResult:
     write_json(job.run_dir / "evaluation.json", sequel.evaluation.by_view())
     _write_curves(job)
     sequel.write_artifacts()
-    result = replace(_summarise(job, sequel.cloud, sequel.evaluation, None), **sequel.summary())
+    result = replace(_summarise(job, sequel.cloud.to(job.renderer.device), sequel.evaluation, None), **sequel.summary())
     write_json(job.run_dir / SUMMARY_FILE, asdict(result))
     job.tracker.summarise(asdict(result))
     return result

@@ -77,12 +77,16 @@ def test_each_model_follows_or_begins_anew(schedule: str, start: str, root: Path
     assert (result.status, result.frames) == ("done", FRAMES)
 
 
-def test_what_is_stored_is_what_was_scored(root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("motion", [0, 0.5])
+def test_what_is_stored_is_what_was_scored(
+    motion: float, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Read back from the files, each frame has the scores that it had."""
-    expected = [record["psnr_db"] for record in records(whole)]
+    sequence_run(root, tmp_path, f"schedule.next.motion={motion}", "schedule.next.still=null")
+    expected = [record["psnr_db"] for record in records(tmp_path)]
     jobs = []
     monkeypatch.setattr(Sequel, "follow", lambda sequel: jobs.append(sequel) or iter(()))
-    sequence_run(root, whole, "artifacts.turntable.frames=4", "artifacts.sequence.ply=true")
+    sequence_run(root, tmp_path, f"schedule.next.motion={motion}", "schedule.next.still=null")
     (sequel,) = jobs
     for number, cloud in enumerate(sequel.stored.clouds()):
         sequel.cloud = cloud
@@ -100,6 +104,14 @@ def test_a_run_killed_after_a_frame_goes_on_to_the_same_bits(
     assert len(records(tmp_path)) == frame
     sequence_run(root, tmp_path)
     assert files(tmp_path) == files(whole)
+
+
+@pytest.mark.parametrize("word", ["~schedule.next.steps.base", "+schedule.next.steps.bases=1"])
+def test_each_group_is_stored_in_steps_and_no_other(word: str) -> None:
+    with pytest.raises(
+        UserError, match=r"^schedule\.next\.steps: found .*; model=points has position, base, harmonics"
+    ):
+        config("schedule=sequence", "dataset=demo_moving", word)
 
 
 def failing_at(frame: int) -> type[Frame]:
