@@ -101,7 +101,7 @@ class OneOf:
             if self.key not in value:
                 raise PydanticKnownError("union_tag_not_found", {"discriminator": repr(self.key)})
             tag, expected = value[self.key], ", ".join(map(repr, kinds))
-            if tag not in kinds:
+            if not isinstance(tag, str) or tag not in kinds:
                 found = {"discriminator": repr(self.key), "tag": str(tag), "expected_tags": expected}
                 raise PydanticKnownError("union_tag_invalid", found)
             return kinds[tag].model_validate(value, context=info.context)

@@ -554,3 +554,11 @@ class TestLearningRates:
     def test_a_share_that_is_none_is_explained_without_a_word_on_factors(self) -> None:
         with pytest.raises(UserError, match=r"^schedule.stages.base.lr_decay.cosine_to: found 2; .* equal to 1$"):
             RunConfig.parse(altered("schedule.stages.base.lr_decay", {"cosine_to": 2}))
+
+
+@pytest.mark.parametrize("name", [["affine"], {"affine": 1}, 3, None])
+def test_a_name_that_is_no_word_is_refused_like_a_wrong_one(name: object) -> None:
+    values = composed()
+    values["corruption"]["name"] = name
+    with pytest.raises(UserError, match=r"^corruption.*expected"):
+        RunConfig.parse(values)

@@ -241,7 +241,7 @@ class SweepConfig(Config):
 def _tells_iou(level: Mapping[str, Value]) -> bool:
     if set(level) == {IOU_OF}:
         return isinstance(level[IOU_OF], str)
-    return set(level) == {IOU} and isinstance(level[IOU], int | float) and 0 < level[IOU] <= 1
+    return set(level) == {IOU} and type(level[IOU]) in (int, float) and 0 < level[IOU] <= 1
 
 
 def _check_is_number(metric: str) -> None:

@@ -66,7 +66,11 @@ class LevelFinder:
 
     def _iou_of(self, capture: Capture, folder: str) -> float:
         if (capture, folder) not in self._ious:
-            assert isinstance(capture.masks, FolderMasksConfig)
+            if not isinstance(capture.masks, FolderMasksConfig):
+                raise UserError(
+                    f"{LEVEL}: found {{{IOU_OF}: {folder}}}, and masks of no folder to compare with; expected "
+                    "masks=folder"
+                )
             announce(f"{capture.name}: measuring how wrong the masks in {folder} are")
             given = capture.masks.model_copy(update={"folder": folder, "reference": capture.masks.folder})
             wrong = self._training_views(replace(capture, masks=given))

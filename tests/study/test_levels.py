@@ -104,23 +104,15 @@ def test_masks_that_are_missing_are_named_when_the_study_is_planned(root: Path) 
         LevelFinder().resolved(as_wrong("affine", "nowhere"), of(root))
 
 
-def test_a_level_that_is_a_number_stays() -> None:
-    variant = Variant("tiny", {}, 0, {LEVEL: 0.1})
-    assert LevelFinder().resolved(variant, lambda _: pytest.fail("nothing is to be measured")) == variant
-
-
-def test_a_level_may_be_left_to_the_iou_of_the_masks(root: Path) -> None:
-    found = LevelFinder().resolved(Variant("tiny", {}, 0, {"corruption": "holes", LEVEL: {IOU: 0.7}}), of(root))
-    assert found.settings[LEVEL] == pytest.approx(0.3, abs=0.02)  # to a pixel of a small object
-
-
-def test_no_level_is_refused_where_no_masks_are_so_wrong(root: Path) -> None:
-    asked = {"corruption": "holes", "corruption.coverage": 0.1, LEVEL: {IOU: 0.7}}
-    with pytest.raises(UserError, match=r"none at which holes has a mean IoU of 0\.7000 on tiny; expected a higher"):
+def test_masks_that_lie_in_no_folder_are_compared_with_none(root: Path) -> None:
+    asked = Variant("tiny", {}, 0, {"masks": "alpha", "corruption": "affine", LEVEL: {IOU_OF: "wrong"}})
+    with pytest.raises(UserError, match=r"^corruption\.level: found {iou_of: wrong}, .* expected masks=folder"):
         LevelFinder().resolved(Variant("tiny", {}, 0, asked), of(root))
 
 
-@pytest.mark.parametrize("level", [{IOU: 0}, {IOU: 1.1}, {IOU: "high"}, {"uoi": 0.9}, {IOU: 0.9, IOU_OF: "wrong"}])
+@pytest.mark.parametrize(
+    "level", [{IOU: 0}, {IOU: 1.1}, {IOU: True}, {IOU: "high"}, {"uoi": 0.9}, {IOU: 0.9, IOU_OF: "wrong"}]
+)
 def test_a_level_that_cannot_be_found_is_refused(level: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"axis 'iou', corruption\.level: found .*; expected a level, or {iou: NUMBER}"):
         sweep(axes={"iou": {"label": ["a"], LEVEL: [level]}}, plot=PLOT | {"x": "iou"})
