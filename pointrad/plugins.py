@@ -108,7 +108,7 @@ def classes(files: Sequence[PluginFile]) -> tuple[type[Config], ...]:
     """What these files register. Raises UserError for a file that is not as it was, and for a name that is taken."""
     found: list[type[Config]] = []
     for plugin in files:
-        for kind in _registered_in(plugin.file, source(plugin)):
+        for kind in _registered_in(plugin):
             _check_name(plugin.file, kind, found)
             found.append(kind)
     return tuple(found)
@@ -159,13 +159,13 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _registered_in(path: Path, content: bytes) -> tuple[type[Config], ...]:
-    """The registered classes of a file of this content, which is executed once: a class is the same for all
-    configurations that name it, also by way of a copy."""
-    name = _MODULE + _digest(content)
+def _registered_in(plugin: PluginFile) -> tuple[type[Config], ...]:
+    """The registered classes of a file. Its content is executed once: a class is the same for all configurations that
+    name it, also by way of a copy."""
+    path, content, name = plugin.file, source(plugin), _MODULE + plugin.digest
     module = sys.modules.get(name) or _executed(name, path, content)
     values = (value for value in vars(module).values() if isinstance(value, type))
-    found = dict.fromkeys(value for value in values if vars(value).get("code") == _digest(content))
+    found = dict.fromkeys(value for value in values if vars(value).get("code") == plugin.digest)
     if not found:
         raise UserError(f"{path}: found no class with @register; expected at least one (docs/plugins.md)")
     return tuple(found)

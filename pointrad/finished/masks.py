@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pointrad.corruption import corrupt_views
-from pointrad.data.photographs import uncut
+from pointrad.data.photographs import mask_of_view
 from pointrad.data.scene import Float32Array, View
 from pointrad.finished.load import FinishedRun
 from pointrad.masks.files import read_mask, replacing_name
@@ -33,5 +33,5 @@ def repaired_masks(run: FinishedRun, views: Sequence[View], root: Path | None) -
             stored = read_mask(path)
             stored = 255 - stored if given.inverted else stored
             rows, columns = sizes[photo.name]
-            found[photo.name] = uncut(stored, photo.lens(stored.shape[1], stored.shape[0]), columns, rows)
+            found[photo.name] = mask_of_view(stored, photo.lens(stored.shape[1], stored.shape[0]), columns, rows)
     return found
