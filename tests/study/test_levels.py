@@ -107,6 +107,22 @@ def test_masks_that_are_missing_are_named_when_the_study_is_planned(root: Path) 
 def test_masks_that_lie_in_no_folder_are_compared_with_none(root: Path) -> None:
     asked = Variant("tiny", {}, 0, {"masks": "alpha", "corruption": "affine", LEVEL: {IOU_OF: "wrong"}})
     with pytest.raises(UserError, match=r"^corruption\.level: found {iou_of: wrong}, .* expected masks=folder"):
+        LevelFinder().resolved(asked, of(root))
+
+
+def test_a_level_that_is_a_number_stays() -> None:
+    variant = Variant("tiny", {}, 0, {LEVEL: 0.1})
+    assert LevelFinder().resolved(variant, lambda _: pytest.fail("nothing is to be measured")) == variant
+
+
+def test_a_level_may_be_left_to_the_iou_of_the_masks(root: Path) -> None:
+    found = LevelFinder().resolved(Variant("tiny", {}, 0, {"corruption": "holes", LEVEL: {IOU: 0.7}}), of(root))
+    assert found.settings[LEVEL] == pytest.approx(0.3, abs=0.02)  # to a pixel of a small object
+
+
+def test_no_level_is_refused_where_no_masks_are_so_wrong(root: Path) -> None:
+    asked = {"corruption": "holes", "corruption.coverage": 0.1, LEVEL: {IOU: 0.7}}
+    with pytest.raises(UserError, match=r"none at which holes has a mean IoU of 0\.7000 on tiny; expected a higher"):
         LevelFinder().resolved(Variant("tiny", {}, 0, asked), of(root))
 
 
