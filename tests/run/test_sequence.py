@@ -77,16 +77,18 @@ def test_each_model_follows_or_begins_anew(schedule: str, start: str, root: Path
     assert (result.status, result.frames) == ("done", FRAMES)
 
 
-@pytest.mark.parametrize("motion", [0, 0.5])
+@pytest.mark.parametrize(
+    "words", [(), ("schedule.next.motion=0.5", "schedule.next.still=null")], ids=["default", "motion"]
+)
 def test_what_is_stored_is_what_was_scored(
-    motion: float, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read back from the files, each frame has the scores that it had."""
-    sequence_run(root, tmp_path, f"schedule.next.motion={motion}", "schedule.next.still=null")
+    sequence_run(root, tmp_path, *words)
     expected = [record["psnr_db"] for record in records(tmp_path)]
     jobs = []
     monkeypatch.setattr(Sequel, "follow", lambda sequel: jobs.append(sequel) or iter(()))
-    sequence_run(root, tmp_path, f"schedule.next.motion={motion}", "schedule.next.still=null")
+    sequence_run(root, tmp_path, *words)
     (sequel,) = jobs
     for number, cloud in enumerate(sequel.stored.clouds()):
         sequel.cloud = cloud
