@@ -14,6 +14,7 @@ from pointrad.corruption.models import AnyCorruptionConfig
 from pointrad.data.capture import Capture
 from pointrad.data.layout import CaptureLayout
 from pointrad.data.layouts import AnyDatasetConfig
+from pointrad.data.moving import MovingLayout
 from pointrad.data.scene import SceneContent, Split
 from pointrad.errors import UserError
 from pointrad.idle import SCENE_DEFAULTS, idle_across
@@ -27,7 +28,7 @@ from pointrad.plugins import PluggableConfig
 from pointrad.render.config import RendererConfig
 from pointrad.schema import Config, Count, GivenPath, NonNegative, Share, digest
 from pointrad.tracking.config import NoTrackerConfig, WandbTrackerConfig
-from pointrad.training.config import ScheduleConfig, SilhouetteLossConfig, StageConfig, StagesConfig
+from pointrad.training.config import ScheduleConfig, SilhouetteLossConfig, StageConfig
 
 
 class SceneConfig(Config):
@@ -249,22 +250,15 @@ class RunConfig(CaptureConfig):
         values["dataset"] = self.dataset.decisive()
         values["masks"] = self.masks.decisive(self.dataset.background)
         del values["renderer"]["device"], values["renderer"]["graphs"]
-        values["schedule"] |= {"stages": _in_order(self.schedule)}
+        values["schedule"] |= {"stages": self.schedule.enabled_in_order}
         del values["schedule"]["name"], values["plugins"]
         if self.schedule.next is None:
             del values["schedule"]["next"]
         else:
-            values["schedule"]["next"] |= {"stages": _in_order(self.schedule.next)}
+            values["schedule"]["next"] = self.schedule.next.decisive()
         values["corruption"] = self.corruption.decisive() | {"targets": self.corruption.targets}
         plugins = {"plugins": [plugin.digest for plugin in self.plugins]} if self.plugins else {}
         return values | plugins | {"content": content.train, "method": METHOD_VERSION}
-
-
-def _in_order(schedule: StagesConfig) -> list[list[Any]]:
-    """The enabled stages as plain values."""
-    return [
-        [name, stage.model_dump(mode="json", exclude={"enabled"})] for name, stage in schedule.enabled_stages.items()
-    ]
 
 
 class RepairConfig(RunConfig):
@@ -311,6 +305,8 @@ class CorruptionsConfig(CaptureConfig):
         for name in self.models:
             idle[f"models.{name}.level"] = idle.get("levels", "levels, which stand in its place")
             idle[f"models.{name}.targets"] = "this command"
+            if not isinstance(self.dataset, MovingLayout):
+                idle[f"models.{name}.in_time"] = f"dataset={self.dataset.name}"
         return super().idle() | idle | _scene_is_idle()
 
 

@@ -66,7 +66,7 @@ class Evaluation:
     def means(self) -> Scores:
         """Over the views that have a score: of PSNR the mean of their PSNRs, not the PSNR of their mean error."""
         by_score = zip(*(astuple(view.scores) for view in self.views), strict=True)
-        return Scores(*(_mean(scores) for scores in by_score))
+        return Scores(*map(mean_of_known, by_score))  # type: ignore[arg-type]
 
     def by_view(self) -> list[dict[str, Any]]:
         """What `evaluation.json` holds."""
@@ -175,8 +175,9 @@ def _among(counted: Pixels | None, pixels: Pixels) -> Pixels:
     return pixels if counted is None else pixels & counted
 
 
-def _mean(scores: Sequence[Any]) -> Any:
-    known = [score for score in scores if score is not None]
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are not None; None where there is none."""
+    known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
 
 

@@ -8,13 +8,15 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pointrad.errors import MachineError, trouble_of_machine
 
+T = TypeVar("T")
 _PROBE = 64 * 1024  # bytes
 
 
@@ -93,6 +95,24 @@ def read_json_lines(path: Path) -> list[Any]:
         with suppress(ValueError):  # half of one, written by a process that was killed, alone or before another
             values.append(json.loads(line))
     return values
+
+
+def while_unchanged(read: Callable[[Path], T]) -> Callable[[Path], T]:
+    """`read` of a file, whose result is kept until the file is another. Who gets it must not change it."""
+
+    @lru_cache(maxsize=8)
+    def kept(path: Path, stamp: tuple[int, ...]) -> T:
+        return read(path)
+
+    @wraps(read)
+    def reading(path: Path) -> T:
+        try:
+            found = path.stat()
+        except OSError:
+            return read(path)  # which tells what is wrong with it
+        return kept(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+    return reading
 
 
 def user_cache_folder() -> Path | None:

@@ -514,6 +514,15 @@ class TestIdentity:
         changed = (*self.BLENDER, override) if override == "corruption=none" else (*base, override)
         assert config(*changed).training_identity(CONTENT) != config(*base).training_identity(CONTENT)
 
+    @pytest.mark.parametrize(("start", "decides"), [("before", True), ("scratch", False)])
+    def test_what_frames_from_scratch_do_not_read_does_not_change_it(self, start: str, decides: bool) -> None:
+        moving = ("schedule=sequence", "dataset=demo_moving", f"schedule.next.start={start}")
+        unread = ("slack=3", "motion=0.5", "still=null", "adam.beta1=0.5", "stages.settle.epochs=3")
+        identity = config(*moving).training_identity(CONTENT)
+        for word in unread:
+            changed = config(*moving, f"schedule.next.{word}").training_identity(CONTENT)
+            assert (changed != identity) == decides
+
     def test_right_masks_cut_images_too(self) -> None:
         cut = config(*self.BLENDER, "corruption=none", "corruption.targets=masked")
         assert cut.training_identity(CONTENT) != config(*self.BLENDER, "corruption=none").training_identity(CONTENT)

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from pointrad.errors import MachineError
-from pointrad.files import append_line, read_json_lines, replacing, replacing_beside_others, write_json
+from pointrad.files import (
+    append_line,
+    read_json_lines,
+    replacing,
+    replacing_beside_others,
+    while_unchanged,
+    write_json,
+)
 
 
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -75,6 +82,17 @@ def test_lines_are_appended(tmp_path: Path) -> None:
     assert path.read_text() == "1\n2\n"
     assert read_json_lines(path) == [1, 2]
     assert read_json_lines(tmp_path / "none") == []
+
+
+def test_what_was_read_of_a_file_is_kept_until_it_is_another(tmp_path: Path) -> None:
+    read, path = [], tmp_path / "file"
+    reading = while_unchanged(lambda path: read.append(path.read_text()) or read[-1])
+    for text in ("before", "after"):
+        write_json(path, text)
+        assert [json.loads(reading(path)) for _ in range(3)] == [text] * 3
+    assert len(read) == 2
+    with pytest.raises(FileNotFoundError):
+        reading(tmp_path / "none")
 
 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:

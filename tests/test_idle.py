@@ -147,6 +147,8 @@ def test_what_is_said_is_so(others: list[str], given: str, tmp_path: Path) -> No
         ("corruptions", ["models.holes.level=0.2"],
          ["models.holes.level: has no effect with levels, which stand in its place"]),
         ("corruptions", ["models.holes.targets=masked"], ["models.holes.targets: has no effect with this command"]),
+        ("corruptions", ["models.holes.in_time=flicker"], ["models.holes.in_time: has no effect with dataset=demo"]),
+        ("corruptions", ["dataset=demo_moving", "models.holes.in_time=flicker"], []),
         ("corruptions", ["matched_iou=0.8", "levels=[0.1]", "view=1"],
          ["levels: has no effect with matched_iou=0.8", "view: has no effect with matched_iou=0.8"]),
         ("corruptions", ["levels=[0.1]", "view=1", "models.holes.size=0.2", "models.holes.seed=3"], []),

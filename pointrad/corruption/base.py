@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from pointrad.data.scene import Instant, View
+from pointrad.data.scene import Shot, View
 from pointrad.schema import Config, Share
 
 
@@ -46,30 +47,26 @@ class CorruptionConfig(MaskErrorConfig):
         unsaid = {"targets", "in_time"} if self.in_time == "constant" else {"targets"}
         return self.model_dump(mode="json", exclude=unsaid) if self.level else {"level": 0}
 
-    def stream(self, place: int, instant: int) -> np.random.SeedSequence:
-        """What the errors of the mask in this place are drawn from, at an instant. Those of the first are as if nothing
-        moved."""
-        number = [instant] if self.in_time == "flicker" and instant else []
-        return np.random.SeedSequence([self.seed, place, *number])
+    def stream(self, shot: Shot) -> np.random.SeedSequence:
+        """What the errors of a mask are drawn from. Those of the first instant are as if nothing moved."""
+        number = [shot.instant] if self.in_time == "flicker" and shot.instant else []
+        return np.random.SeedSequence([self.seed, shot.camera, *number])
 
 
 def corrupt_views(
-    corruption: CorruptionConfig, views: tuple[View, ...], instant: Instant | None = None
+    corruption: CorruptionConfig, views: tuple[View, ...], shots: Mapping[str, Shot] | None
 ) -> tuple[View, ...]:
-    """Corrupt each view with a random stream of its own, so that a view's corruption depends on the seed, its place and
-    the instant alone, not on how many views there are. At level 0 the views come back untouched.
+    """Corrupt each view with a random stream of its own, so that a view's corruption depends on the seed, its camera
+    and its instant alone, not on how many views there are. At level 0 the views come back untouched.
 
-    instant: where the views are of a scene that moves.
+    shots: those of the views' scene; where nothing moves, a view's camera is known by its place.
     """
     if corruption.level == 0:
         return views
-    if instant is None:
-        streams = [corruption.stream(index, 0) for index in range(len(views))]
-    else:
-        streams = [corruption.stream(instant.places[view.name], instant.number) for view in views]
+    taken = [Shot(place, 0) if shots is None else shots[view.name] for place, view in enumerate(views)]
     return tuple(
-        corruption.corrupt(view, np.random.Generator(np.random.PCG64(stream)))
-        for view, stream in zip(views, streams, strict=True)
+        corruption.corrupt(view, np.random.Generator(np.random.PCG64(corruption.stream(shot))))
+        for view, shot in zip(views, taken, strict=True)
     )
 
 

@@ -9,7 +9,7 @@ from pointrad.artifacts.contact_sheet import Cell, write_contact_sheet
 from pointrad.config import CorruptionsConfig
 from pointrad.corruption import corrupted_at, matching_level
 from pointrad.data.capture import load_scene
-from pointrad.data.scene import Split, View
+from pointrad.data.scene import Scene, Split
 from pointrad.errors import UserError
 from pointrad.masks.iou import mask_iou
 from pointrad.progress import announce
@@ -17,21 +17,22 @@ from pointrad.progress import announce
 
 def compare(config: CorruptionsConfig) -> None:
     """Draw the models' sheet, or print the levels at which their masks are equally wrong."""
-    views = load_scene(config.capture, Split.TRAIN).train
+    scene = load_scene(config.capture, Split.TRAIN)
     if config.matched_iou is None:
-        _draw(config, views)
+        _draw(config, scene)
     else:
-        _match(config, views, config.matched_iou)
+        _match(config, scene, config.matched_iou)
 
 
-def _draw(config: CorruptionsConfig, views: tuple[View, ...]) -> None:
+def _draw(config: CorruptionsConfig, scene: Scene) -> None:
+    views = scene.train
     if config.view >= len(views):
         raise UserError(f"view: found {config.view}; expected less than {len(views)}, the number of training views")
     rows: dict[str, list[Cell]] = {}
     for name, model in config.models.items():
         rows[name] = []
         for level in config.levels:
-            corrupted = corrupted_at(model, views, level)
+            corrupted = corrupted_at(model, scene, level)
             rows[name].append(Cell(corrupted[config.view], mask_iou(corrupted, views)))
             print(f"{name} {level:g} {rows[name][-1].iou:.4f}", flush=True)
     view = views[config.view]
@@ -40,10 +41,10 @@ def _draw(config: CorruptionsConfig, views: tuple[View, ...]) -> None:
     print(f"Picture: {config.picture}")
 
 
-def _match(config: CorruptionsConfig, views: tuple[View, ...], iou: float) -> None:
+def _match(config: CorruptionsConfig, scene: Scene, iou: float) -> None:
     for name, model in config.models.items():
-        level = matching_level(model, views, iou)
-        reached = mask_iou(corrupted_at(model, views, 1 if level is None else level), views)
+        level = matching_level(model, scene, iou)
+        reached = mask_iou(corrupted_at(model, scene, 1 if level is None else level), scene.train)
         if level is None:
             announce(f"{name}: no level has a mean IoU of {iou:g}; level 1 has {reached:.4f}")
         else:

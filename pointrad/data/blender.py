@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pointrad.data.layout import FolderLayout
-from pointrad.data.moving import Frames, MovingLayout, nearest, shown
+from pointrad.data.moving import Frames, MovingLayout, shown
 from pointrad.data.photo import Listing
 from pointrad.data.picture_files import picture_or_none, said_of_missing
 from pointrad.data.scene import Split
-from pointrad.data.transforms import Frame, Transforms, photo, read_transforms, times
+from pointrad.data.transforms import Transforms, at_instants, photo, read_transforms, times
 from pointrad.errors import UserError
 
 _PAPER_FRAMES = slice(15, 38)  # of val: the views the published code validates and reports on
@@ -51,7 +51,7 @@ def listing(folder: Path, split: Split, frames: Frames | None) -> Listing:
     path, transforms = _transforms_path(folder, split), _read_split(folder, split)
     listed = transforms.frames
     if len(numbers) < len(instants):
-        listed = [frame for frame in listed if nearest(instants, _time(path, frame)) in numbers]
+        listed = at_instants(path, listed, numbers, instants)
     pictures = [(frame, picture_or_none(folder, frame.file_path)) for frame in listed]
     photos = (photo(path, transforms, frame, picture) for frame, picture in pictures if picture is not None)
     missing = [frame.file_path for frame, picture in pictures if picture is None]
@@ -59,12 +59,6 @@ def listing(folder: Path, split: Split, frames: Frames | None) -> Listing:
     if refusal is not None and len(missing) == len(pictures):
         raise UserError(refusal)
     return Listing((path,), tuple(photos), said, refusal=refusal)
-
-
-def _time(path: Path, frame: Frame) -> float:
-    if frame.time is None:
-        raise UserError(f"{path}: time of {frame.file_path!r}: missing; expected when it was taken, as others say")
-    return frame.time
 
 
 def _transforms_path(folder: Path, split: Split) -> Path:

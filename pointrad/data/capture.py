@@ -12,7 +12,7 @@ from pointrad.data.photographs import Reader
 from pointrad.data.picture_files import check_headers
 from pointrad.data.poses import refuse_world_to_camera
 from pointrad.data.remarks import remark, remark_pictures
-from pointrad.data.scene import BACKGROUNDS, Instant, Scene, Split
+from pointrad.data.scene import BACKGROUNDS, Scene, Shot, Split
 from pointrad.errors import UserError
 from pointrad.masks.base import Masks
 from pointrad.masks.config import MasksConfig
@@ -70,7 +70,7 @@ class Capture:
         numbers = chosen(dataset.frames, times)
         if len(times) == 1:
             return (self,)
-        if window and (views := len(dataset.at(0).listing(self.name, Split.TRAIN).photos)) > 1:
+        if window and (views := len(self._photos_at(dataset, 0))) > 1:
             raise UserError(f"schedule.next.window: found {window}, and {views} views of an instant; expected 0")
         return tuple(replace(self, dataset=dataset.at(number, window), frame=number) for number in numbers)
 
@@ -117,15 +117,22 @@ class Capture:
         """
         refuse_world_to_camera([view.camera for view in scene.train])
         remark(scene, self.dataset.background)
-        hard = self.masks.harden(replace(scene, instant=self._instant()), self.dataset.background)
+        hard = self.masks.harden(replace(scene, shots=self._shots()), self.dataset.background)
         return with_silhouettes(hard, self._lacking(scene), cut=self.dataset.background != "published")
 
-    def _instant(self) -> Instant | None:
-        if not isinstance(self.dataset, MovingLayout) or len(self.dataset.times(self.name)) == 1:
+    def _shots(self) -> dict[str, Shot] | None:
+        dataset = self.dataset
+        if not isinstance(dataset, MovingLayout) or len(times := dataset.times(self.name)) == 1:
             return None
+        numbers = chosen(dataset.frames, times)
+        if self.frame is not None and len(numbers) > 1:  # a window: each instant has one view, by a camera of its own
+            taken = {photo.name: number for number in numbers for photo in self._photos_at(dataset, number)}
+            return {name: Shot(number, number) for name, number in taken.items()}
         photos = self._find(Split.TRAIN).listings[Split.TRAIN].photos
-        places = {photo.name: place for place, photo in enumerate(photos)}
-        return Instant(self._number(self.dataset), places)
+        return {photo.name: Shot(place, self._number(dataset)) for place, photo in enumerate(photos)}
+
+    def _photos_at(self, dataset: MovingLayout, number: int) -> tuple[Photo, ...]:
+        return dataset.at(number).listing(self.name, Split.TRAIN).photos
 
     def _lacking(self, scene: Scene) -> set[str]:
         """The names of views for evaluation that no mask is of."""

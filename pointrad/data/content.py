@@ -30,8 +30,20 @@ _log = logging.getLogger(__name__)
 
 def scene_content(capture: Capture, split: Split, digests: FileDigests) -> SceneContent:
     """Of the files that loading the scene reads. Raises UserError where one is missing."""
-    train, evaluation = (digest(digests.of(capture.folder, files)) for files in capture.files(split))
-    return SceneContent(train, evaluation)
+    (content,) = scene_contents([capture], split, digests)
+    return content
+
+
+def scene_contents(captures: Sequence[Capture], split: Split, digests: FileDigests) -> list[SceneContent]:
+    """That of each frame of a scene, whose files are looked at once. Raises UserError where one is missing."""
+    folder = captures[0].folder
+    files = [capture.files(split) for capture in captures]
+    found = digests.of(folder, [path for of_frame in files for part in of_frame for path in part])
+
+    def of_files(paths: Sequence[Path]) -> str:
+        return digest([found[name] for name in dict.fromkeys(name_in(folder, path) for path in paths)])
+
+    return [SceneContent(of_files(train), of_files(evaluation)) for train, evaluation in files]
 
 
 def of_sequence(contents: Sequence[SceneContent]) -> SceneContent:
@@ -48,14 +60,17 @@ class FileDigests:
     def __init__(self, cache_dir: Path | None) -> None:
         base = cache_dir or user_cache_folder()
         self._folder = base / "digests" if base else None
+        self._kept: dict[Path, dict[str, tuple[_Stamp, str]]] = {}  # by the scene's folder, once it was asked for
 
-    def of(self, scene: Path, paths: Iterable[Path]) -> list[str]:
-        """SHA-256 of each of `paths`, files of the scene in the folder `scene`, as hex digits.
+    def of(self, scene: Path, paths: Iterable[Path]) -> dict[str, str]:
+        """SHA-256 of each of `paths`, files of the scene in the folder `scene`, as hex digits, by `name_in` the folder.
 
         Raises UserError naming a file that cannot be read.
         """
-        stamps = {os.path.relpath(path, scene): _stamp(path) for path in paths}
-        kept = self._read(scene)
+        stamps = {name_in(scene, path): _stamp(path) for path in dict.fromkeys(paths)}
+        if scene not in self._kept:
+            self._kept[scene] = self._read(scene)
+        kept = self._kept[scene]
         known = {name: found for name, (stamp, found) in kept.items() if stamps.get(name) == stamp}
         missing = [name for name in stamps if name not in known]
         started = time.time_ns()
@@ -63,8 +78,9 @@ class FileDigests:
         known |= taken
         settled = [name for name in taken if max(stamps[name][-2:]) < started - _LONGEST_TICK]
         if settled:
-            self._write(scene, kept | {name: (stamps[name], taken[name]) for name in settled})
-        return [known[name] for name in stamps]
+            kept |= {name: (stamps[name], taken[name]) for name in settled}
+            self._write(scene, kept)
+        return {name: known[name] for name in stamps}
 
     def _read(self, scene: Path) -> dict[str, tuple[_Stamp, str]]:
         if self._folder is None:
@@ -86,6 +102,11 @@ class FileDigests:
         except (OSError, UserError) as error:
             _log.warning("the digests of the scene's files cannot be kept; every run takes them anew (%s)", error)
             self._folder = None
+
+
+def name_in(scene: Path, path: Path) -> str:
+    """A file's path from the folder of its scene."""
+    return os.path.relpath(path, scene)
 
 
 def _kept_in(folder: Path, scene: Path) -> Path:

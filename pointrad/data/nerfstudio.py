@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pointrad.data.layout import CaptureLayout
-from pointrad.data.moving import MovingLayout, nearest, shown
+from pointrad.data.moving import MovingLayout, shown
 from pointrad.data.photo import Listing, Photo
 from pointrad.data.picture_files import picture_or_none, without_suffix
 from pointrad.data.scene import Split
-from pointrad.data.transforms import Transforms, photo, read_transforms, times
+from pointrad.data.transforms import Transforms, at_instants, photo, read_transforms, times
 from pointrad.errors import UserError
 
 _FILE = "transforms.json"
@@ -32,7 +32,7 @@ class NerfstudioDatasetConfig(CaptureLayout, MovingLayout):
     def listing(self, scene_name: str, split: Split) -> Listing:
         file = self.found(scene_name) / _FILE
         whole = read_transforms(file)
-        transforms, said = self._shown(whole)
+        transforms, said = self._shown(file, whole)
         photos = _photos(file, transforms)
         splits = _splits(file, whole)
         remarks = [*_left_out(transforms, photos), *said, *_oddities(splits)]
@@ -51,16 +51,13 @@ class NerfstudioDatasetConfig(CaptureLayout, MovingLayout):
             raise UserError(f"{file}: {split}_filenames: found no frame that has a picture; expected at least one")
         return Listing((file,), tuple(chosen), tuple(remarks))
 
-    def _shown(self, transforms: Transforms) -> tuple[Transforms, tuple[str, ...]]:
+    def _shown(self, file: Path, transforms: Transforms) -> tuple[Transforms, tuple[str, ...]]:
         """The file with the frames alone that are shown at once, and what to say of it."""
         instants = times(transforms)
         numbers, said = shown(self.frames, instants, len(transforms.frames))
         if len(numbers) == len(instants):
             return transforms, said
-        frames = [
-            frame for frame in transforms.frames
-            if frame.time is not None and nearest(instants, frame.time) in numbers
-        ]  # fmt: skip
+        frames = at_instants(file, transforms.frames, numbers, instants)
         return transforms.model_copy(update={"frames": frames}), said
 
 

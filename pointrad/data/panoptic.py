@@ -22,6 +22,7 @@ from pointrad.data.poses import OPENCV_TO_OPENGL, check_rigid
 from pointrad.data.scene import Split
 from pointrad.data.transforms import explained
 from pointrad.errors import UserError
+from pointrad.files import while_unchanged
 
 _FILES = {Split.TRAIN: "train_meta.json", Split.TEST: "test_meta.json"}
 _IMAGES = "ims"
@@ -83,6 +84,7 @@ class _Meta(BaseModel):
         return self
 
 
+@while_unchanged
 def _read(file: Path) -> _Meta:
     try:
         return _Meta.model_validate_json(file.read_bytes())

@@ -64,29 +64,29 @@ class View:
 
 
 @dataclass(frozen=True)
-class Instant:
-    """Which instant of a scene that moves views show.
+class Shot:
+    """Which camera took a view of a scene that moves, and when.
 
-    number: of all instants in order of time, from 0. places: of each training view by its name, which of the instant's
-    it is, so that a camera is known again at another.
+    camera: its number among those that train, so that it is known again at another instant. instant: its number of all
+    in order of time, from 0.
     """
 
-    number: int
-    places: Mapping[str, int]
+    camera: int
+    instant: int
 
 
 @dataclass(frozen=True)
 class Scene:
     """The views of one scene by split, of any sizes, and the background (RGB in [0, 1]) they lie on.
 
-    instant: None where nothing moves.
+    shots: of each training view by its name; None where nothing moves.
     """
 
     name: str
     train: tuple[View, ...]
     evaluation: tuple[View, ...]
     background: tuple[float, float, float]
-    instant: Instant | None = None
+    shots: Mapping[str, Shot] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ transforms.json."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, ValidationError
 
-from pointrad.data.moving import STILL
+from pointrad.data.moving import STILL, nearest
 from pointrad.data.photo import IgnoreMask, Lens, Photo
 from pointrad.data.picture_files import PicturePath, without_suffix
 from pointrad.data.pinhole import CameraKeys, lens
 from pointrad.data.poses import check_rigid
 from pointrad.errors import UserError
+from pointrad.files import while_unchanged
 
 Row = tuple[float, float, float, float]
 
@@ -42,6 +44,7 @@ class Transforms(CameraKeys):
     test_filenames: list[str] | None = None
 
 
+@while_unchanged
 def read_transforms(path: Path) -> Transforms:
     """What a file says that exists. Raises UserError naming key, value and what is expected."""
     try:
@@ -61,6 +64,18 @@ def times(transforms: Transforms) -> tuple[float, ...]:
     """When frames were taken, ascending; one time if not all of them say when."""
     found = {frame.time for frame in transforms.frames}
     return STILL if None in found else tuple(sorted(time for time in found if time is not None))
+
+
+def at_instants(path: Path, frames: Sequence[Frame], numbers: Collection[int], times: Sequence[float]) -> list[Frame]:
+    """The frames that were taken nearest in time to the instants of these numbers. times: of all instants. path: of
+    their file. Raises UserError for a frame that does not say when it was taken."""
+    return [frame for frame in frames if nearest(times, _time(path, frame)) in numbers]
+
+
+def _time(path: Path, frame: Frame) -> float:
+    if frame.time is None:
+        raise UserError(f"{path}: time of {frame.file_path!r}: missing; expected when it was taken, as others say")
+    return frame.time
 
 
 def photo(file: Path, transforms: Transforms, frame: Frame, picture: Path) -> Photo:

@@ -43,7 +43,9 @@ class ViewConfig(Config):
 class RenderConfig(Config):
     """Which way the camera goes, and what is drawn of what it sees.
 
-    frames, elevation_degrees: of paths that are no file. images: each frame becomes a picture besides.
+    frames, elevation_degrees: of paths that are no file. instant: the number of the frame that is seen, of a scene that
+    moves; None: time goes on along the path, from the first to the last. images: each picture of a video becomes a file
+    of its own besides.
     """
 
     runs: Runs
@@ -51,6 +53,7 @@ class RenderConfig(Config):
     frames: Count
     fps: Count
     elevation_degrees: Annotated[float, Field(gt=-90, lt=90)]
+    instant: Annotated[int, Field(ge=0)] | None
     layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
     images: bool
     threads: Annotated[int, Field(ge=0)]

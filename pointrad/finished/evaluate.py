@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pointrad.artifacts.pictures import check_views, drawn_views, write_comparison
 from pointrad.data.capture import load_scene
-from pointrad.data.content import FileDigests, scene_content
+from pointrad.data.content import FileDigests, of_sequence, scene_contents
 from pointrad.data.scene import Scene, Split
 from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, check_scored_views, evaluate
@@ -24,14 +25,17 @@ EVALUATION_FILE = "evaluation.json"
 
 
 def evaluate_run(run: FinishedRun, config: EvaluateConfig, folder: Path) -> Evaluation:
-    """The scores of the run on a split; `folder` gets them by view and in mean, and pictures beside the truth.
+    """The scores of the run on a split, of all frames of a scene that moves; `folder` gets them by view and in mean,
+    and pictures beside the truth, of the first frame.
 
-    Raises UserError if the folder holds scores of other data or of another version of the method, and for views that
-    the split does not have.
+    Raises UserError if the folder holds scores of other data or of another version of the method, for views that the
+    split does not have, and if a scene that moves has fewer frames now, or more.
     """
-    split = config.eval.split
-    capture = run.capture(config.dataset.root)
-    content = scene_content(capture, split, FileDigests(None))
+    split, captures = config.eval.split, run.captures(config.dataset.root)
+    capture = captures[0]
+    if len(captures) != run.frames:
+        raise UserError(f"{run.folder}: has {run.frames} frames, but {len(captures)} are in {capture.folder} now")
+    content = of_sequence(scene_contents(captures, split, FileDigests(None)))
     what = {"split": split.value, "content": content.evaluation, "method": METHOD_VERSION}
     _check_folder(folder, what)
     if run.content is not None and run.content.train != content.train:
@@ -39,7 +43,13 @@ def evaluate_run(run: FinishedRun, config: EvaluateConfig, folder: Path) -> Eval
     scene = load_views(run, config.dataset.root, split)
     check_views("views", config.views, scene, split)
     drawn = drawn_views(config.views, len(scene.evaluation))
-    evaluation = evaluate(run.render, run.opacity, scene.evaluation, config.eval.lpips)
+    scenes = chain([scene], (load_scene(later, split) for later in captures[1:]))
+    frames = (run.at_frame(number) for number in range(run.frames))
+    scored = [
+        evaluate(frame.render, frame.opacity, shown.evaluation, config.eval.lpips)
+        for frame, shown in zip(frames, scenes, strict=True)
+    ]
+    evaluation = Evaluation(tuple(view for one in scored for view in one.views))
     write_json(folder / EVALUATION_FILE, evaluation.by_view())
     write_comparison(folder / "comparison.png", run.render, [scene.evaluation[n] for n in drawn], f"{split} split")
     write_json(folder / SUMMARY_FILE, what | asdict(evaluation.means))
@@ -47,7 +57,8 @@ def evaluate_run(run: FinishedRun, config: EvaluateConfig, folder: Path) -> Eval
 
 
 def load_views(run: FinishedRun, root: Path | None, split: Split) -> Scene:
-    """The run's scene with the views of this split. root: where its data lies now, None for where it lay.
+    """The run's scene, or its first frame, with the views of this split. root: where its data lies now, None for where
+    it lay.
 
     Raises UserError for what is wrong with the data.
     """

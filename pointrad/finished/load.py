@@ -106,14 +106,20 @@ class FinishedRun:
         except (KeyError, TypeError):
             return None
 
-    def capture(self, root: Path | None) -> Capture:
-        """The scene that it was trained on. root: where its data lies now, None for where it lay."""
+    def captures(self, root: Path | None) -> tuple[Capture, ...]:
+        """What it was trained on: the scene, or each frame of one that moves. root: where its data lies now, None for
+        where it lay."""
         if root is None:
-            return self.config.capture
+            return self.config.captures()
         dataset = self.config.dataset
         if "root" not in type(dataset).model_fields:
             raise UserError(f"dataset.root: found {root}, but {self.folder} is of dataset={dataset.name}, without one")
-        return Capture(dataset.model_copy(update={"root": root}), self.config.masks, self.config.scene.name)
+        moved = dataset.model_copy(update={"root": root})
+        return self.config.model_copy(update={"dataset": moved}).captures()
+
+    def capture(self, root: Path | None) -> Capture:
+        """What its cloud was trained on, of `captures`: the first frame of a scene that moves."""
+        return self.captures(root)[0]
 
     def render(self, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
         """What each camera (world units) sees: [H, W, 3] float32 RGB in [0, 1]."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pointrad.corruption import corrupt_views
 from pointrad.data.photographs import mask_of_view
-from pointrad.data.scene import Float32Array, View
+from pointrad.data.scene import Float32Array, Scene, View
 from pointrad.finished.load import FinishedRun
 from pointrad.masks.files import read_mask, replacing_name
 from pointrad.repair.artifact import MASKS
@@ -15,9 +15,9 @@ from pointrad.repair.artifact import MASKS
 ByView = Mapping[str, Float32Array]  # [H, W] in [0, 1], as a view has it, by the view's name
 
 
-def given_masks(run: FinishedRun, views: Sequence[View]) -> ByView:
-    """As the run had them: with the errors of its corruption."""
-    return {view.name: view.mask for view in corrupt_views(run.config.corruption, tuple(views))}
+def given_masks(run: FinishedRun, scene: Scene) -> ByView:
+    """As the run had them: with the errors of its corruption. scene: that of the run."""
+    return {view.name: view.mask for view in corrupt_views(run.config.corruption, scene.train, scene.shots)}
 
 
 def repaired_masks(run: FinishedRun, views: Sequence[View], root: Path | None) -> ByView:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +19,30 @@ from pointrad.artifacts.pictures import as_bytes
 from pointrad.artifacts.video import write_video
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array
-from pointrad.evaluation import Render
+from pointrad.errors import UserError
 from pointrad.files import replacing
 from pointrad.finished.config import RenderConfig
 from pointrad.finished.layers import Layer, coloured_depth
 from pointrad.finished.load import FinishedRun
 
 _MOST = 2**16 - 1  # of a picture of 16 bits
+Shown = list[tuple[FinishedRun, list[Camera]]]  # one after another: frames of a run, and the cameras that see each
 
 
 def render(run: FinishedRun, config: RenderConfig, folder: Path) -> None:
-    """Write LAYER.mp4 into `folder`, and the frames as LAYER/0000.png and on if `images`.
+    """Write LAYER.mp4 into `folder`, and its pictures as LAYER/0000.png and on if `images`.
 
     Colour and opacity are pictures of 8 bits. Depth is coloured in the video, near to far red to blue; as pictures it
     has 16 bits, each a number of `depth_unit.txt` world units, and 0 where there is nothing.
-    Raises UserError for a file that holds no cameras.
+    Raises UserError for a file that holds no cameras, and for an instant that there is not.
     """
     cameras = _cameras(run, config)
+    shown = _shown(run, config.instant, cameras)
     for layer in config.layers:
         pictures = folder / layer
         shutil.rmtree(pictures, ignore_errors=True)  # of a longer path, some would stay
-        write_video(folder / f"{layer}.mp4", _frames(run, layer, cameras, pictures, config.images), cameras, config.fps)
+        frames = partial(_frames, shown, layer, pictures, config.images)
+        write_video(folder / f"{layer}.mp4", frames, cameras, config.fps)
 
 
 def _cameras(run: FinishedRun, config: RenderConfig) -> list[Camera]:
@@ -52,26 +57,38 @@ def _cameras(run: FinishedRun, config: RenderConfig) -> list[Camera]:
             return read_cameras(Path(file), run.training_cameras[0])
 
 
-def _frames(run: FinishedRun, layer: Layer, cameras: Sequence[Camera], pictures: Path, images: bool) -> Render:
-    """What is drawn of a layer; each frame becomes a picture on its way, if `images`."""
+def _shown(run: FinishedRun, instant: int | None, cameras: Sequence[Camera]) -> Shown:
+    if instant is not None and instant >= run.frames:
+        raise UserError(f"instant: found {instant}; {run.folder} has {run.frames}, expected 0 to {run.frames - 1}")
+    first, end = (0, run.frames) if instant is None else (instant, instant + 1)
+    numbers = np.linspace(first, end, len(cameras), endpoint=False).astype(int).tolist()
+    together = zip(numbers, cameras, strict=True)
+    return [
+        (run.at_frame(number), [camera for _, camera in group])
+        for number, group in groupby(together, key=lambda pair: pair[0])
+    ]
 
-    def frames(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
-        match layer:
-            case "colour":
-                return _kept(run.render(cameras), as_bytes, pictures, images)
-            case "opacity":
-                shares = _kept(run.opacity(cameras), as_bytes, pictures, images)
-                return (np.repeat(share[..., None], 3, axis=2) for share in shares)
-            case "depth":
-                near, far = _range(run, cameras)
-                unit = far / _MOST
-                if images:
-                    with replacing(pictures / "depth_unit.txt") as path:
-                        path.write_text(f"{unit!r}\n")
-                depths = _kept(run.depth(cameras), lambda depth: _counts(depth, unit), pictures, images)
-                return (coloured_depth(depth, near, far) for depth in depths)
 
-    return frames
+def _frames(
+    shown: Shown, layer: Layer, pictures: Path, images: bool, cameras: Sequence[Camera]
+) -> Iterator[Float32Array]:
+    """What is drawn of a layer for all `cameras`, which are those of `shown`; it becomes a picture on its way, if
+    `images`."""
+    match layer:
+        case "colour":
+            return _kept(chain.from_iterable(run.render(of_run) for run, of_run in shown), as_bytes, pictures, images)
+        case "opacity":
+            seen = chain.from_iterable(run.opacity(of_run) for run, of_run in shown)
+            return (np.repeat(share[..., None], 3, axis=2) for share in _kept(seen, as_bytes, pictures, images))
+        case "depth":
+            near, far = _range(shown)
+            unit = far / _MOST
+            if images:
+                with replacing(pictures / "depth_unit.txt") as path:
+                    path.write_text(f"{unit!r}\n")
+            seen = chain.from_iterable(run.depth(of_run) for run, of_run in shown)
+            depths = _kept(seen, lambda depth: _counts(depth, unit), pictures, images)
+            return (coloured_depth(depth, near, far) for depth in depths)
 
 
 def _kept(
@@ -89,10 +106,13 @@ def _counts(depth: Float32Array, unit: float) -> NDArray[np.uint16]:
     return counts
 
 
-def _range(run: FinishedRun, cameras: Sequence[Camera]) -> tuple[float, float]:
+def _range(shown: Shown) -> tuple[float, float]:
     """The least and the greatest depth (world units) of all but the outermost splats."""
-    positions = run.frame.to_world(run.cloud["position"].T.double().numpy())
-    rows = np.stack([camera.world_to_image[2] for camera in cameras])
-    depths = positions @ rows[:, :3].T + rows[:, 3]
-    near, far = np.percentile(depths, 1, axis=0).min(), np.percentile(depths, 99, axis=0).max()
-    return float(max(near, 0)), float(max(far, 1e-12))
+    nearest, farthest = [], []
+    for run, cameras in shown:
+        positions = run.frame.to_world(run.cloud["position"].T.double().numpy())
+        rows = np.stack([camera.world_to_image[2] for camera in cameras])
+        depths = positions @ rows[:, :3].T + rows[:, 3]
+        nearest.append(np.percentile(depths, 1, axis=0).min())
+        farthest.append(np.percentile(depths, 99, axis=0).max())
+    return float(max(min(nearest), 0)), float(max(*farthest, 1e-12))

@@ -100,8 +100,9 @@ def _photographs(run: FinishedRun, config: ViewConfig) -> Photographs:
         return {}
     root = config.dataset.root
     try:
-        views = load_views(run, root, run.config.eval.split).train
-        given, repaired = given_masks(run, views), repaired_masks(run, views, root)
+        scene = load_views(run, root, run.config.eval.split)
+        views = scene.train
+        given, repaired = given_masks(run, scene), repaired_masks(run, views, root)
     except UserError as error:
         warn(f"no photographs at their cameras, since the data cannot be loaded: {error}")
         return {}

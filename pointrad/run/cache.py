@@ -21,7 +21,7 @@ import numpy as np
 from pointrad.camera import Camera
 from pointrad.corruption.base import CorruptionConfig
 from pointrad.data.capture import Capture
-from pointrad.data.content import FileDigests, scene_content
+from pointrad.data.content import FileDigests, scene_content, scene_contents
 from pointrad.data.scene import BACKGROUNDS, Float32Array, Scene, SceneContent, Split, View
 from pointrad.errors import UserError
 from pointrad.init.config import HullConfig
@@ -47,6 +47,10 @@ class Cache:
     def content(self, capture: Capture, split: Split) -> SceneContent:
         """What the files contain that `scene` would load."""
         return scene_content(capture, split, self._digests)
+
+    def contents(self, captures: Sequence[Capture], split: Split) -> tuple[SceneContent, ...]:
+        """`content` of each frame of a scene."""
+        return tuple(scene_contents(captures, split, self._digests))
 
     def scene(self, capture: Capture, split: Split, content: SceneContent) -> Scene:
         """`capture.load` of files of this content, from memory-mapped arrays where they are kept.

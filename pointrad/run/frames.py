@@ -8,12 +8,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from pointrad.data.scene import Scene, View
 from pointrad.errors import UserError
 from pointrad.init.renewal import among, scattered, widened
 from pointrad.init.votes import Votes
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.model.base import Cloud
-from pointrad.run.job import Job, first_state, start_of, with_wrong_masks
+from pointrad.run.job import Job, first_state, start_of, target_bits, with_wrong_masks
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.config import NextConfig
 from pointrad.training.lineage import ORIGIN, STILL
@@ -29,12 +30,10 @@ class Frame:
     """One instant, loaded, its masks gone wrong as the run asks. train, evaluation: its views, in the scene frame."""
 
     def __init__(self, job: Job, number: int) -> None:
-        config, capture = job.config, job.captures[number]
-        content = job.cache.content(capture, config.eval.split)
+        config, capture, scene = job.config, job.captures[number], _prepared(job, number)
         self.number, self.time = number, capture.time
-        scene = capture.prepare(job.cache.scene(capture, config.eval.split, content))
         views = with_wrong_masks(config, scene)
-        self.start = start_of(config, capture, views, content, job.cache)
+        self.start = start_of(config, capture, views, job.contents[number], job.cache)
         self.train, self.evaluation = job.frame.views(self.start.targets), job.frame.views(scene.evaluation)
         self.mask_iou = mask_iou(views.corrupted, with_true_masks(scene.train))
 
@@ -44,16 +43,27 @@ class Frame:
         return None if self.start.find_votes is None else self.start.find_votes()
 
 
+def _prepared(job: Job, number: int) -> Scene:
+    capture, split = job.captures[number], job.config.eval.split
+    return capture.prepare(job.cache.scene(capture, split, job.contents[number]))
+
+
+def evaluated_views(job: Job, number: int) -> tuple[View, ...]:
+    """The views for evaluation of one instant alone, in the scene frame, as its `Frame` has them."""
+    return job.frame.views(_prepared(job, number).evaluation)
+
+
 @dataclass(frozen=True)
 class Trained:
     """The cloud of a frame, whose splats tell their origins. still: the share that was not trained; gone, come: how
-    many splats left the cloud before and joined it; seconds: of the training loop."""
+    many splats left the cloud before and joined it; seconds: of the training loop; target_bits: of its targets."""
 
     cloud: Cloud
     still: float
     gone: int
     come: int
     seconds: float
+    target_bits: int
 
 
 def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocity: Tensor | None) -> Trained:
@@ -69,14 +79,14 @@ def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocit
     renewed, gone, come = _renewed(job, frame, before, cloud, config.slack)
     if not len(renewed):
         raise UserError(
-            f"frame {frame.number}: none of {len(cloud)} splats is within schedule.next.slack={config.slack} steps of "
+            f"none of {len(cloud)} splats is within schedule.next.slack={config.slack} steps of "
             "the hull of its masks; expected masks that show the object, or a greater one"
         )
     state = _state(job, frame, renewed)
     only_next = job.config.model_copy(update={"schedule": config.schedule})
     trained = train(state, frame.train, only_next, job.renderer, None, _Listener())
     share = float(renewed.state[STILL].float().mean())
-    return Trained(trained.to(torch.device("cpu")), share, gone, come, state.progress.seconds)
+    return Trained(trained.to(torch.device("cpu")), share, gone, come, state.progress.seconds, target_bits(state))
 
 
 def trained_anew(job: Job, frame: Frame) -> Trained:
@@ -86,7 +96,7 @@ def trained_anew(job: Job, frame: Frame) -> Trained:
     cloud = train(state, frame.train, job.config, job.renderer, None, _Listener())
     cloud = cloud.to(torch.device("cpu"))
     cloud = replace(cloud, state={ORIGIN: torch.zeros(len(cloud), dtype=torch.int64)})
-    return Trained(cloud, 0.0, 0, len(cloud), state.progress.seconds)
+    return Trained(cloud, 0.0, 0, len(cloud), state.progress.seconds, target_bits(state))
 
 
 def _renewed(job: Job, frame: Frame, before: Frame, cloud: Cloud, slack: int) -> tuple[Cloud, int, int]:

@@ -41,14 +41,15 @@ if TYPE_CHECKING:  # slow to import, and training would wait for it
 class Job:
     """A run whose start is known.
 
-    captures: what it trains on, one for each instant. scene: of the first of them, in the scene frame. trained_on: the
-    views that it starts from, in world units. masks: those of the capture, which its cloud puts right. rounds: of which
-    it is one.
+    captures: what it trains on, one for each instant. contents: of each, what its files contain. scene: of the first of
+    them, in the scene frame. trained_on: the views that it starts from, in world units. masks: those of the capture,
+    which its cloud puts right. rounds: of which it is one.
     """
 
     config: RunConfig
     identity: str
     captures: tuple[Capture, ...]
+    contents: tuple[SceneContent, ...]
     cache: Cache
     scene: Scene
     frame: SceneFrame
@@ -63,7 +64,7 @@ class Job:
 
 
 def with_wrong_masks(config: RunConfig, scene: Scene) -> TrainingViews:
-    corrupted = corrupt_views(config.corruption, scene.train, scene.instant)
+    corrupted = corrupt_views(config.corruption, scene.train, scene.shots)
     cut = config.corruption.targets == "masked"
     targets = cut_targets(scene.train, corrupted, scene.background) if cut else scene.train
     return TrainingViews(corrupted, targets, scene.background)
@@ -87,6 +88,11 @@ def first_state(config: RunConfig, training_identity: str, begun: Start, frame: 
     _check_cap(cloud, config.init)
     facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
     return initial_state(cloud, training_identity, facts)
+
+
+def target_bits(state: Checkpoint) -> int:
+    """Of a value of the coarsest targets that it was trained on."""
+    return int(state.facts.get("target_bits", 32))  # absent where an earlier version trained to the end
 
 
 def _check_cap(start: Cloud, init: StartConfig) -> None:

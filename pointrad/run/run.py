@@ -49,7 +49,15 @@ from pointrad.render.cpu.points import set_threads
 from pointrad.repair.rounds import Rounds, best_round
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
-from pointrad.run.job import Job, first_state, opacity_function, render_function, start_of, with_wrong_masks
+from pointrad.run.job import (
+    Job,
+    first_state,
+    opacity_function,
+    render_function,
+    start_of,
+    target_bits,
+    with_wrong_masks,
+)
 from pointrad.run.provenance import Placement, provenance
 from pointrad.run.recorded import provenance_of
 from pointrad.run.result import RunResult
@@ -119,7 +127,7 @@ def _run(
     cache = Cache(config.cache.dir)
     captures = config.captures()
     capture = captures[0]
-    contents = [cache.content(one, config.eval.split) for one in captures]
+    contents = cache.contents(captures, config.eval.split)
     content = of_sequence(contents)
     identity, training_identity = config.identity(content), config.training_identity(content)
     state = Checkpoint.load(run_dir, training_identity)
@@ -164,8 +172,8 @@ def _run(
         compilation.wait()
         masks = functools.cache(partial(_masks, given, capture, loaded, wrong, frame, renderer))
         rounds = Rounds(config.repair.rounds)
-        job = Job(config, identity, captures, cache, scene, frame, renderer, state, run_dir, metrics, tracker, wrong,
-                  masks, rounds)  # fmt: skip
+        job = Job(config, identity, captures, contents, cache, scene, frame, renderer, state, run_dir, metrics, tracker,
+                  wrong, masks, rounds)  # fmt: skip
         result = conclude(*_rounds(job, content))
         exit_code = 0
     except Preempted:
@@ -395,7 +403,7 @@ def _summarise(job: Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking 
         points_by_stage=state.progress.points,
         initial_points=state.progress.points["init"],
         hull_points=int(state.facts["hull_points"]),
-        target_bits=int(state.facts.get("target_bits", 32)),  # absent where an earlier version trained to the end
+        target_bits=target_bits(state),
         peak_memory_mb=peak_memory_mb(renderer.device),
         renderer=renderer.name,
         device=device_name(renderer.device),

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from functools import partial
+from itertools import takewhile
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -18,18 +21,18 @@ from torch import Tensor
 
 from pointrad.camera import Camera
 from pointrad.data.scene import Float32Array
-from pointrad.evaluation import Evaluation, Scores, ViewScores, evaluate
-from pointrad.files import append_line, read_json_lines
+from pointrad.errors import UserError
+from pointrad.evaluation import Evaluation, Scores, ViewScores, evaluate, mean_of_known
+from pointrad.files import append_line, read_json_lines, replacing
 from pointrad.model.base import Cloud
-from pointrad.run.frames import Frame, Trained, trained_anew, trained_onwards
-from pointrad.run.job import Job, opacity_function, render_function
+from pointrad.run.frames import Frame, Trained, evaluated_views, trained_anew, trained_onwards
+from pointrad.run.job import Job, opacity_function, render_function, target_bits
 from pointrad.run.stored import StoredSequence, carried
-from pointrad.training.config import StillConfig
 from pointrad.training.lineage import ORIGIN
 from pointrad.training.still import changed_pixels, paired
 
 FRAMES_FILE = "frames.jsonl"
-_STANDS_STILL = StillConfig(change=0.04, around=2, share=0)  # pixels that flicker is measured on
+_CHANGE, _AROUND = 0.04, 2  # of pixels that flicker is not measured on, as `changed_pixels` has them
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class FrameRecord:
     and in photographs: of a channel, mean over pixels; None of the first frame. mask_iou: of the masks that training
     had. points: splats. still: the share of them that was not trained. gone, come: splats that the hull left behind, or
     that were added. train_seconds: of the training loop. seconds, cpu_seconds: of all until the frame was stored,
-    loading included; None of the first. mb: of its file, 2^20 bytes.
+    loading included; None of the first. target_bits: of a value of the images that training had. mb: of its file, 2^20
+    bytes.
     """
 
     frame: int
@@ -60,6 +64,7 @@ class FrameRecord:
     train_seconds: float
     seconds: float | None
     cpu_seconds: float | None
+    target_bits: int
     mb: float
     views: list[dict[str, Any]]
 
@@ -78,7 +83,7 @@ class Sequel:
     def __init__(self, job: Job, first: Cloud) -> None:
         self.job, self.first, self.cloud = job, first, first
         self.stored = StoredSequence.of(job.run_dir, first.model)
-        self.records = [FrameRecord(**line) for line in read_json_lines(job.run_dir / FRAMES_FILE)]
+        self.records = _whole(job.run_dir / FRAMES_FILE)
         self._velocity: Tensor | None = None
 
     def follow(self) -> Iterator[FrameRecord]:
@@ -90,7 +95,8 @@ class Sequel:
                 continue
             if number and before is None:
                 before = Frame(self.job, number - 1)
-            before, record = self._frame(number, before)
+            with _told_of(number):
+                before, record = self._frame(number, before)
             append_line(self.job.run_dir / FRAMES_FILE, json.dumps(asdict(record)))
             self.records.append(record)
             yield record
@@ -130,6 +136,7 @@ class Sequel:
             train_seconds=trained.seconds,
             seconds=seconds if number else None,
             cpu_seconds=cpu_seconds if number else None,
+            target_bits=trained.target_bits,
             mb=self.stored.megabytes(number),
             views=evaluation.by_view(),
         )
@@ -141,7 +148,8 @@ class Sequel:
         assert after is not None
         if before is None:
             self.stored.write_first(self.first)
-            return Trained(self.first, 0.0, 0, len(self.first), self.job.state.progress.seconds)
+            state = self.job.state
+            return Trained(self.first, 0.0, 0, len(self.first), state.progress.seconds, target_bits(state))
         if after.start == "scratch":
             trained = trained_anew(self.job, frame)
         else:
@@ -158,15 +166,18 @@ class Sequel:
 
     def _flicker(self, frame: Frame, before: Frame | None, earlier: Cloud) -> tuple[float | None, float | None]:
         """By how much renders and photographs change where the object stands still; None where it does nowhere."""
-        pairs = [] if before is None else paired(before.evaluation, frame.evaluation)
+        both = [] if before is None else paired(before.evaluation, frame.evaluation)
+        pairs = [(then, now) for then, now in both if then is not None]
+        renders = zip(
+            self._drawn(earlier, [then.camera for then, _ in pairs]),
+            self._drawn(self.cloud, [now.camera for _, now in pairs]),
+            strict=True,
+        )
         found = []
-        for then, now in pairs:
-            if then is None:
-                continue
-            changed = changed_pixels(then.image, now.image, _STANDS_STILL.change, _STANDS_STILL.around)
+        for (then, now), rendered in zip(pairs, renders, strict=True):
+            changed = changed_pixels(then.image, now.image, _CHANGE, _AROUND)
             pixels = ~changed & (then.mask > 0) & (now.mask > 0)
-            renders = self._drawn(earlier, [then.camera]), self._drawn(self.cloud, [now.camera])
-            pictures = [next(drawn) for drawn in renders], (then.image, now.image)
+            pictures = rendered, (then.image, now.image)
             found.append([np.abs(first - second)[pixels].ravel() for first, second in pictures])
         changes = [np.concatenate(parts) for parts in zip(*found, strict=True)]
         if not changes or not changes[0].size:
@@ -187,14 +198,15 @@ class Sequel:
         records, later = self.records, self.records[1:]
         return {
             "mask_iou": fmean(record.mask_iou for record in records),
-            "flicker": _mean(record.flicker for record in later),
-            "flicker_photographs": _mean(record.flicker_photographs for record in later),
+            "flicker": mean_of_known(record.flicker for record in later),
+            "flicker_photographs": mean_of_known(record.flicker_photographs for record in later),
             "train_seconds": sum(record.train_seconds for record in records),
             "frames": len(records),
-            "frame_seconds": _mean(record.seconds for record in later),
-            "frame_cpu_seconds": _mean(record.cpu_seconds for record in later),
+            "frame_seconds": mean_of_known(record.seconds for record in later),
+            "frame_cpu_seconds": mean_of_known(record.cpu_seconds for record in later),
             "frame_mb": fmean(record.mb for record in later),
             "model_mb": sum(record.mb for record in records),
+            "target_bits": min(record.target_bits for record in records),
         }
 
     def write_artifacts(self) -> None:
@@ -222,7 +234,7 @@ class Sequel:
         """Render and photograph of each frame that has this view; they are as many as cameras."""
         for number, cloud in enumerate(self.stored.clouds()):
             if len(self.records[number].views) > view:
-                seen = Frame(self.job, number).evaluation[view]
+                seen = evaluated_views(self.job, number)[view]
                 yield np.concatenate([*self._drawn(cloud, [seen.camera]), seen.image], axis=1)
 
     def _through_time(self, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
@@ -242,7 +254,24 @@ class Sequel:
             write_points(self.job.run_dir / "ply" / f"{number:04}.ply", in_world, colours)
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Of those that are known."""
-    known = [float(value) for value in values if value is not None]
-    return fmean(known) if known else None
+def _whole(path: Path) -> list[FrameRecord]:
+    """The records of frames from the first on, up to one that is missing; the file is left with these alone.
+
+    A kill can leave half a line: what came after it would be taken for the frame before.
+    """
+    names = {field.name for field in fields(FrameRecord)}
+    numbered = enumerate(read_json_lines(path))
+    lines = [line for _, line in takewhile(lambda one: one[1].keys() == names and one[1]["frame"] == one[0], numbered)]
+    if path.exists():
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    return [FrameRecord(**line) for line in lines]
+
+
+@contextmanager
+def _told_of(frame: int) -> Iterator[None]:
+    """An error of the user's tells in which frame it was."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"frame {frame}: {error}") from None

@@ -13,7 +13,7 @@ from pointrad.config import RunConfig
 from pointrad.corruption.matching import matching_level
 from pointrad.corruption.models import AnyCorruptionConfig
 from pointrad.data.capture import Capture, load_scene
-from pointrad.data.scene import Split, View
+from pointrad.data.scene import Scene, Split
 from pointrad.errors import UserError
 from pointrad.masks.folder import FolderMasksConfig
 from pointrad.masks.iou import mask_iou, with_true_masks
@@ -26,7 +26,7 @@ class LevelFinder:
     """Finds levels, each once."""
 
     def __init__(self) -> None:
-        self._views: dict[Capture, tuple[View, ...]] = {}
+        self._scenes: dict[Capture, Scene] = {}
         self._ious: dict[tuple[Capture, str], float] = {}
         self._levels: dict[tuple[Capture, float, AnyCorruptionConfig], float] = {}
 
@@ -52,7 +52,7 @@ class LevelFinder:
         return self._levels[key]
 
     def _found(self, capture: Capture, iou: float, corruption: AnyCorruptionConfig) -> float:
-        level = matching_level(corruption, self._training_views(capture), iou)
+        level = matching_level(corruption, self._scene(capture), iou)
         if level is None:
             raise UserError(
                 f"{LEVEL}: found none at which {corruption.name} has a mean IoU of {iou:.4f} on {capture.name}; "
@@ -73,11 +73,11 @@ class LevelFinder:
                 )
             announce(f"{capture.name}: measuring how wrong the masks in {folder} are")
             given = capture.masks.model_copy(update={"folder": folder, "reference": capture.masks.folder})
-            wrong = self._training_views(replace(capture, masks=given))
+            wrong = self._scene(replace(capture, masks=given)).train
             self._ious[capture, folder] = mask_iou(wrong, with_true_masks(wrong))
         return self._ious[capture, folder]
 
-    def _training_views(self, capture: Capture) -> tuple[View, ...]:
-        if capture not in self._views:
-            self._views[capture] = load_scene(capture, Split.TRAIN).train
-        return self._views[capture]
+    def _scene(self, capture: Capture) -> Scene:
+        if capture not in self._scenes:
+            self._scenes[capture] = load_scene(capture, Split.TRAIN)
+        return self._scenes[capture]

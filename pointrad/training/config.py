@@ -328,6 +328,13 @@ class StagesConfig(Config):
     def enabled_stages(self) -> dict[str, StageConfig]:
         return {name: stage for name, stage in self.stages.items() if stage.enabled}
 
+    @property
+    def enabled_in_order(self) -> list[list[Any]]:
+        """The enabled stages as plain values."""
+        return [
+            [name, stage.model_dump(mode="json", exclude={"enabled"})] for name, stage in self.enabled_stages.items()
+        ]
+
 
 class StillConfig(Config):
     """Which splats stay as they were in the frame before: those that show nothing that changed.
@@ -358,10 +365,15 @@ class NextConfig(StagesConfig):
     still: StillConfig | None
     steps: dict[str, Positive]
 
+    _OF_BEFORE: ClassVar = ("adam", "stages", "slack", "motion", "still")  # what a frame from scratch does not read
+
     def idle(self) -> dict[str, str]:
-        if self.start == "before":
-            return super().idle()
-        return dict.fromkeys(("adam", "stages", "slack", "motion", "still"), "start=scratch")
+        return super().idle() if self.start == "before" else dict.fromkeys(self._OF_BEFORE, "start=scratch")
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the clouds, as plain values."""
+        values = self.model_dump(mode="json") | {"stages": self.enabled_in_order}
+        return values if self.start == "before" else {key: values[key] for key in values if key not in self._OF_BEFORE}
 
     @model_validator(mode="after")
     def _change_is_seen_by_cameras_that_stay(self) -> Self:
@@ -375,11 +387,26 @@ class NextConfig(StagesConfig):
     @property
     def schedule(self) -> ScheduleConfig:
         """What trains one such frame."""
-        return ScheduleConfig(name="next", adam=self.adam, stages=self.stages)
+        return NextScheduleConfig(name="next", adam=self.adam, stages=self.stages)
 
 
 class ScheduleConfig(StagesConfig):
-    """The stages of a static scene. next: of a moving one, how it goes on after its first frame; else null."""
+    """The stages of a static scene. next: of a moving one, how it goes on after its first frame; else null.
+
+    key: what has these stages in a configuration.
+    """
+
+    key: ClassVar[str] = "schedule"
 
     name: str
     next: NextConfig | None = None
+
+    def key_of(self, stage: str) -> str:
+        """The dotted name of a stage."""
+        return f"{self.key}.stages.{stage}"
+
+
+class NextScheduleConfig(ScheduleConfig):
+    """The stages of a frame after the first."""
+
+    key: ClassVar[str] = "schedule.next"

@@ -79,15 +79,16 @@ def with_graphs(need: Need) -> Need:
 
 
 @contextmanager
-def within(need: Need, device: torch.device, stage: str) -> Iterator[None]:
-    """Raises UserError where a GPU has less than `need` free, or runs out all the same; CPUs are not asked."""
+def within(need: Need, device: torch.device, key: str) -> Iterator[None]:
+    """Raises UserError where a GPU has less than `need` free, or runs out all the same; CPUs are not asked. key: of the
+    stage that needs it."""
     left = free(device)
     if left is not None and need.total > left:
-        raise UserError(_shortage(need, left, device, stage))
+        raise UserError(_shortage(need, left, device, key))
     try:
         yield
     except torch.OutOfMemoryError:
-        raise UserError(f"out of memory: {_shortage(need, free(device), device, stage)}") from None
+        raise UserError(f"out of memory: {_shortage(need, free(device), device, key)}") from None
 
 
 def free(device: torch.device) -> int | None:
@@ -98,12 +99,12 @@ def free(device: torch.device) -> int | None:
     return torch.cuda.mem_get_info(device)[0] + unused
 
 
-def _shortage(need: Need, left: int | None, device: torch.device, stage: str) -> str:
+def _shortage(need: Need, left: int | None, device: torch.device, key: str) -> str:
     where = "" if left is None else f", where {_megabytes(left)} MB are free"
     graphless = "set renderer.graphs=false, " if need.graphs else ""
     return (
-        f"stage {stage} needs {need} on {device}{where}; {graphless}raise dataset.downscale or "
-        f"schedule.stages.{stage}.downscale, lower init.kept_share, or share the GPU with fewer runs"
+        f"stage {key.rpartition('.')[2]} needs {need} on {device}{where}; {graphless}raise dataset.downscale or "
+        f"{key}.downscale, lower init.kept_share, or share the GPU with fewer runs"
     )
 
 

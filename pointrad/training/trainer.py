@@ -79,15 +79,16 @@ class _Training:
         started = time.perf_counter()
         if progress.stage_epoch == 0 and not self.state.losses:
             cloud = self._apply_all(stage.before, cloud)
-        cameras = [_stage_camera(view.camera, stage, name) for view in self.views]
+        key = self.config.schedule.key_of(name)
+        cameras = [_stage_camera(view.camera, stage, key) for view in self.views]
         weighted = [view.weight is not None for view in self.views]
         need = memory.estimate(cameras, weighted, cloud, self.renderer.settings)
         need = memory.fitted(need, memory.free(self.renderer.device))
         self._note_bits(need, name)
         if self.config.renderer.graphs:
             need = memory.with_graphs(need)
-        with memory.within(need, self.renderer.device, name):
-            training = _training_views(self.views, stage, name, self.renderer.device, need.dtype)
+        with memory.within(need, self.renderer.device, key):
+            training = _training_views(self.views, stage, key, self.renderer.device, need.dtype)
             step = build_step(self._with_state(cloud), self.renderer, stage, self.config.schedule.adam)
             step.steps = self.state.steps
             started = self._run_epochs(step, training, name, stage, started)
@@ -171,9 +172,10 @@ class _Training:
         lost = int((~torch.isfinite(cloud.parameters)).any(dim=0).sum())
         if lost or not math.isfinite(loss):
             raise UserError(
-                f"training diverged: after epoch {progress.epoch} (stage {name}) the loss is {loss} and {lost} of "
-                f"{len(cloud)} points have parameters that are not finite; lower a rate of "
-                f"schedule.stages.{name}.lr (found {', '.join(f'{key}: {rate}' for key, rate in stage.lr.items())})"
+                f"training diverged: after epoch {progress.stage_epoch} of stage {name} the loss is {loss} and {lost} "
+                f"of {len(cloud)} points have parameters that are not finite; lower a rate of "
+                f"{self.config.schedule.key_of(name)}.lr "
+                f"(found {', '.join(f'{key}: {rate}' for key, rate in stage.lr.items())})"
             )
         decay = stage.decay((progress.stage_epoch - 1) * len(self.views), len(self.views))
         self.listener.on_epoch(
@@ -219,7 +221,9 @@ def warm_up(config: RunConfig, views: tuple[View, ...], renderer: Renderer) -> N
         cloud = config.model.build().start(torch.zeros(2, 3), torch.zeros(2, 3), seed=0)
         cloud = cloud.with_parameters(cloud.parameters.to(renderer.device))
         step = build_step(cloud, renderer, stage, config.schedule.adam)
-        camera, target = _training_views(views[:1], stage, name, renderer.device, torch.float32)[0]
+        camera, target = _training_views(
+            views[:1], stage, config.schedule.key_of(name), renderer.device, torch.float32
+        )[0]
         step(camera, target, dict.fromkeys(stage.lr, 1.0))
         with torch.no_grad():
             renderer.render(cloud.parameters, camera)
@@ -231,19 +235,19 @@ def _read(losses: list[Tensor]) -> list[list[float]]:
 
 
 def _training_views(
-    views: tuple[View, ...], stage: StageConfig, name: str, device: torch.device, dtype: torch.dtype
+    views: tuple[View, ...], stage: StageConfig, key: str, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[Camera, Target]]:
-    """Each view's camera and its target at the stage's resolution, packed as `dtype`."""
-    cameras = [_stage_camera(view.camera, stage, name) for view in views]
+    """Each view's camera and its target at the stage's resolution, packed as `dtype`. key: of the stage."""
+    cameras = [_stage_camera(view.camera, stage, key) for view in views]
     return list(zip(cameras, targets(views, stage.downscale, device, dtype), strict=True))
 
 
-def _stage_camera(camera: Camera, stage: StageConfig, name: str) -> Camera:
-    """The camera at the stage's resolution."""
+def _stage_camera(camera: Camera, stage: StageConfig, key: str) -> Camera:
+    """The camera at the stage's resolution. key: of the stage."""
     factor = stage.downscale
     if factor > min(camera.width, camera.height):
         raise UserError(
-            f"schedule.stages.{name}.downscale: found {factor}, more than the {camera.width}x{camera.height} pixels of "
+            f"{key}.downscale: found {factor}, more than the {camera.width}x{camera.height} pixels of "
             "a training image have along a side"
         )
     return camera.averaged(factor)

@@ -144,15 +144,15 @@ def test_a_shear_of_90_degrees_and_scale_0_still_have_an_inverse() -> None:
 
 def test_level_0_changes_nothing() -> None:
     views = sphere_views(2)
-    assert corrupt_views(affine(0.0), views) is views
+    assert corrupt_views(affine(0.0), views, None) is views
     np.testing.assert_array_equal(affine(0.0).corrupt(views[0], rng()).mask, views[0].mask)
 
 
 def test_a_view_is_corrupted_alike_however_many_others_there_are() -> None:
     views = sphere_views(4)
-    many, few = corrupt_views(affine(0.2), views), corrupt_views(affine(0.2), views[:2])
+    many, few = corrupt_views(affine(0.2), views, None), corrupt_views(affine(0.2), views[:2], None)
     np.testing.assert_array_equal(many[1].mask, few[1].mask)
-    assert not np.array_equal(many[1].mask, corrupt_views(affine(0.2, seed=43), views)[1].mask)
+    assert not np.array_equal(many[1].mask, corrupt_views(affine(0.2, seed=43), views, None)[1].mask)
 
 
 def test_seed_42_gives_these_masks_on_every_machine() -> None:
@@ -160,7 +160,7 @@ def test_seed_42_gives_these_masks_on_every_machine() -> None:
     board = (np.indices((48, 64)) // 3).sum(axis=0) % 2  # from integers alone
     base = sphere_view(camera(ring(1)[0], 64, 48))
     views = tuple(replace(base, name=f"v{n}", mask=board.astype(np.float32)) for n in range(20))
-    masks = np.stack([view.mask for view in corrupt_views(affine(0.12), views)]).astype(np.uint8)
+    masks = np.stack([view.mask for view in corrupt_views(affine(0.12), views, None)]).astype(np.uint8)
     assert hashlib.sha256(masks.tobytes()).hexdigest()[:16] == "e9c8368ba4bdf31a"
 
 
@@ -179,7 +179,7 @@ def test_iou_is_the_mean_over_views_of_masks_above_0() -> None:
 
 def test_masks_agree_less_the_higher_the_level() -> None:
     views = sphere_views(6, 64, 48)
-    ious = [mask_iou(corrupt_views(affine(level), views), views) for level in (0.0, 0.05, 0.2, 0.6)]
+    ious = [mask_iou(corrupt_views(affine(level), views, None), views) for level in (0.0, 0.05, 0.2, 0.6)]
     assert ious[0] == 1
     assert ious == sorted(ious, reverse=True)
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from pointrad.corruption import corrupt_views
 from pointrad.corruption.models import MixedCorruptionConfig
 from pointrad.corruption.silhouette import object_size, signed_distance, smooth_noise
-from pointrad.data.scene import Instant, View
+from pointrad.data.scene import Shot, View
 from pointrad.masks.iou import mask_iou
 from tests.corruption.models import MASK_ONLY, MODELS, corruption
 from tests.scenes import camera, ring, sphere_view, sphere_views
@@ -46,7 +46,7 @@ AREA = np.count_nonzero(TRUTH)
 class TestEveryModel:
     def test_level_0_changes_nothing(self, name: str) -> None:
         views = sphere_views(2)
-        assert corrupt_views(corruption(name, 0), views) is views
+        assert corrupt_views(corruption(name, 0), views, None) is views
         soft = replace(VIEW, mask=VIEW.mask * np.float32(0.3))
         unchanged = corruption(name, 0).corrupt(soft, rng())
         np.testing.assert_array_equal(unchanged.mask, soft.mask)
@@ -54,26 +54,26 @@ class TestEveryModel:
 
     def test_masks_agree_less_the_higher_the_level(self, name: str) -> None:
         views = sphere_views(12, 64, 48)
-        ious = [mask_iou(corrupt_views(corruption(name, level), views), views) for level in LEVELS]
+        ious = [mask_iou(corrupt_views(corruption(name, level), views, None), views) for level in LEVELS]
         assert ious == sorted(ious, reverse=True)
         assert ious[0] == 1
         assert ious[-1] < 0.6
 
     def test_a_view_is_corrupted_alike_however_many_others_there_are(self, name: str) -> None:
         views = sphere_views(12)
-        many, few = (corrupt_views(corruption(name, 0.5), some) for some in (views, views[:3]))
+        many, few = (corrupt_views(corruption(name, 0.5), some, None) for some in (views, views[:3]))
         for a, b in zip(many, few, strict=False):
             np.testing.assert_array_equal(a.mask, b.mask)
 
     def test_a_camera_keeps_its_errors_in_time_or_draws_others(self, name: str) -> None:
         views = sphere_views(12)
-        places = {view.name: place for place, view in enumerate(views)}
 
         def masks(in_time: str, number: int, of: slice = slice(None)) -> NDArray[np.float32]:
             kind = corruption(name, 0.5, in_time=in_time)
-            return np.stack([view.mask for view in corrupt_views(kind, views[of], Instant(number, places))])
+            shots = {view.name: Shot(place, number) for place, view in enumerate(views)}
+            return np.stack([view.mask for view in corrupt_views(kind, views[of], shots)])
 
-        still = np.stack([view.mask for view in corrupt_views(corruption(name, 0.5), views)])
+        still = np.stack([view.mask for view in corrupt_views(corruption(name, 0.5), views, None)])
         for number in (0, 3):
             np.testing.assert_array_equal(masks("constant", number), still)
         np.testing.assert_array_equal(masks("flicker", 0), still)
@@ -85,7 +85,7 @@ class TestEveryModel:
 
     def test_another_seed_is_another_corruption(self, name: str) -> None:
         views = sphere_views(12)
-        one, other = (corrupt_views(corruption(name, 0.5, seed=seed), views) for seed in (42, 43))
+        one, other = (corrupt_views(corruption(name, 0.5, seed=seed), views, None) for seed in (42, 43))
         assert any(not np.array_equal(a.mask, b.mask) for a, b in zip(one, other, strict=True))
 
     @pytest.mark.parametrize(
@@ -211,17 +211,17 @@ class TestDropout:
     @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
     def test_the_level_is_the_share_of_views_that_lose_their_mask(self, level: float) -> None:
         small = sphere_views(1, 8, 6)[0]
-        after = corrupt_views(corruption("dropout", level, kind="empty"), (small,) * 2000)
+        after = corrupt_views(corruption("dropout", level, kind="empty"), (small,) * 2000, None)
         assert np.mean([not view.mask.any() for view in after]) == pytest.approx(level, abs=0.03)
 
     def test_the_others_are_themselves(self) -> None:
-        for view in corrupt_views(corruption("dropout", 0.5), (VIEW,) * 50):
+        for view in corrupt_views(corruption("dropout", 0.5), (VIEW,) * 50, None):
             assert view is VIEW or view.mask.all() or not view.mask.any()
 
     @pytest.mark.parametrize(("kind", "fills"), [("empty", {0}), ("full", {1}), ("either", {0, 1})])
     def test_the_kind_says_what_a_lost_mask_is(self, kind: str, fills: set[int]) -> None:
         views = (VIEW,) * 30
-        after = corrupt_views(corruption("dropout", 1, kind=kind), views)
+        after = corrupt_views(corruption("dropout", 1, kind=kind), views, None)
         assert {int(value) for view in after for value in np.unique(view.mask > 0)} == fills
 
 
@@ -263,14 +263,14 @@ class TestSomeViews:
 
     def test_the_level_is_the_share_of_views_that_are_spoilt_and_each_of_them_by_the_errors_own_level(self) -> None:
         small = sphere_views(1, 16, 12)[0]
-        after = corrupt_views(corruption("some_views", 0.3, error=self.ERROR), (small,) * 1000)
+        after = corrupt_views(corruption("some_views", 0.3, error=self.ERROR), (small,) * 1000, None)
         kept = np.array([np.count_nonzero(view.mask) / np.count_nonzero(small.mask) for view in after])
         assert set(kept.round(1)) == {0.5, 1}
         assert np.mean(kept < 1) == pytest.approx(0.3, abs=0.05)
 
     def test_a_higher_level_leaves_those_as_they_were_that_a_lower_one_spoils(self) -> None:
         views = (VIEW,) * 20
-        few, many = (corrupt_views(corruption("some_views", level), views) for level in (0.2, 0.6))
+        few, many = (corrupt_views(corruption("some_views", level), views, None) for level in (0.2, 0.6))
         spoilt = [n for n, view in enumerate(few) if view is not VIEW]
         assert 0 < len(spoilt) < sum(view is not VIEW for view in many)
         for n in spoilt:

@@ -15,7 +15,7 @@ from pointrad.data.capture import Capture
 from pointrad.data.demo import DemoMovingDatasetConfig
 from pointrad.data.moving import Frames, chosen
 from pointrad.data.nerfstudio import NerfstudioDatasetConfig
-from pointrad.data.scene import Split
+from pointrad.data.scene import Shot, Split
 from pointrad.errors import UserError
 from tests import captures
 from tests.captures import ALPHA
@@ -105,6 +105,14 @@ def test_or_as_its_file_says(tmp_path: Path) -> None:
     assert names(first, Split.TRAIN) == ["images/r_01", "images/r_02"]
     assert names(second, Split.TRAIN) == ["images/r_03", "images/r_04", "images/r_05"]
     assert [names(frame, Split.TEST) for frame in (first, second)] == [["images/r_00"], []]
+
+
+def test_in_a_window_each_photograph_keeps_its_camera_and_its_instant(tmp_path: Path) -> None:
+    root = timed(tmp_path, train=[0, 1, 2, 3, 4, 5], test=[0, 2, 4])
+    first, second, *_ = Capture(blender(root), ALPHA, "tiny").frames(window=1)
+    of_first, of_second = (frame.prepare(frame.load(Split.TEST)).shots for frame in (first, second))
+    assert of_first == {"train/r_0": Shot(0, 0), "train/r_1": Shot(1, 1)}
+    assert of_second == {"train/r_0": Shot(0, 0), "train/r_1": Shot(1, 1), "train/r_2": Shot(2, 2)}
 
 
 def test_an_instant_of_which_no_view_is_held_out_has_none(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pointrad.data.capture import Capture
 from pointrad.data.content import FileDigests, scene_content
-from pointrad.data.scene import Split
+from pointrad.data.scene import Shot, Split
 from pointrad.errors import UserError
 from pointrad.masks.auto import AutoMasksConfig
 from pointrad.masks.iou import iou
@@ -95,11 +95,10 @@ def test_a_camera_has_the_same_place_at_every_instant(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((HEIGHT, WIDTH), bool)).save(mask)  # that view is left out
     of_frame = capture(tmp_path, 1)
     scene = of_frame.prepare(of_frame.load(Split.TEST))
-    assert scene.instant is not None
-    assert scene.instant.number == 1
+    assert scene.shots is not None
     kept = [n for n in CAMERAS if n != 3]
     assert [view.name for view in scene.train] == [f"ims/{n}/000001" for n in kept]
-    assert [scene.instant.places[view.name] for view in scene.train] == [CAMERAS.index(n) for n in kept]
+    assert [scene.shots[view.name] for view in scene.train] == [Shot(CAMERAS.index(n), 1) for n in kept]
 
 
 def test_as_a_static_scene_it_is_its_first_instant_and_says_so(folder: Path) -> None:

@@ -125,8 +125,9 @@ def test_masks_before_and_after_are_outlined_on_photographs(folder: Path) -> Non
 def test_given_masks_are_those_with_errors_and_repaired_ones_those_of_the_folder(
     folder: Path, trained: FinishedRun
 ) -> None:
-    views = load_views(trained, None, Split.TEST).train
-    given, repaired = given_masks(trained, views), repaired_masks(trained, views, None)
+    scene = load_views(trained, None, Split.TEST)
+    views = scene.train
+    given, repaired = given_masks(trained, scene), repaired_masks(trained, views, None)
     for each in views:
         stored = np.asarray(Image.open(folder / "masks_repaired" / f"{each.name}.png"), np.float32) / 255
         assert np.array_equal(repaired[each.name], stored)

@@ -247,7 +247,7 @@ class TestVotes:
     def corrupted(self, root: Path, *overrides: str) -> tuple[RunConfig, Sequence[View]]:
         chosen = quick(root, "init=hull", *overrides)
         scene = load_scene(chosen.capture, chosen.eval.split)
-        return chosen, corrupt_views(chosen.corruption, scene.train)
+        return chosen, corrupt_views(chosen.corruption, scene.train, scene.shots)
 
     def counted(self, root: Path, cache: Path, *overrides: str) -> tuple[Votes, int]:
         """The votes, and how often they had to be counted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 
 from pointrad.errors import UserError
+from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.run.frames import Frame
 from pointrad.run.run import RunResult, run
 from pointrad.run.sequence import Sequel
 from pointrad.run.status import RunState, read_status
 from pointrad.run.stored import StoredSequence
+from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.lineage import ORIGIN
 from pointrad.training.preemption import Preempted
+from pointrad.training.trainer import train
 from tests.data.captures import FRAMES, write_panoptic
 from tests.run.test_run import stop_at_step
 from tests.runs import config, one_epoch_each, quick
@@ -106,6 +110,39 @@ def test_a_run_killed_after_a_frame_goes_on_to_the_same_bits(
     assert len(records(tmp_path)) == frame
     sequence_run(root, tmp_path)
     assert files(tmp_path) == files(whole)
+
+
+@pytest.mark.parametrize("damage", ["half a line", "a frame missing"])
+def test_frames_that_frames_jsonl_does_not_hold_whole_are_trained_anew(
+    damage: str, root: Path, whole: Path, tmp_path: Path
+) -> None:
+    """Else a frame would be taken for the one before it."""
+    folder = Path(shutil.copytree(whole, tmp_path / "run"))
+    first, second, third = (folder / "frames.jsonl").read_text().splitlines(keepends=True)
+    left = {"half a line": first + second[:90] + third, "a frame missing": first + third}
+    (folder / "frames.jsonl").write_text(left[damage])
+    (folder / "summary.json").unlink()
+    sequence_run(root, folder)
+    assert [record["frame"] for record in records(folder)] == list(range(FRAMES))
+    assert [record["psnr_db"] for record in records(folder)] == [record["psnr_db"] for record in records(whole)]
+    assert files(folder) == files(whole)
+
+
+def test_what_is_wrong_with_a_later_frame_names_it_and_its_key(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^frame 1: schedule\.next\.stages\.catch_up\.downscale: found 25, more than"):
+        sequence_run(root, tmp_path, "schedule.next.stages.catch_up.downscale=25")
+
+
+def test_targets_are_as_coarse_as_those_of_the_coarsest_frame(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short_of_memory(state: Checkpoint, *words: Any) -> Cloud:
+        cloud = train(state, *words)
+        state.facts["target_bits"] = 8
+        return cloud
+
+    monkeypatch.setattr("pointrad.run.frames.train", short_of_memory)
+    assert sequence_run(root, tmp_path, "dataset.frames=0:2").target_bits == 8
 
 
 @pytest.mark.parametrize("word", ["~schedule.next.steps.base", "+schedule.next.steps.bases=1"])

@@ -93,10 +93,11 @@ def test_a_corruption_has_the_iou_of_the_masks_it_is_to_be_as_wrong_as(model: st
     level = found.settings[LEVEL]
     assert isinstance(level, float)
     chosen = compose(found)
-    views = load_scene(chosen.capture, Split.TRAIN).train
+    scene = load_scene(chosen.capture, Split.TRAIN)
+    views = scene.train
     wider = [binary_dilation(view.mask > 0) for view in views]
     wanted = np.mean([(view.mask > 0).sum() / mask.sum() for view, mask in zip(views, wider, strict=True)])
-    assert mask_iou(corrupted_at(chosen.corruption, views, level), views) == pytest.approx(wanted, abs=0.02)
+    assert mask_iou(corrupted_at(chosen.corruption, scene, level), views) == pytest.approx(wanted, abs=0.02)
 
 
 def test_masks_that_are_missing_are_named_when_the_study_is_planned(root: Path) -> None:

@@ -63,26 +63,26 @@ def test_graphs_take_more_and_are_named_where_it_is_too_much() -> None:
     need = with_graphs(NEED)
     assert need.total == NEED.total + 80 * MB
     expected = r"20 to render, 80 of CUDA graphs\) on cuda, where 300 MB are free; set renderer\.graphs=false, raise "
-    with pytest.raises(UserError, match=expected), within(need, GPU, "base"):
+    with pytest.raises(UserError, match=expected), within(need, GPU, "schedule.stages.base"):
         pytest.fail("was not refused")
 
 
 @pytest.mark.usefixtures("_free_300_mb")
 def test_what_fits_is_let_through() -> None:
-    with within(NEED, GPU, "base"):
+    with within(NEED, GPU, "schedule.stages.base"):
         pass
 
 
 @pytest.mark.usefixtures("_free_300_mb")
 def test_what_does_not_fit_is_refused_before_it_is_loaded_with_the_keys_that_help() -> None:
     large = fitted(Need(values=1200 * MB, cloud=50 * MB, rendering=20 * MB), 300 * MB)
-    with pytest.raises(UserError) as error, within(large, GPU, "refine_2"):
+    with pytest.raises(UserError) as error, within(large, GPU, "schedule.next.stages.refine_2"):
         pytest.fail("was not refused")
     for part in (
         "stage refine_2 needs about 1,270 MB (1,200 of views as 8 bits a value, 50 of points, 20 to render) on cuda",
         "where 300 MB are free",
         "dataset.downscale",
-        "schedule.stages.refine_2.downscale",
+        "schedule.next.stages.refine_2.downscale",
         "init.kept_share",
     ):
         assert part in str(error.value)
@@ -90,12 +90,15 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded_with_the_keys_that_hel
 
 @pytest.mark.usefixtures("_free_300_mb")
 def test_running_out_all_the_same_is_explained_alike() -> None:
-    with pytest.raises(UserError, match="out of memory: stage base needs about 270 MB"), within(NEED, GPU, "base"):
+    with (
+        pytest.raises(UserError, match="out of memory: stage base needs about 270 MB"),
+        within(NEED, GPU, "schedule.stages.base"),
+    ):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
 def test_a_cpu_is_not_asked() -> None:
-    with within(Need(values=2**60, cloud=0, rendering=0), torch.device("cpu"), "base"):
+    with within(Need(values=2**60, cloud=0, rendering=0), torch.device("cpu"), "schedule.stages.base"):
         pass
 
 

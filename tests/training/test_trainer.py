@@ -165,7 +165,7 @@ def test_a_point_that_is_not_a_number_ends_training_and_names_the_rates(row: int
     cloud.parameters[row, 5] = math.nan
     start(run_config, tmp_path, cloud)
     message = (
-        r"training diverged: after epoch 1 \(stage base\) the loss is .* points have parameters that are not finite; "
+        r"training diverged: after epoch 1 of stage base the loss is .* points have parameters that are not finite; "
         r"lower a rate of schedule\.stages\.base\.lr \(found position: 0\.0008, colour: 0\.003\)"
     )
     with pytest.raises(UserError, match=message):
