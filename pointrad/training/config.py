@@ -41,6 +41,13 @@ class SilhouetteLossConfig(Config):
     ridge: NonNegative
 
 
+class L1SsimLossConfig(Config):
+    """(1 - `ssim_share`) times the mean absolute error, plus `ssim_share` times 1 - SSIM (3D Gaussian Splatting)."""
+
+    name: Literal["l1_ssim"]
+    ssim_share: Share
+
+
 class CustomLossConfig(Config, ABC):
     """A loss of a user's own (docs/plugins.md)."""
 
@@ -55,7 +62,9 @@ class CustomLossConfig(Config, ABC):
         ...
 
 
-LossConfig = Annotated[PhotometricLossConfig | SilhouetteLossConfig | CustomLossConfig, OneOf("name")]
+LossConfig = Annotated[
+    PhotometricLossConfig | SilhouetteLossConfig | L1SsimLossConfig | CustomLossConfig, OneOf("name")
+]
 
 
 class OperationConfig(Config):

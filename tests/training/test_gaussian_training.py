@@ -13,7 +13,7 @@ from pointrad.model.base import Cloud
 from pointrad.render.build import build_renderer, build_settings
 from pointrad.render.cpu.gaussians import GaussianCpuRenderer
 from pointrad.training.checkpoint import Checkpoint
-from pointrad.training.config import AdamConfig
+from pointrad.training.config import AdamConfig, L1SsimLossConfig, LossConfig, SilhouetteLossConfig
 from pointrad.training.densify import SCREEN_GRADIENT
 from pointrad.training.losses import image_loss
 from pointrad.training.preemption import Preempted
@@ -101,10 +101,16 @@ def test_a_base_stage_leaves_harmonics_as_they_are() -> None:
     assert not torch.equal(found["base"], gaussians()["base"])
 
 
-def test_a_loss_without_a_kernel_trains_too() -> None:
-    stages = config("schedule=report").schedule.stages
-    silhouette = stages["position_pretraining"].loss.model_copy(update={"ridge": 0.0})
-    stage = CONFIG.schedule.stages["grow"].model_copy(update={"loss": silhouette})
+@pytest.mark.parametrize(
+    "loss",
+    [
+        SilhouetteLossConfig(name="silhouette", sharpness=5, ridge=0),
+        L1SsimLossConfig(name="l1_ssim", ssim_share=0.2),
+    ],
+    ids=lambda loss: loss.name,
+)
+def test_a_loss_without_a_kernel_trains_too(loss: LossConfig) -> None:
+    stage = CONFIG.schedule.stages["grow"].model_copy(update={"loss": loss})
     step = build_step(gaussians(), renderer(), stage, ADAM)
     _, losses = trained(step, steps=12)
     assert losses[-1][0] < losses[0][0]

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from pointrad.evaluation import ssim as scored_ssim
 from pointrad.render.cpu import point_kernels as kernels
-from pointrad.training.config import PhotometricLossConfig, SilhouetteLossConfig
-from pointrad.training.losses import image_loss, residual, ridge
+from pointrad.training.config import L1SsimLossConfig, PhotometricLossConfig, SilhouetteLossConfig
+from pointrad.training.losses import image_loss, residual, ridge, ssim
 
 PHOTOMETRIC = PhotometricLossConfig(name="photometric", gradient_weight=0.03, shifts=(1, 2, 3))
 SHARE = 0.3
 ALL = torch.ones(())  # all pixels count
 SILHOUETTE = SilhouetteLossConfig(name="silhouette", sharpness=5, ridge=0.1)
+L1_SSIM = L1SsimLossConfig(name="l1_ssim", ssim_share=0.2)
 
 
 def images(height: int = 9, width: int = 14) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,19 +57,41 @@ def test_silhouette_compares_soft_silhouettes_of_the_brightest_channel() -> None
     assert float(image_loss(SILHOUETTE, image, target, ALL)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("size", [(9, 14), (23, 16), (1, 2)])
+def test_ssim_is_the_score_of_the_images_with_black_around_them(size: tuple[int, int]) -> None:
+    framed = [np.pad(picture.double().numpy(), ((5, 5), (5, 5), (0, 0))) for picture in images(*size)]
+    expected = scored_ssim(framed[0], framed[1])  # by scikit-image, which leaves out what is nearer to an edge
+    assert float(ssim(*(picture.double() for picture in images(*size)))) == pytest.approx(expected, rel=1e-9)
+
+
+def test_l1_ssim_is_a_weighted_mean_of_the_absolute_error_and_of_what_ssim_lacks() -> None:
+    image, target = images()
+    expected = 0.8 * float((image - target).abs().mean()) + 0.2 * (1 - float(ssim(image, target)))
+    assert float(image_loss(L1_SSIM, image, target, ALL)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_gradient_of_l1_ssim_is_that_of_finite_differences() -> None:
+    image, target = (picture.double() for picture in images(4, 6))
+    weight = torch.ones(image.shape[:2]).double()
+    weight[1, 2] = SHARE
+    assert torch.autograd.gradcheck(
+        lambda pixels: image_loss(L1_SSIM, pixels, target, weight), image.requires_grad_(), fast_mode=True
+    )
+
+
 def test_only_the_silhouette_loss_has_a_ridge() -> None:
-    assert (ridge(PHOTOMETRIC), ridge(SILHOUETTE)) == (0.0, 0.1)
+    assert (ridge(PHOTOMETRIC), ridge(SILHOUETTE), ridge(L1_SSIM)) == (0.0, 0.1, 0.0)
 
 
 def test_a_pixel_without_weight_counts_as_met() -> None:
     image, target = images()
     weight = torch.ones(image.shape[:2])
     weight[3:6, 4:9] = 0
-    met = target.clone()
-    met[3:6, 4:9] = image[3:6, 4:9]
-    for config in (PHOTOMETRIC, SILHOUETTE):
+    meeting = image.clone()
+    meeting[3:6, 4:9] = target[3:6, 4:9]
+    for config in (PHOTOMETRIC, SILHOUETTE, L1_SSIM):
         assert float(image_loss(config, image, target, weight)) == pytest.approx(
-            float(image_loss(config, image, met, ALL)), rel=1e-6
+            float(image_loss(config, meeting, target, ALL)), rel=1e-6
         )
 
 
