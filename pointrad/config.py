@@ -203,6 +203,11 @@ class RunConfig(CaptureConfig):
                     f"{key}: operation {operation.op} works on {', '.join(sorted(missing))}, "
                     f"which model={self.model.name} does not have"
                 )
+            if operation.of_steps and not self.model.steps_note:
+                raise ValueError(
+                    f"{key}: operation {operation.op} goes by what steps note, and those of model={self.model.name} "
+                    "note nothing"
+                )
         for place, todo in (("before", stage.before), ("after", stage.after)):
             if wrong := [operation.op for operation in todo if operation.of_steps]:
                 raise ValueError(

@@ -60,8 +60,9 @@ def _of_model(config: RunConfig) -> dict[str, str]:
         case AdaptiveConfig():
             return {}
     idle = {"model.darkening": f"init={config.init.name}"}
+    if not hasattr(config.init, "kept_share"):
+        idle["init.kept_share"] = f"init={config.init.name}"  # a model may set it for all starts
     if isinstance(config.init, RandomConfig):
-        idle["init.kept_share"] = "init=random"  # a model may set it for all starts
         transparent = any(group.name == "opacity" for group in config.model.groups)
         key, cause = "model.opacity", f"init.opacity={config.init.opacity:g}"
         idle |= {key: cause} if transparent else {"init.opacity": f"model={config.model.name}"}

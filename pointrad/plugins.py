@@ -1,8 +1,8 @@
-"""Corruptions, layouts, operations, losses and models from a user's own Python files (docs/plugins.md).
+"""Corruptions, layouts, sources of masks, starts, models, operations and losses of a user's own (docs/plugins.md).
 
-A file derives a class from one of those imported here and registers it. A configuration that names the file under
-`plugins` may then choose the class by its name, as it chooses pointrad's own; any other refuses that name. What the
-file contains is part of what a run is known by.
+A Python file derives a class from one of those imported here and registers it. A configuration that names the file
+under `plugins` may then choose the class by its name, as it chooses pointrad's own; any other refuses that name. What
+the file contains is part of what a run is known by.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from pointrad.data.photo import Lens, Listing, Photo
 from pointrad.data.scene import Split, View
 from pointrad.errors import UserError
 from pointrad.files import replacing
+from pointrad.init.config import AnyInitConfig, CustomStartConfig
 from pointrad.masks.base import Masks
 from pointrad.masks.config import MasksConfig
 from pointrad.masks.sources import AnyMasksConfig
-from pointrad.model.config import GaussiansConfig, ModelConfig, PointsConfig
+from pointrad.model.config import CustomModelConfig, GaussiansConfig, ModelConfig, PointsConfig
+from pointrad.model.groups import Group
 from pointrad.run.recorded import PLUGINS_FOLDER
 from pointrad.schema import Config, Count, NonNegative, OneOf, Positive, Share
 from pointrad.training.config import CustomLossConfig, CustomOperationConfig, LossConfig, Operation
@@ -38,9 +40,12 @@ __all__ = [
     "CorruptionConfig",
     "Count",
     "CustomLossConfig",
+    "CustomModelConfig",
     "CustomOperationConfig",
+    "CustomStartConfig",
     "FolderLayout",
     "GaussiansConfig",
+    "Group",
     "ImagesLayout",
     "Layout",
     "Lens",
@@ -65,11 +70,22 @@ _KINDS: dict[str, Any] = {
     "corruption": AnyCorruptionConfig,
     "dataset": AnyDatasetConfig,
     "masks": AnyMasksConfig,
+    "init": AnyInitConfig,
     "model": ModelConfig,
     "operation": Operation,
     "loss": LossConfig,
 }
-_BASES = (CorruptionConfig, Layout, MasksConfig, PointsConfig, GaussiansConfig, CustomOperationConfig, CustomLossConfig)
+_BASES = (
+    CorruptionConfig,
+    Layout,
+    MasksConfig,
+    CustomStartConfig,
+    CustomModelConfig,
+    PointsConfig,
+    GaussiansConfig,
+    CustomOperationConfig,
+    CustomLossConfig,
+)
 _MODULE = "pointrad_plugin_"  # and the digest of the file
 
 

@@ -18,10 +18,13 @@ from launcher.train import main as train_main
 from pointrad import plugins
 from pointrad.config import RunConfig
 from pointrad.init.config import HullConfig
+from pointrad.init.hull import hull_votes
+from pointrad.init.points import InitialPoints
+from pointrad.init.start import TrainingViews, start
 from pointrad.run.cache import _votes_key
 from tests.commands import called
 from tests.runs import CONTENT, QUICK, REPOSITORY, composed, config, same_cloud
-from tests.scenes import ring, write_tiny_scene
+from tests.scenes import camera, ring, sphere_view, write_tiny_scene
 
 PAGE = (REPOSITORY / "docs" / "plugins.md").read_text()
 COMMANDS = [shlex.split(line)[2:] for line in re.findall(r"^    (python train\.py .*)$", PAGE, re.MULTILINE)]
@@ -121,6 +124,79 @@ class TestAFile:
 
 
 @pytest.mark.usefixtures("files")
+class TestAStart:
+    def of(self, text: str = "", **changed: Any) -> Any:
+        """The page's, after `text` is added to its file."""
+        append("my_start.py", text)
+        own = {"name": "ball", "bounds": [-1, 1], "points": 50, "radius": 0.5, "kept_share": 0.1}
+        return RunConfig.parse(composed() | {"plugins": ["my_start.py"], "init": own | changed}).init
+
+    def placed(self, text: str = "") -> InitialPoints:
+        view = sphere_view(camera(ring(1)[0]))
+        return start(self.of(text), TrainingViews((view,), (view,), (0, 0, 0)), 1.0, 0, hull_votes).find_points()
+
+    def test_says_where_the_first_points_are(self) -> None:
+        found = self.placed()
+        np.testing.assert_allclose(np.linalg.norm(found.positions, axis=1), 0.5)
+        assert found.colours.shape == (50, 3)
+        assert np.array_equal(found.positions, self.placed().positions)
+
+    def test_is_as_strict_as_ours(self) -> None:
+        with pytest.raises(pointrad.UserError, match=r"init\.radius: found 2; input should be less than or equal to 1"):
+            self.of(radius=2)
+
+    @pytest.mark.parametrize(
+        ("method", "told"),
+        [
+            ("place(self, views, rng): return np.zeros((0, 3))", r"found points of shape \(0, 3\); expected \[N, 3\]"),
+            ("place(self, views, rng): return np.full((2, 3), np.nan)", "expected .* all finite, at least one"),
+            ("colour(self, views, positions): return positions[0]", r"found colours of shape \(3,\) of 50 points"),
+        ],
+    )
+    def test_that_is_none_is_told(self, method: str, told: str) -> None:
+        with pytest.raises(pointrad.UserError, match=told):
+            self.placed(f"\n    def {method}\n")
+
+
+@pytest.mark.usefixtures("files")
+class TestAModel:
+    def of(self, text: str = "", **changed: Any) -> RunConfig:
+        append("my_splats.py", text)
+        schedule = yaml.safe_load(Path("my_conf/schedule/of/balls.yaml").read_text())
+        own = yaml.safe_load(Path("my_conf/model/balls.yaml").read_text())
+        values = {"plugins": ["my_splats.py"], "model": own, "schedule": schedule}
+        return RunConfig.parse(composed() | values | changed)
+
+    def test_has_groups_of_its_own_that_rates_go_by(self) -> None:
+        assert "exposure" in self.of().model.build().rows
+        wrong = yaml.safe_load(Path("my_conf/schedule/of/balls.yaml").read_text())
+        del wrong["stages"]["all"]["lr"]["exposure"]
+        with pytest.raises(
+            pointrad.UserError, match=r"model=balls has position, radius, opacity, base, exposure, harm"
+        ):
+            self.of(schedule=wrong)
+
+    @pytest.mark.parametrize(
+        ("op", "told"),
+        [
+            ("relocate", "operation relocate works on scale, which model=balls does not have"),
+            ("split", "operation split works on rotation, scale, which model=balls does not have"),
+        ],
+    )
+    def test_is_refused_operations_on_what_it_does_not_have(self, op: str, told: str) -> None:
+        wrong = yaml.safe_load(Path("my_conf/schedule/of/balls.yaml").read_text())
+        (split,) = composed("model=gaussians")["schedule"]["stages"]["grow"]["every"]["ops"]
+        keys = {"relocate": {"opacity": 0.01, "growth": 0.1}, "split": split}
+        wrong["stages"]["all"]["every"] = {"steps": 9, "ops": [keys[op] | {"op": op}]}
+        with pytest.raises(pointrad.UserError, match=told):
+            self.of(schedule=wrong)
+
+    def test_with_groups_that_no_model_can_have_is_told(self) -> None:
+        with pytest.raises(pointrad.UserError, match=r"Balls\.groups: found position of width None; expected 3"):
+            self.of("\n    groups = property(lambda self: ())\n")
+
+
+@pytest.mark.usefixtures("files")
 class TestTheIdentity:
     def test_is_what_it_was_where_there_are_no_plugins(self) -> None:
         assert "plugins" not in config()._trained(CONTENT)
@@ -157,6 +233,8 @@ class TestThePage:
             kept = [word for word in QUICK if not word.startswith(("dataset", "scene=", "scene.name"))]
         else:
             kept = [*QUICK, f"dataset.root={root}"]
+        if "init=ball" in command:
+            kept = [word for word in kept if not word.startswith("init.lattice")]
         return [*command, *kept, "eval.lpips=false", "hydra.run.dir=run"]
 
     def write_table(self, scene: Path, folder: Path) -> None:

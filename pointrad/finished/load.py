@@ -30,6 +30,7 @@ from pointrad.run.provenance import Placement
 from pointrad.run.recorded import provenance_of, recorded_values, versions
 from pointrad.run.status import CONFIG_FILE, read_summary
 from pointrad.run.stored import StoredSequence
+from pointrad.schema import Bounds
 from pointrad.tracking.history import STAGES_FOLDER, round_folder
 from pointrad.training.checkpoint import Checkpoint
 
@@ -40,7 +41,8 @@ _ANY = RendererConfig(name="auto", device="auto", graphs=False)  # all renderers
 class FinishedRun:
     """A trained cloud as its run left it; of a moving scene, that of its first frame.
 
-    summary: what `summary.json` says. cloud: in the scene frame. cameras: of its views, world units, by split.
+    summary: what `summary.json` says. cloud: in the scene frame. cameras: of its views, world units, by split. bounds:
+    of the object, world units, as the run had them.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class FinishedRun:
     summary: dict[str, Any]
     cloud: Cloud
     cameras: dict[str, list[Camera]]
+    bounds: Bounds
     frame: SceneFrame
     renderer: Renderer
 
@@ -183,7 +186,7 @@ def _load(folder: Path, config: RunConfig, summary: dict[str, Any], placed: Plac
     cameras = read_splits(folder / CAMERAS_FILE)
     settings = build_settings(placed.model, BACKGROUNDS[config.dataset.background], cameras[Split.TRAIN])
     renderer, frame = build_renderer(_ANY, settings), SceneFrame.of(placed.bounds)
-    return FinishedRun(folder, config, summary, cloud, cameras, frame, renderer)
+    return FinishedRun(folder, config, summary, cloud, cameras, placed.bounds, frame, renderer)
 
 
 def _trained_in(folder: Path, summary: Mapping[str, Any]) -> Path:

@@ -26,11 +26,13 @@ from pointrad.data.frame import SceneFrame
 from pointrad.data.poses import OPENCV_TO_OPENGL, upward
 from pointrad.data.scene import View
 from pointrad.errors import UserError
+from pointrad.finished.beginning import Beginning, beginning, views_at_start
 from pointrad.finished.config import ViewConfig
 from pointrad.finished.evaluate import load_views
 from pointrad.finished.layers import Layer, Picture, drawn
 from pointrad.finished.load import FinishedRun, load_runs
 from pointrad.finished.masks import ByView, given_masks, repaired_masks
+from pointrad.finished.overlay import Overlay
 from pointrad.progress import warn
 
 _PAUSE = 0.15  # seconds without a movement, after which a picture is rendered in full
@@ -133,7 +135,19 @@ class Viewer:
         self.stages = _common_stages(runs)
         self.frames = min(run.frames for run in runs)
         self.photographs = photographs
+        self._beginnings: dict[int, Beginning] = {}
+        self._finding = threading.Lock()
         self.server.on_client_connect(self._show)
+
+    def beginning(self, frame: int) -> Beginning:
+        """What a frame of the first run started from; seconds when it is first asked for. Raises UserError where the
+        data is not here."""
+        with self._finding:
+            if frame not in self._beginnings:
+                views = views_at_start(self.runs[0], frame, self.config.dataset.root)
+                with self.rendering:
+                    self._beginnings[frame] = beginning(self.runs[0], frame, views)
+            return self._beginnings[frame]
 
     def add_frusta(self, client: viser.ClientHandle, masks: str) -> list[viser.CameraFrustumHandle]:
         """The training cameras, with their photographs where these are here, and the outlines of these masks."""
@@ -171,17 +185,19 @@ class _Screen:
         self._frame = gui.add_slider("frame", 0, max(1, viewer.frames - 1), 1, 0, visible=viewer.frames > 1)
         self._named = gui.add_markdown("", visible=len(viewer.stages) > 1)
         self._view = gui.add_slider("go to view", 0, len(viewer.cameras) - 1, 1, 0)
-        # The browser draws them over the whole picture, so they would stand beside the objects of several runs.
-        self._cameras = gui.add_checkbox("cameras", False, visible=len(viewer.runs) == 1)
+        # The browser draws what follows over the whole picture, so it would stand beside the objects of several runs.
+        alone = len(viewer.runs) == 1
+        self._cameras = gui.add_checkbox("cameras", False, visible=alone)
         shown = tuple(viewer.photographs) or (_GIVEN,)
         self._masks = gui.add_dropdown("masks", shown, visible=False)
         self._frusta: list[viser.CameraFrustumHandle] = []
+        self._overlay = Overlay(client, viewer.runs[0].frame, viewer.beginning) if alone else None
 
     def show(self) -> None:
         """Pictures until the browser leaves."""
         self._layer.on_update(lambda _: self._moved.set())
         self._stage.on_update(lambda _: self._moved.set())
-        self._frame.on_update(lambda _: self._moved.set())
+        self._frame.on_update(lambda _: self._go_to_frame())
         self._view.on_update(lambda _: self._go_to_view())
         self._cameras.on_update(lambda _: self._show_cameras())
         self._masks.on_update(lambda _: self._outline())
@@ -189,6 +205,8 @@ class _Screen:
         self._viewer.server.on_client_disconnect(self._leave)
         self._go_to_view()
         threading.Thread(target=self._draw, daemon=True).start()
+        if self._overlay:
+            self._overlay.follow(lambda: self._frame.value, self._gone)
 
     def _leave(self, client: viser.ClientHandle) -> None:
         if client is self._client:
@@ -215,6 +233,11 @@ class _Screen:
             runs = [run.at_frame(self._frame.value) if stage == _LAST else run.at(stage) for run in self._viewer.runs]
             shown = picture(runs, eye, size, self._layer.value)
         self._client.scene.set_background_image(shown, format="jpeg", jpeg_quality=_QUALITY)
+
+    def _go_to_frame(self) -> None:
+        self._moved.set()
+        if self._overlay:
+            self._overlay.asked.set()
 
     def _go_to_view(self) -> None:
         camera = self._viewer.cameras[self._view.value]

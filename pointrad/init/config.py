@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from pointrad.schema import Bounds, Config, Count, NonNegative, PositiveShare, Share
+from pointrad.schema import Bounds, Config, Count, NonNegative, OneOf, PositiveShare, Share
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pointrad.camera import Float64Array
+    from pointrad.data.scene import Float32Array, View
 
 
 class PointCountConfig(Config):
@@ -57,6 +65,14 @@ class StartConfig(Config):
 
     bounds: ObjectBounds
     decides_targets: ClassVar[bool] = False  # whether it changes what training is to reproduce
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_no_part_of_a_hull(cls, values: Any) -> Any:
+        """A model may set for all starts which of a hull's points they take; here there may be no hull (`idle`)."""
+        if not isinstance(values, dict) or "kept_share" in cls.model_fields:
+            return values
+        return {key: value for key, value in values.items() if key != "kept_share"}
 
     @property
     def asks_masks(self) -> bool:
@@ -167,13 +183,26 @@ class RandomConfig(StartConfig):
     def asks_masks(self) -> bool:
         return False
 
-    @model_validator(mode="before")
-    @classmethod
-    def _takes_no_part_of_a_hull(cls, values: Any) -> Any:
-        """A model may set for all starts which of a hull's points they take; here there is no hull (`idle`)."""
-        if not isinstance(values, dict):
-            return values
-        return {key: value for key, value in values.items() if key != "kept_share"}
+
+class CustomStartConfig(StartConfig, ABC):
+    """A start of a user's own (docs/plugins.md)."""
+
+    name: str
+
+    @abstractmethod
+    def place(self, views: Sequence[View], rng: np.random.Generator) -> Float64Array:
+        """The points of the initial cloud: [N, 3], world units.
+
+        views: those that train, with the masks that training was given. rng: what is drawn at random comes from it, so
+        that the run can be repeated. `self.box` has the bounds once they are known.
+        """
+        ...
+
+    def colour(self, views: Sequence[View], positions: Float64Array) -> Float32Array:
+        """What the points look like: [N, 3] float32 RGB in [0, 1]; the mean of what the views show there."""
+        from pointrad.init.points import colours_seen  # not above: a configuration is checked without kernels
+
+        return colours_seen(views, positions)
 
 
-AnyInitConfig = Annotated[HullConfig | AdaptiveConfig | RandomConfig, Field(discriminator="name")]
+AnyInitConfig = Annotated[HullConfig | AdaptiveConfig | RandomConfig | CustomStartConfig, OneOf("name")]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pointrad.camera import Float64Array
 from pointrad.data.scene import Float32Array, View
-from pointrad.init.config import InitConfig, PointCountConfig, RandomConfig
+from pointrad.errors import UserError
+from pointrad.init.config import CustomStartConfig, InitConfig, PointCountConfig, RandomConfig
 from pointrad.init.votes import Votes, in_pixels
 from pointrad.kernel_cache import kernel
 
@@ -57,7 +58,7 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     positions += rng.uniform(-config.jitter, config.jitter, positions.shape) * lattice.step
     return InitialPoints(
         positions=positions,
-        colours=_mean_colours(views, positions),
+        colours=colours_seen(views, positions),
         votes=votes.counts.ravel()[chosen],
         hull_points=int(hull.size),
         needed=votes.floor,
@@ -72,6 +73,25 @@ def scatter(config: RandomConfig, seed: int) -> InitialPoints:
         positions=positions,
         colours=np.full(positions.shape, _GREY, np.float32),
         votes=np.zeros(config.points, np.uint16),
+        hull_points=0,
+        needed=0,
+    )
+
+
+def place(config: CustomStartConfig, views: Sequence[View], seed: int) -> InitialPoints:
+    """The points of a user's own start. Raises UserError for what are no points or no colours of them."""
+    positions = np.asarray(config.place(views, np.random.default_rng(seed)), np.float64)
+    if positions.ndim != 2 or positions.shape[1] != 3 or not len(positions) or not np.isfinite(positions).all():
+        raise UserError(
+            f"init={config.name}: found points of shape {positions.shape}; expected [N, 3], all finite, at least one"
+        )
+    colours = np.asarray(config.colour(views, positions), np.float32)
+    if colours.shape != positions.shape:
+        raise UserError(f"init={config.name}: found colours of shape {colours.shape} of {len(positions)} points")
+    return InitialPoints(
+        positions=positions,
+        colours=colours,
+        votes=np.zeros(len(positions), np.uint16),
         hull_points=0,
         needed=0,
     )
@@ -92,7 +112,7 @@ def _surface(hull: NDArray[np.intp], shape: tuple[int, int, int]) -> NDArray[np.
     return surface
 
 
-def _mean_colours(views: Sequence[View], positions: Float64Array) -> Float32Array:
+def colours_seen(views: Sequence[View], positions: Float64Array) -> Float32Array:
     """[N, 3] float32: the mean bilinear colour of points in the views that have them in their image, by weight."""
     sums = np.zeros_like(positions)
     weights = np.zeros(len(positions))

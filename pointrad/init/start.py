@@ -8,10 +8,17 @@ from functools import cache, partial
 
 from pointrad.data.scene import View
 from pointrad.init.adaptive import agreeing_votes, known_beside
-from pointrad.init.config import AdaptiveConfig, AnyInitConfig, HullConfig, InitConfig, RandomConfig
+from pointrad.init.config import (
+    AdaptiveConfig,
+    AnyInitConfig,
+    CustomStartConfig,
+    HullConfig,
+    InitConfig,
+    RandomConfig,
+)
 from pointrad.init.evidence import Colour, weighted_views
 from pointrad.init.placement import check_placement
-from pointrad.init.points import InitialPoints, initialise, scatter
+from pointrad.init.points import InitialPoints, initialise, place, scatter
 from pointrad.init.readings import gather_evidence
 from pointrad.init.votes import Votes
 
@@ -55,10 +62,17 @@ def start(config: AnyInitConfig, views: TrainingViews, darkening: float, seed: i
             return Start(partial(_points_of_hull, config, views, views.corrupted, votes, seed), views.targets, votes)
         case AdaptiveConfig():
             return _adaptive(config, views, darkening, seed)
+        case CustomStartConfig():
+            return Start(partial(place, config, _as_given(views), seed), views.targets, None)
+
+
+def _as_given(views: TrainingViews) -> Views:
+    """The images that training is to reproduce, with the masks that it was given."""
+    return tuple(replace(view, mask=wrong.mask) for view, wrong in zip(views.targets, views.corrupted, strict=True))
 
 
 def _adaptive(config: AdaptiveConfig, views: TrainingViews, darkening: float, seed: int) -> Start:
-    seen = tuple(replace(view, mask=wrong.mask) for view, wrong in zip(views.targets, views.corrupted, strict=True))
+    seen = _as_given(views)
     evidence = gather_evidence(seen, views.background, config)
     votes = cache(partial(agreeing_votes, evidence, config))
     targets = evidence.views

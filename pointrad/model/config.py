@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -13,6 +14,8 @@ from pointrad.model.groups import Group
 from pointrad.schema import Config, Count, OneOf, Positive, PositiveShare
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pointrad.model.base import Model
 
 
@@ -43,10 +46,12 @@ class SplatModelConfig(Config, ABC):
 
     darkening: the share of a splat's colour that it may lose to views of which wrong masks have cut it.
     renderers: by name, those that draw it. trains_ridge: whether its steps know the ridge of the silhouettes' loss.
+    steps_note: whether they note what operations go by that are `of_steps`.
     """
 
     renderers: ClassVar[tuple[str, ...]]
     trains_ridge: ClassVar[bool]
+    steps_note: ClassVar[bool]
 
     darkening: PositiveShare
 
@@ -76,6 +81,7 @@ class PointsConfig(SplatModelConfig):
 
     renderers: ClassVar = ("auto", "cpu", "triton", "pytorch3d")
     trains_ridge: ClassVar = True
+    steps_note: ClassVar = False
 
     name: Literal["points"]
     splat_radius: SplatRadius
@@ -116,6 +122,7 @@ class GaussiansConfig(SplatModelConfig):
 
     renderers: ClassVar = ("auto", "cpu", "gsplat")
     trains_ridge: ClassVar = False
+    steps_note: ClassVar = True
 
     name: Literal["gaussians"]
     sh_degree: Annotated[int, Field(ge=0, le=3)]
@@ -151,4 +158,50 @@ class GaussiansConfig(SplatModelConfig):
         return self
 
 
-ModelConfig = Annotated[PointsConfig | GaussiansConfig, OneOf("name")]
+ByGroup = Mapping[str, "Tensor"]  # of N splats, [width, N] each
+
+
+class CustomModelConfig(SplatModelConfig, ABC):
+    """A model of a user's own (docs/plugins.md): its splats have what parameters it likes, and are drawn as Gaussians.
+
+    opacity: of a fresh splat.
+    """
+
+    renderers: ClassVar = GaussiansConfig.renderers
+    trains_ridge: ClassVar = False
+    steps_note: ClassVar = False
+
+    name: str
+    opacity: Annotated[float, Field(gt=0, lt=1)]
+
+    @abstractmethod
+    def start(self, gaussians: ByGroup) -> ByGroup:
+        """What fresh splats have, of the fresh Gaussians in their places. A group that is left out is that of the
+        Gaussians, if they have one of its name and width, else 0."""
+        ...
+
+    @abstractmethod
+    def shape(self, splats: ByGroup) -> ByGroup:
+        """Of the Gaussians that are drawn: `scale` [3, N] (log), `rotation` [4, N] (w x y z), `opacity` [1, N] (logit);
+        torch differentiates them. One that is left out is the splats' own."""
+        ...
+
+    def colour(self, splats: ByGroup, directions: Tensor) -> Tensor:
+        """[3, N] RGB as a camera sees it, which torch differentiates. directions: [3, N] unit vectors from there."""
+        from pointrad.model.gaussians import colours_towards  # not above: a configuration is checked without torch
+
+        return colours_towards(splats["base"], splats["harmonics"], directions)
+
+    def build(self) -> Model:
+        from pointrad.model.custom import CustomModel
+
+        return CustomModel(self)
+
+    @model_validator(mode="after")
+    def _groups_are_usable(self) -> Self:
+        if problem := groups.problem(self.groups):
+            raise ValueError(f"{type(self).__name__}.groups: {problem}")
+        return self
+
+
+ModelConfig = Annotated[PointsConfig | GaussiansConfig | CustomModelConfig, OneOf("name")]

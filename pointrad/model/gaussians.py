@@ -43,9 +43,7 @@ class Gaussians(Model):
         return moved.changed(scale=moved["scale"] + math.log(frame.unit))
 
     def colours(self, cloud: Cloud, camera: Camera) -> Tensor:
-        values = harmonics.basis(directions(cloud["position"], camera), self.degree)[1:]
-        coefficients = cloud["harmonics"].view(len(values), 3, len(cloud))
-        return (cloud["base"] + torch.einsum("jn,jcn->cn", values, coefficients)).clamp(min=0)
+        return colours_towards(cloud["base"], cloud["harmonics"], directions(cloud["position"], camera)).clamp(min=0)
 
     def to_vertices(self, cloud: Cloud) -> Vertices:
         """The columns of 3D Gaussian Splatting, which splat viewers open; it has harmonics channel by channel."""
@@ -80,6 +78,16 @@ class Gaussians(Model):
 
 
 _UPRIGHT = torch.tensor([[1.0], [0.0], [0.0], [0.0]])
+
+
+def colours_towards(base: Tensor, coefficients: Tensor, towards: Tensor) -> Tensor:
+    """[3, N] RGB as cameras see it from which the splats lie at unit directions `towards` [3, N].
+
+    coefficients: of the harmonics from degree 1 on, coefficient by coefficient, each RGB.
+    """
+    count = len(coefficients) // 3
+    values = harmonics.basis(towards, math.isqrt(count))[1:]
+    return base + torch.einsum("jn,jcn->cn", values, coefficients.view(count, 3, -1))
 
 
 def degree_of(vertices: Vertices) -> int:

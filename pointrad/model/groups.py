@@ -40,6 +40,25 @@ def gaussians(degree: int) -> tuple[Group, ...]:
     )
 
 
+_EVERY_MODEL = {"position": (3,), "base": (3,), "harmonics": tuple(3 * ((degree + 1) ** 2 - 1) for degree in range(4))}
+
+
+def problem(groups: Sequence[Group]) -> str | None:
+    """What is wrong with the groups of a user's own model; None where nothing is."""
+    widths = {group.name: group.width for group in groups}
+    if len(widths) < len(groups):
+        return f"found {', '.join(group.name for group in groups)}; expected each name once"
+    for name, wanted in _EVERY_MODEL.items():
+        if widths.get(name) not in wanted:
+            expected = " or ".join(map(str, wanted))
+            return f"found {name} of width {widths.get(name)}; expected {expected}, as every model has"
+    in_order = [group.rate for group, after in zip(groups, [*groups[1:], None], strict=True)
+                if after is None or after.rate != group.rate]  # fmt: skip
+    if len(set(in_order)) < len(in_order):
+        return f"found the rates {', '.join(in_order)}; expected groups of one rate beside each other"
+    return None
+
+
 def rates(groups: Sequence[Group]) -> tuple[str, ...]:
     """The keys of `lr` that these groups train at, in their order, each once."""
     return tuple(dict.fromkeys(group.rate for group in groups))

@@ -9,11 +9,13 @@ import torch
 
 from pointrad.camera import Camera
 from pointrad.errors import UserError
-from pointrad.model.config import GaussiansConfig, ModelConfig, PointsConfig
+from pointrad.model.config import CustomModelConfig, GaussiansConfig, ModelConfig, PointsConfig
+from pointrad.model.custom import CustomModel
 from pointrad.progress import announce
 from pointrad.render import gsplat_support, triton_support
 from pointrad.render.base import Renderer, Settings, SplatSettings
 from pointrad.render.config import RendererConfig
+from pointrad.render.custom import CustomRenderer, CustomSettings
 from pointrad.render.gaussian_settings import GaussianSettings
 
 
@@ -25,6 +27,8 @@ def build_settings(model: ModelConfig, background: tuple[float, float, float], c
             return SplatSettings(model.radius, nearest, direction, background, _opening(cameras))
         case GaussiansConfig():
             return GaussianSettings(background, model.sh_degree)
+        case CustomModelConfig():
+            return CustomSettings(background, CustomModel(model))
 
 
 def _opening(cameras: Sequence[Camera]) -> float | None:
@@ -48,6 +52,8 @@ def build_renderer(config: RendererConfig, settings: Settings) -> Renderer:
     match settings:
         case GaussianSettings():
             return _gaussians(config, settings)
+        case CustomSettings():
+            return CustomRenderer(settings, _gaussians(config, settings.gaussians))
         case SplatSettings():
             return _points(config, settings)
     raise TypeError(f"no renderer draws splats of {settings}")
@@ -58,7 +64,7 @@ def check_renderer(config: RendererConfig, model: ModelConfig) -> None:
 
     For before data are loaded. Raises UserError.
     """
-    if isinstance(model, GaussiansConfig):
+    if isinstance(model, GaussiansConfig | CustomModelConfig):
         _, problem = _device_of_gaussians(config)
         if problem:
             announce(f"Gaussians are rendered on the CPU, although there is a GPU: {problem}")

@@ -28,8 +28,8 @@ from pointrad.camera import Camera
 from pointrad.config import RunConfig
 from pointrad.data.scene import Split, View
 from pointrad.files import kernel_folder
-from pointrad.init.config import AdaptiveConfig, RandomConfig
-from pointrad.model.config import GaussiansConfig, PointsConfig
+from pointrad.init.config import AdaptiveConfig, InitConfig
+from pointrad.model.config import CustomModelConfig, GaussiansConfig, PointsConfig
 from pointrad.progress import CompilationBar, tell_of_compilation
 
 _PACKAGE = Path(pointrad.__file__).parent
@@ -124,7 +124,11 @@ def _draws_on_cpu(config: RunConfig) -> bool:
     name, device = config.renderer.name, config.renderer.device
     if name == "cpu":
         return True
-    if isinstance(config.model, GaussiansConfig) and name == device == "auto" and find_spec("gsplat") is None:
+    if (
+        isinstance(config.model, GaussiansConfig | CustomModelConfig)
+        and name == device == "auto"
+        and find_spec("gsplat") is None
+    ):
         return True
     if name != "auto" or device != "auto":
         return name == "auto" and device == "cpu"
@@ -142,7 +146,7 @@ def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
     from pointrad.init import agreement, points, votes
     from pointrad.kernel_cache import parts
 
-    voted, adaptive = not isinstance(config.init, RandomConfig), isinstance(config.init, AdaptiveConfig)
+    voted, adaptive = isinstance(config.init, InitConfig), isinstance(config.init, AdaptiveConfig)
     renders = _draws_on_cpu(config)
     entries = [
         *([votes._count_root, points._add_colours] if voted else []),
@@ -164,7 +168,7 @@ def _compile(config: RunConfig, told: Callable[[int, int], None]) -> None:
     with event.install_listener("numba:compile", Listener()):
         if voted:
             counted = votes.count_votes([view, view], votes.Lattice(8, ((-1.0, 1.0),) * 3), 0.0)
-            points._mean_colours([view], counted.lattice.positions(np.zeros((1, 3), np.int64)))
+            points.colours_seen([view], counted.lattice.positions(np.zeros((1, 3), np.int64)))
             if adaptive:
                 agreement.highest_votes(counted.lattice, counted.counts, [view.camera])
         if renders:
@@ -175,6 +179,8 @@ def _render_kernels(config: RunConfig) -> list[Any]:
     """What Python calls to train the model and to draw it."""
     from pointrad.render.cpu import gaussian_kernels, point_kernels
 
+    if isinstance(config.model, CustomModelConfig):
+        return [gaussian_kernels.forward, point_kernels.show, gaussian_kernels.differentiate, gaussian_kernels.gather]
     kernels = gaussian_kernels if isinstance(config.model, GaussiansConfig) else point_kernels
     losses = {stage.loss.name for stage in config.all_stages.values()}
     in_one_call = losses == {"photometric"} and not _composites_harmonics(config)

@@ -97,7 +97,7 @@ def target_bits(state: Checkpoint) -> int:
 
 def _check_cap(start: Cloud, init: StartConfig) -> None:
     most = start.model.most
-    key = "init.points" if isinstance(init, RandomConfig) else "init.kept_share"
+    key = next((f"init.{key}" for key in ("kept_share", "points") if hasattr(init, key)), "init")
     if most is not None and len(start) > most:
         raise UserError(
             f"{key}: the start has {len(start)} {start.model.name}, where model.max_points and model.max_mb "

@@ -33,7 +33,7 @@ from pointrad.evaluation import (
     peak_memory_mb,
 )
 from pointrad.files import replacing, write_json
-from pointrad.init.config import HullConfig, RandomConfig
+from pointrad.init.config import HullConfig, InitConfig
 from pointrad.init.hull import hull_votes
 from pointrad.init.placement import object_bounds
 from pointrad.init.start import TrainingViews, start
@@ -417,7 +417,7 @@ def _consistency(config: RunConfig, scene: Scene, state: Checkpoint) -> float:
     nobody votes."""
     if isinstance(config.init, HullConfig):
         return config.init.consistency
-    if isinstance(config.init, RandomConfig):
+    if not isinstance(config.init, InitConfig):
         return 0.0
     return (state.facts["needed"] - 1) / max(len(scene.train) - 1, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,6 +192,34 @@ def test_a_browser_shows_masks_before_and_after(folder: Path, browser: Browser, 
         assert not [complaint for complaint in browser.complaints if "exceptionDetails" in complaint]
 
 
+def test_a_browser_shows_the_hull_and_the_initial_points(folder: Path, browser: Browser, tmp_path: Path) -> None:
+    with view.shown(config_of(folder)) as viewer:
+        browser.visit(f"http://localhost:{viewer.server.get_port()}", 1000, 700)
+        seen_object(browser, tmp_path / "cloud.png")
+        cloud = settled(browser, tmp_path / "cloud.png")
+
+        def bluer(now: np.ndarray) -> bool:
+            return bool((now[..., 2] - now[..., 0] > cloud[..., 2] - cloud[..., 0] + 20).sum() > 1000)
+
+        browser.run(f"{labelled('hull')}.click()")
+        seen(browser, tmp_path / "hull.png", bluer)
+        browser.run(f"{labelled('hull')}.click()")
+        seen(browser, tmp_path / "cloud.png", lambda now: np.array_equal(now, cloud))
+        browser.run(f"{labelled('initial points')}.click()")
+        seen(browser, tmp_path / "points.png", lambda now: not np.array_equal(now, cloud))
+        assert not [complaint for complaint in browser.complaints if "exceptionDetails" in complaint]
+
+
+def test_a_browser_says_why_there_is_no_hull(folder: Path, browser: Browser, tmp_path: Path) -> None:
+    gone = config_of(folder).model_copy(update={"dataset": MovedDataConfig(root=tmp_path / "gone")})
+    with view.shown(gone) as viewer:
+        browser.visit(f"http://localhost:{viewer.server.get_port()}", 1000, 700)
+        seen_object(browser, tmp_path / "cloud.png")
+        browser.run(f"{labelled('hull')}.click()")
+        browser.wait_for("document.body.innerText.includes('No hull')")
+        assert "gone" in browser.run("document.body.innerText")
+
+
 REPAIRED = "[...document.querySelectorAll('[role=option]')].find(option => option.innerText == 'repaired')"
 
 
@@ -211,6 +239,17 @@ def settled(browser: Browser, path: Path) -> np.ndarray:
         browser.screenshot(path)
         shots.append(np.asarray(Image.open(path).convert("RGB"))[160:, :650].astype(int))
     return shots[-1]
+
+
+def seen(browser: Browser, path: Path, wanted: Callable[[np.ndarray], bool]) -> None:
+    """Wait until the page shows beside its controls what is wanted."""
+    end = time.monotonic() + 60
+    while True:
+        browser.screenshot(path)
+        if wanted(np.asarray(Image.open(path).convert("RGB"))[160:, :650].astype(int)):
+            return
+        assert time.monotonic() < end, "it is not seen"
+        time.sleep(0.2)
 
 
 def changed(browser: Browser, path: Path, before: np.ndarray) -> np.ndarray:

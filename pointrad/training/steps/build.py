@@ -5,6 +5,7 @@ from __future__ import annotations
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
 from pointrad.render.cpu.points import CpuRenderer
+from pointrad.render.custom import CustomRenderer
 from pointrad.render.gaussian_settings import GaussianSettings
 from pointrad.training.config import AdamConfig, StageConfig
 from pointrad.training.steps.autograd import AutogradStep
@@ -16,6 +17,8 @@ def build_step(cloud: Cloud, renderer: Renderer, stage: StageConfig, adam: AdamC
     """The step with kernels of its own where the renderer is ours, else autograd's."""
     if isinstance(renderer, CpuRenderer):
         return FusedStep(cloud, renderer.settings, stage, adam)
+    if isinstance(renderer, CustomRenderer):
+        return AutogradStep(cloud, renderer, stage, adam)
     if renderer.name == "gsplat":
         # Not above: runs of other models and on CPUs need neither this nor what follows.
         from pointrad.render.gsplat import GsplatRenderer
