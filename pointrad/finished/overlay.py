@@ -14,7 +14,7 @@ from pointrad.finished.beginning import Beginning, Mesh, Points
 
 _HULL, _POINTS = "hull", "initial points"
 _COLOUR, _OPACITY = (90, 170, 255), 0.45  # of the hull, through which one sees the cloud
-_POINT = 0.012  # scene units
+_POINT = 0.008  # scene units
 
 
 class Overlay:
@@ -37,21 +37,20 @@ class Overlay:
         while not gone.is_set():
             if self.asked.wait(timeout=1):
                 self.asked.clear()
-                self._show(shown())
+                self._show(shown(), gone)
 
-    def _show(self, frame: int) -> None:
+    def _show(self, frame: int, gone: threading.Event) -> None:
         wanted = [name for name, box in self._boxes.items() if box.value]
         for (name, number), drawn in self._drawn.items():
             drawn.visible = name in wanted and number == frame
         missing = [name for name in wanted if (name, frame) not in self._drawn]
         self._tell(["Finding what training started from ..."] if missing else [])
-        if missing:
-            found = self._found(frame)
-            self._tell(
-                [f"No {name}: {part}" for name, part in found.items() if name in wanted and isinstance(part, str)]
-            )
-            for name in missing:
-                self._draw(name, frame, found[name])
+        found = self._found(frame) if missing else {}
+        if gone.is_set():
+            return
+        for name in missing:
+            self._draw(name, frame, found[name])
+        self._tell([f"No {name}: {found[name]}" for name in missing if isinstance(found[name], str)])
 
     def _found(self, frame: int) -> dict[str, Mesh | Points | str]:
         try:

@@ -37,7 +37,8 @@ from pointrad.progress import warn
 
 _PAUSE = 0.15  # seconds without a movement, after which a picture is rendered in full
 _SMALL = 200  # pixels along the longer side of photographs at their cameras
-_FRUSTUM = 0.25  # scene units
+_FRUSTUM, _LINE = 0.2, 0.004  # scene units
+_FURTHER = 1.5
 _FRUSTUM_COLOUR = (150, 150, 150)
 _OF_GIVEN, _OF_REPAIRED = (255, 60, 0), (0, 140, 255)
 _GIVEN, _REPAIRED, _BOTH = "given", "repaired", "both"
@@ -158,6 +159,7 @@ class Viewer:
                 fov=2 * float(np.arctan(0.5 * camera.height / camera.fy)),
                 aspect=camera.width / camera.height,
                 scale=_FRUSTUM,
+                thickness=_LINE,
                 color=_FRUSTUM_COLOUR,
                 image=photograph,
                 wxyz=_quaternion(camera),
@@ -240,15 +242,25 @@ class _Screen:
             self._overlay.asked.set()
 
     def _go_to_view(self) -> None:
-        camera = self._viewer.cameras[self._view.value]
+        """Where its camera stood, with all that it saw within the window."""
+        camera, eye = self._viewer.cameras[self._view.value], self._client.camera
+        half = max(0.5 * camera.height / camera.fy, 0.5 * camera.width / camera.fx / eye.aspect)
         with self._client.atomic():
-            self._client.camera.up_direction = self._viewer.up
-            self._client.camera.position = camera.position
-            self._client.camera.look_at = np.zeros(3)
-            self._client.camera.fov = 2 * float(np.arctan(0.5 * camera.height / camera.fy))
+            eye.up_direction = self._viewer.up
+            eye.position = camera.position
+            eye.look_at = np.zeros(3)
+            eye.fov = 2 * float(np.arctan(half))
         self._moved.set()
 
+    def _step_back(self) -> None:
+        """Out of a camera, whose photograph hides all else."""
+        eye = self._client.camera
+        if min(np.linalg.norm(eye.position - camera.position) for camera in self._viewer.cameras) < _FRUSTUM:
+            eye.position = _FURTHER * np.asarray(eye.position)
+
     def _show_cameras(self) -> None:
+        if self._cameras.value:
+            self._step_back()
         if not self._frusta:
             self._frusta = self._viewer.add_frusta(self._client, self._masks.value)
         for frustum in self._frusta:
