@@ -52,8 +52,7 @@ def views_at_start(run: FinishedRun, frame: int, root: Path | None) -> TrainingV
     root: where the data lies now, None for where it lay. Raises UserError for what is wrong with the data.
     """
     announce(f"{run.folder}: loading the views that training started from")
-    config = run.config.model_copy(update={"dataset": run.capture(root).dataset})
-    return with_wrong_masks(config, load_scene(config.captures()[frame], config.eval.split))
+    return with_wrong_masks(run.config, load_scene(run.captures(root)[frame], run.config.eval.split))
 
 
 def beginning(run: FinishedRun, frame: int, views: TrainingViews) -> Beginning:
