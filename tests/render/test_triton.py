@@ -21,10 +21,11 @@ from pointrad.camera import Camera
 from pointrad.model.base import Cloud
 from pointrad.model.points import POINTS
 from pointrad.render import oracle
+from pointrad.run.run import run
 from tests.device import DEVICE, needs_gpu
 from tests.render.clouds import Case, cases, cloud, front_camera, settings
 from tests.render.test_exactness import WHITE, assert_agree, cpu, image_and_gradient, triton
-from tests.runs import QUICK, REPOSITORY, random_cloud
+from tests.runs import QUICK, REPOSITORY, config, random_cloud
 from tests.scenes import look_at, sphere_views, write_tiny_scene
 from tests.training.tape import Reads
 from tests.training.test_step import ADAM, FULL, both
@@ -168,13 +169,13 @@ class TestRoomForMorePairs:
 
 
 def trained_losses(root: Path, folder: Path, renderer: str) -> list[float]:
-    """Of `python train.py`, a step on each view in each of two stages."""
+    """Of a run, a step on each view in each of two stages."""
     overrides = [
         *QUICK, f"dataset.root={root}", f"renderer={renderer}", "scene.kept_share=0.02", "artifacts.views=[]",
         "schedule=demo", "schedule.stages.base.epochs=1", "schedule.stages.full.epochs=1",
-        "schedule.stages.refine.enabled=false", f"hydra.run.dir={folder}",
+        "schedule.stages.refine.enabled=false",
     ]  # fmt: skip
-    subprocess.run([sys.executable, "train.py", *overrides], cwd=REPOSITORY, check=True, capture_output=True)
+    run(config(*overrides), folder)
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
