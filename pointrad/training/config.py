@@ -184,6 +184,15 @@ class FadeConfig(OperationConfig):
     factor: PositiveShare
 
 
+class ShrinkConfig(OperationConfig):
+    """Multiply all sizes, so that splats stay as small as what they show."""
+
+    needs: ClassVar[tuple[str, ...]] = ("scale",)
+
+    op: Literal["shrink"]
+    factor: PositiveShare
+
+
 class CustomOperationConfig(OperationConfig, ABC):
     """An operation of a user's own (docs/plugins.md)."""
 
@@ -210,6 +219,7 @@ Operation = Annotated[
     | PruneTransparentConfig
     | LimitOpacityConfig
     | FadeConfig
+    | ShrinkConfig
     | CustomOperationConfig,
     OneOf("op"),
 ]

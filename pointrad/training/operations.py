@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +27,7 @@ from pointrad.training.config import (
     RelocateConfig,
     RemoveOutliersConfig,
     ReplenishConfig,
+    ShrinkConfig,
     SplitConfig,
 )
 from pointrad.training.contributions import prune_unsupported, replenish
@@ -76,6 +78,8 @@ def _result(
             return densify.with_opacities(cloud, densify.opacities(cloud).clamp(max=operation.opacity))
         case FadeConfig():
             return densify.with_opacities(cloud, densify.opacities(cloud) * operation.factor)
+        case ShrinkConfig():
+            return cloud.changed(scale=cloud["scale"] + math.log(operation.factor))
         case CustomOperationConfig():
             return operation.apply(cloud, views, renderer, rng)
 

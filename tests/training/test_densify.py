@@ -18,6 +18,7 @@ from pointrad.training.config import (
     Operation,
     PruneTransparentConfig,
     RelocateConfig,
+    ShrinkConfig,
     SplitConfig,
 )
 from pointrad.training.densify import SCREEN_GRADIENT, opacities
@@ -145,6 +146,14 @@ def test_opacities_are_limited_or_faded() -> None:
     torch.testing.assert_close(opacities(limited), torch.tensor([0.3, 0.2]))
     faded = apply(FadeConfig(op="fade", factor=0.5), before)
     torch.testing.assert_close(opacities(faded), torch.tensor([0.25, 0.1]))
+
+
+def test_sizes_shrink_and_nothing_else_changes() -> None:
+    before = cloud()
+    after = apply(ShrinkConfig(op="shrink", factor=0.8), before)
+    torch.testing.assert_close(after["scale"].exp(), 0.8 * before["scale"].exp())
+    torch.testing.assert_close(after.changed(scale=before["scale"]).parameters, before.parameters)
+    assert after.state.keys() == before.state.keys()
 
 
 @pytest.mark.parametrize("operation", [FadeConfig(op="fade", factor=0.8), SPLIT], ids=["fade", "split"])
