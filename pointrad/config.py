@@ -175,7 +175,7 @@ class RunConfig(CaptureConfig):
         if self.repair.rounds > 1 and self.schedule.next is not None:
             raise ValueError(
                 f"repair.rounds: found {self.repair.rounds} with schedule={self.schedule.name}, for a scene that "
-                "moves, of which no masks are put right; expected 1"
+                "moves, whose frames are trained once; expected 1"
             )
         return self
 
@@ -240,9 +240,9 @@ class RunConfig(CaptureConfig):
 
     @property
     def repairs_masks(self) -> bool:
-        """Whether masks that are put right are a result."""
-        static = self.schedule.next is None
-        return static and self.artifacts.repaired_masks and not isinstance(self.masks, NoMasksConfig)
+        """Whether masks that are put right are a result. Frames that borrow photographs of other instants put none."""
+        window = 0 if self.schedule.next is None else self.schedule.next.window
+        return self.artifacts.repaired_masks and not isinstance(self.masks, NoMasksConfig) and window == 0
 
     def _trained(self, content: SceneContent) -> dict[str, Any]:
         """What decides the trained cloud, as plain values: configuration, data and method.

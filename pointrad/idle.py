@@ -74,7 +74,9 @@ def _of_sequence(config: RunConfig) -> dict[str, str]:
     name = f"schedule={config.schedule.name}"
     if config.schedule.next is None:
         return {"artifacts.sequence": name}
-    return {"eval.lpips": name, "artifacts.repaired_masks": name}
+    window = config.schedule.next.window
+    borrowed = {"artifacts.repaired_masks": f"schedule.next.window={window}"} if window else {}
+    return {"eval.lpips": name} | borrowed
 
 
 def _rates(config: RunConfig) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from PIL import Image
 from pointrad.data.photo import Lens
 from pointrad.data.picture_files import resized
 from pointrad.data.scene import Float32Array
-from pointrad.evaluation import Opacity, Render
 from pointrad.files import replacing
 from pointrad.masks.base import Masks, SoftMask
 from pointrad.masks.files import replacing_name
@@ -21,33 +21,31 @@ from pointrad.masks.iou import Mask, iou
 from pointrad.repair.comparison import compare
 from pointrad.repair.decision import Repaired
 from pointrad.repair.page import Tile, html, tile
-from pointrad.repair.put_right import PutRight, Source, each_put_right
+from pointrad.repair.put_right import ByCloud, PutRight, Source, each_put_right
 from pointrad.repair.rounds import Rounds
-from pointrad.repair.subjects import Subject
 from pointrad.repair.table import Ranking, Row, write_csv
 
 MASKS, TABLE, PAGE = "masks_repaired", "masks.csv", "masks.html"
 
 
-def write_repaired_masks(
-    folder: Path, source: Source, subjects: Sequence[Subject], render: Render, opacity: Opacity, rounds: Rounds
-) -> Ranking:
+def write_repaired_masks(folder: Path, name: str, by_clouds: Iterable[ByCloud], rounds: Rounds) -> Ranking:
     """Write `masks_repaired/`, `masks.csv` and `masks.html` to a folder; returns what the table says.
 
-    render, opacity: of the trained cloud. rounds: of which it is one. Masks of photographs that were held out are
-    written too, so that the folder has all masks of the capture, and are not ranked.
+    name: of the scene. by_clouds: its photographs; those of each frame, where it moves. rounds: of which the cloud is
+    one. Masks of photographs that were held out are written too, so that the folder has all masks of the capture, and
+    are not ranked.
     """
     unfinished = folder / f".{MASKS}"
     shutil.rmtree(unfinished, ignore_errors=True)
-    repaired = list(each_put_right(source, subjects, render, opacity, partial(_written, unfinished, source)))
-    done = [found for found in repaired if found is not None]
+    repaired = (each_put_right(these, partial(_written, unfinished, these.source)) for these in by_clouds)
+    done = [found for found in chain.from_iterable(repaired) if found is not None]
     shutil.rmtree(folder / MASKS, ignore_errors=True)
     unfinished.rename(folder / MASKS)
     ranking = Ranking.of([row for row, _ in done])
     write_csv(folder / TABLE, ranking)
     tiles = {row.view: drawn for row, drawn in done}
     with replacing(folder / PAGE) as temporary:
-        temporary.write_text(html(source.name, ranking, tiles, rounds), encoding="utf-8")
+        temporary.write_text(html(name, ranking, tiles, rounds), encoding="utf-8")
     return ranking
 
 

@@ -44,6 +44,16 @@ class Source:
 
 
 @dataclass(frozen=True)
+class ByCloud:
+    """Photographs, and what the trained cloud that puts their masks right shows to cameras."""
+
+    source: Source
+    subjects: Sequence[Subject]
+    render: Render
+    opacity: Opacity
+
+
+@dataclass(frozen=True)
 class PutRight:
     """A photograph and its mask put right.
 
@@ -80,22 +90,17 @@ def put_right(source: Source, subject: Subject, render: Float32Array, opacity: F
     return PutRight(subject, lens, stored, given, photograph, opacity >= OPAQUE, repaired)
 
 
-def each_put_right(
-    source: Source, subjects: Sequence[Subject], render: Render, opacity: Opacity, then: Callable[[PutRight], T]
-) -> Iterator[T]:
-    """What `then` makes of each photograph, in order; a thread each.
-
-    render, opacity: of the trained cloud.
-    """
+def each_put_right(these: ByCloud, then: Callable[[PutRight], T]) -> Iterator[T]:
+    """What `then` makes of each photograph, in order; a thread each."""
 
     def work(subject: Subject, image: Float32Array, share: Float32Array) -> T:
-        return then(put_right(source, subject, image, share))
+        return then(put_right(these.source, subject, image, share))
 
-    cameras = [subject.camera for subject in subjects]
+    cameras = [subject.camera for subject in these.subjects]
     threads = numba.get_num_threads()
     waiting = deque[Future[T]]()
     with ThreadPoolExecutor(threads) as pool:
-        for subject, image, share in zip(subjects, render(cameras), opacity(cameras), strict=True):
+        for subject, image, share in zip(these.subjects, these.render(cameras), these.opacity(cameras), strict=True):
             waiting.append(pool.submit(work, subject, image, share))
             if len(waiting) > 2 * threads:  # renders wait in memory
                 yield waiting.popleft().result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ from pointrad.training.preemption import raise_if_told
 from pointrad.training.record import EpochRecord
 from pointrad.training.still import still_splats
 from pointrad.training.trainer import initial_state, train
+
+if TYPE_CHECKING:  # slow to import, and training would wait for it
+    from pointrad.repair.put_right import ByCloud
 
 _EPOCHS = 10_000  # of a frame, at most: so that views come in another order in each
 
@@ -43,14 +47,27 @@ class Frame:
         return None if self.start.find_votes is None else self.start.find_votes()
 
 
+def _loaded(job: Job, number: int) -> Scene:
+    return job.cache.scene(job.captures[number], job.config.eval.split, job.contents[number])
+
+
 def _prepared(job: Job, number: int) -> Scene:
-    capture, split = job.captures[number], job.config.eval.split
-    return capture.prepare(job.cache.scene(capture, split, job.contents[number]))
+    return job.captures[number].prepare(_loaded(job, number))
 
 
 def evaluated_views(job: Job, number: int) -> tuple[View, ...]:
     """The views for evaluation of one instant alone, in the scene frame, as its `Frame` has them."""
     return job.frame.views(_prepared(job, number).evaluation)
+
+
+def put_right(job: Job, number: int, cloud: Cloud) -> ByCloud:
+    """The photographs of one instant, and the cloud of its frame, which puts their masks right."""
+    from pointrad.run.mask_repair import MaskRepair  # not above, as for other artifacts
+
+    capture, loaded = job.captures[number], _loaded(job, number)
+    given = with_wrong_masks(job.config, capture.prepare(loaded))
+    repair = MaskRepair(job.config, capture, loaded, given, job.frame, job.renderer)
+    return repair.by(cloud.to(job.renderer.device), given.corrupted)
 
 
 @dataclass(frozen=True)

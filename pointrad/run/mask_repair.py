@@ -17,7 +17,7 @@ from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
 from pointrad.repair.again import with_repaired_mask
 from pointrad.repair.artifact import write_repaired_masks
-from pointrad.repair.put_right import PutRight, Source, each_put_right
+from pointrad.repair.put_right import ByCloud, PutRight, Source, each_put_right
 from pointrad.repair.rounds import Rounds
 from pointrad.repair.subjects import TrainedOn, subjects
 from pointrad.repair.table import Ranking
@@ -54,21 +54,23 @@ class MaskRepair:
 
     def write(self, folder: Path, cloud: Cloud, trained_on: Sequence[View], rounds: Rounds) -> Ranking:
         """Masks of all photographs, their ranking and its page. trained_on: the views that the cloud comes from."""
-        cloud = self._voted_for(cloud, trained_on)
+        return write_repaired_masks(folder, self._loaded.name, [self.by(cloud, trained_on)], rounds)
+
+    def by(self, cloud: Cloud, trained_on: Sequence[View]) -> ByCloud:
+        """All photographs, and the cloud, which comes from these views."""
+        cloud = voted_for(cloud, self._frame.views(trained_on), self._renderer)
         render, opacity = render_function(self._renderer, cloud), opacity_function(self._renderer, cloud)
-        return write_repaired_masks(folder, self._source, self._subjects, render, opacity, rounds)
+        return ByCloud(self._source, self._subjects, render, opacity)
 
     def findings(self, cloud: Cloud, trained_on: Sequence[View]) -> Findings:
         """What to train on next."""
-        cloud = self._voted_for(cloud, trained_on)
-        render, opacity = render_function(self._renderer, cloud), opacity_function(self._renderer, cloud)
-        ranked = self._subjects[: len(self._loaded.train)]
+        ranked = replace(self.by(cloud, trained_on), subjects=self._subjects[: len(self._loaded.train)])
         views = {view.name: view for view in self._loaded.train}
 
         def judged(found: PutRight) -> tuple[View, float]:
             return self._next(views[found.subject.photo.name], found), found.agreement
 
-        found = list(each_put_right(self._source, ranked, render, opacity, judged))
+        found = list(each_put_right(ranked, judged))
         usable = tuple(view for view, _ in found if view.mask.any() and not view.mask.all())
         agreement = float(np.mean([agreement for _, agreement in found]))
         return Findings(TrainingViews(usable, usable, self._loaded.background), agreement)
@@ -76,6 +78,3 @@ class MaskRepair:
     def _next(self, view: View, found: PutRight) -> View:
         image = self._images.get(view.name, view).image
         return with_repaired_mask(replace(view, image=image), found, self._composited, self._loaded.background)
-
-    def _voted_for(self, cloud: Cloud, trained_on: Sequence[View]) -> Cloud:
-        return voted_for(cloud, self._frame.views(trained_on), self._renderer)

@@ -284,7 +284,10 @@ def _follow(job: Job, cloud: Cloud) -> RunResult:
     write_json(job.run_dir / "evaluation.json", sequel.evaluation.by_view())
     _write_curves(job)
     sequel.write_artifacts()
-    result = replace(_summarise(job, sequel.cloud.to(job.renderer.device), sequel.evaluation, None), **sequel.summary())
+    ranking = sequel.put_right() if job.config.repairs_masks else None
+    _tell_doubts(job, ranking)
+    of_static = _summarise(job, sequel.cloud.to(job.renderer.device), sequel.evaluation, ranking)
+    result = replace(of_static, **sequel.summary())
     write_json(job.run_dir / SUMMARY_FILE, asdict(result))
     job.tracker.summarise(asdict(result))
     return result
@@ -298,12 +301,16 @@ def _evaluate(job: Job, cloud: Cloud) -> RunResult:
     write_json(folder / "evaluation.json", evaluation.by_view())
     _write_artifacts(job, cloud)
     ranking = _repair(folder, job, cloud) if config.repairs_masks else None
-    if ranking is not None and ranking.doubts and config.corruption.level == 0:
-        warn(f"{job.scene.name}: {ranking.doubts} (masks.html)")
+    _tell_doubts(job, ranking)
     result = _summarise(job, cloud, evaluation, ranking)
     write_json(folder / SUMMARY_FILE, asdict(result))
     job.tracker.summarise(asdict(result))
     return result
+
+
+def _tell_doubts(job: Job, ranking: Ranking | None) -> None:
+    if ranking is not None and ranking.doubts and job.config.corruption.level == 0:
+        warn(f"{job.scene.name}: {ranking.doubts} (masks.html)")
 
 
 class _Reporter:

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -25,11 +25,14 @@ from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, Scores, ViewScores, evaluate, mean_of_known
 from pointrad.files import append_line, read_json_lines, replacing
 from pointrad.model.base import Cloud
-from pointrad.run.frames import Frame, Trained, evaluated_views, trained_anew, trained_onwards
+from pointrad.run.frames import Frame, Trained, evaluated_views, put_right, trained_anew, trained_onwards
 from pointrad.run.job import Job, opacity_function, render_function, target_bits
 from pointrad.run.stored import StoredSequence, carried
 from pointrad.training.lineage import ORIGIN
 from pointrad.training.still import changed_pixels, paired
+
+if TYPE_CHECKING:  # slow to import, and training would wait for it
+    from pointrad.repair.table import Ranking
 
 FRAMES_FILE = "frames.jsonl"
 _CHANGE, _AROUND = 0.04, 2  # of pixels that flicker is not measured on, as `changed_pixels` has them
@@ -229,6 +232,14 @@ class Sequel:
             job.tracker.log_video("through_time", path, job.state.progress.epoch)
         if asked.sequence.ply:
             self._write_plys()
+
+    def put_right(self) -> Ranking:
+        """Masks of the photographs of all frames, their ranking and its page, each by the cloud of its frame."""
+        from pointrad.repair.artifact import write_repaired_masks  # not above, as for other artifacts
+
+        job = self.job
+        by_clouds = (put_right(job, number, cloud) for number, cloud in enumerate(self.stored.clouds()))
+        return write_repaired_masks(job.run_dir, job.scene.name, by_clouds, job.rounds)
 
     def _beside_truth(self, view: int, cameras: Sequence[Camera]) -> Iterator[Float32Array]:
         """Render and photograph of each frame that has this view; they are as many as cameras."""

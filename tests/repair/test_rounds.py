@@ -180,7 +180,7 @@ def killed_after(steps: int) -> Callable[[], None]:
 
 
 class TestOfAConfiguration:
-    def test_of_a_scene_that_moves_no_masks_are_put_right(self) -> None:
+    def test_frames_of_a_scene_that_moves_are_trained_once(self) -> None:
         with pytest.raises(UserError, match=r"repair\.rounds: found 2 with schedule=sequence_gaussians.*expected 1"):
             config("schedule=sequence_gaussians", "repair.rounds=2")
 

@@ -22,7 +22,7 @@ from pointrad.training.checkpoint import Checkpoint
 from pointrad.training.lineage import ORIGIN
 from pointrad.training.preemption import Preempted
 from pointrad.training.trainer import train
-from tests.data.captures import FRAMES, write_panoptic
+from tests.data.captures import COUNT, FRAMES, HELD_OUT, write_panoptic
 from tests.run.test_run import stop_at_step
 from tests.runs import config, one_epoch_each, quick
 from tests.scenes import write_tiny_scene
@@ -193,6 +193,25 @@ def test_every_frame_is_part_of_the_identity(root: Path, whole: Path, tmp_path: 
     summary = json.loads((whole / "summary.json").read_text())
     other = sequence_run(root, tmp_path, "dataset.frames=0:2")
     assert other.identity != summary["identity"]
+
+
+def test_masks_of_every_frame_are_put_right_by_its_own_cloud(root: Path, tmp_path: Path) -> None:
+    wrong = ("corruption=holes", "corruption.level=0.3", "corruption.in_time=flicker")
+    result = sequence_run(root, tmp_path, "artifacts.repaired_masks=true", *wrong, schedule="sequence_gaussians")
+    folder = tmp_path / "masks_repaired"
+    masks = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
+    assert masks == {f"{n}/{frame:06}.png" for n in range(COUNT) for frame in range(FRAMES)}
+    ranked = (tmp_path / "masks.csv").read_text().splitlines()[1:]
+    assert len(ranked) == FRAMES * (COUNT - len(HELD_OUT))
+    assert result.repaired_iou is not None
+    assert result.repaired_iou > result.mask_iou
+
+
+@pytest.mark.parametrize("words", [("artifacts.repaired_masks=true",), ()])
+def test_what_borrows_photographs_of_other_instants_puts_no_masks_right(words: tuple[str, ...]) -> None:
+    moving = config("schedule=sequence", "dataset=demo_moving", *ONE_VIEW, *words)
+    assert not moving.repairs_masks
+    assert moving.idle()["artifacts.repaired_masks"] == "schedule.next.window=1"
 
 
 ONE_VIEW = ("schedule.next.window=1", "schedule.next.still=null")
