@@ -1,7 +1,8 @@
 """The package as `pip install .` leaves it in an environment of its own, outside of the repository.
 
 The environment is new and holds nothing but the wheel; third-party packages it finds where these tests run, since
-installing torch again would take minutes. pip checks that they are the versions which the wheel requires.
+installing torch again would take minutes. pip checks that they are the versions which the wheel requires. `slow` is the
+same with an environment that is empty, into which pip installs everything from where it has packages: some 6 GB.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(built.glob("*.whl"))
 
 
-@pytest.fixture(scope="module")
-def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["with packages", pytest.param("empty", marks=pytest.mark.slow)])
+def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The folder of the environment's programs."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
-    site = next(folder.glob("lib/python*/site-packages"))
-    (site / "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    of_pip("--python", folder / "bin" / "python", "install", "--no-index", wheel)
+    with_packages = request.param == "with packages"
+    if with_packages:
+        site = next(folder.glob("lib/python*/site-packages"))
+        (site / "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    of_pip("--python", folder / "bin" / "python", "install", *["--no-index"] * with_packages, wheel)
     return folder / "bin"
 
 
