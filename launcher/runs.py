@@ -181,7 +181,10 @@ def _view(composed: Any) -> None:
 
     config = checked(ViewConfig, composed)
     if find_spec("viser") is None:
-        raise UserError("the package viser is not installed: pip install --requirement requirements-view.txt")
+        raise UserError(
+            "the package viser is not installed; expected it: pip install --requirement requirements-view.txt, "
+            "or pip install 'pointrad[view]'"
+        )
     announce(f"Loading {', '.join(map(str, config.runs))}")
     from pointrad.finished.view import shown
     from pointrad.render.cpu.points import set_threads

@@ -74,6 +74,11 @@ class Eye:
         return Camera.centred(pose, 0.5 * height / np.tan(0.5 * self.opening), width, height)
 
 
+def opening(camera: Camera, aspect: float) -> float:
+    """From top to bottom, radians: of pictures of that width over height that show all that the camera sees."""
+    return 2 * float(np.arctan(max(0.5 * camera.height / camera.fy, 0.5 * camera.width / camera.fx / aspect)))
+
+
 def picture(runs: Sequence[FinishedRun], eye: Eye, size: int, layer: Layer) -> Picture:
     """What the runs show of a layer from there, side by side, with a white line between them."""
     camera = eye.camera(runs[0].frame, size, len(runs))
@@ -242,14 +247,13 @@ class _Screen:
             self._overlay.asked.set()
 
     def _go_to_view(self) -> None:
-        """Where its camera stood, with all that it saw within the window."""
+        """Where its camera stood, with all that it saw within the window, or within the column of each run."""
         camera, eye = self._viewer.cameras[self._view.value], self._client.camera
-        half = max(0.5 * camera.height / camera.fy, 0.5 * camera.width / camera.fx / eye.aspect)
         with self._client.atomic():
             eye.up_direction = self._viewer.up
             eye.position = camera.position
             eye.look_at = np.zeros(3)
-            eye.fov = 2 * float(np.arctan(half))
+            eye.fov = opening(camera, eye.aspect / len(self._viewer.runs))
         self._moved.set()
 
     def _step_back(self) -> None:

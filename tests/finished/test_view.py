@@ -65,6 +65,15 @@ def test_where_a_training_camera_stood_one_sees_what_it_would(trained: FinishedR
         assert np.abs(seen.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize(("aspect", "shown"), [(32 / 24, (32, 24)), (4.0, (96, 24)), (0.5, (32, 64))])
+def test_a_window_of_any_shape_shows_all_that_a_training_camera_saw(
+    trained: FinishedRun, aspect: float, shown: tuple[float, float]
+) -> None:
+    camera = trained.training_cameras[0]  # 32x24 pixels
+    height = 2 * camera.fy * np.tan(0.5 * view.opening(camera, aspect))
+    np.testing.assert_allclose((aspect * height, height), shown)
+
+
 def test_runs_stand_side_by_side(trained: FinishedRun) -> None:
     eye = eye_of(trained, 0)
     both = view.picture([trained, trained], eye, 64, "opacity")
