@@ -19,7 +19,7 @@ from pointrad.init.config import (
 from pointrad.init.evidence import Colour, weighted_views
 from pointrad.init.placement import check_placement
 from pointrad.init.points import InitialPoints, initialise, place, scatter
-from pointrad.init.readings import gather_evidence
+from pointrad.init.readings import evidence_of_masks, gather_evidence
 from pointrad.init.votes import Votes
 
 Views = tuple[View, ...]
@@ -31,12 +31,14 @@ class TrainingViews:
     """The training views, whose masks may be wrong.
 
     corrupted: as their masks went wrong, which may have moved images, too. targets: with the images that training is to
-    reproduce. background: the RGB that shows where there is no object.
+    reproduce. background: the RGB that shows where there is no object. masks_alone: only masks tell where the object
+    is, since images lack what other ones have cut off.
     """
 
     corrupted: Views
     targets: Views
     background: Colour
+    masks_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def _as_given(views: TrainingViews) -> Views:
 
 def _adaptive(config: AdaptiveConfig, views: TrainingViews, darkening: float, seed: int) -> Start:
     seen = _as_given(views)
-    evidence = gather_evidence(seen, views.background, config)
+    alone = views.masks_alone and config.asks_masks
+    evidence = evidence_of_masks(seen, config) if alone else gather_evidence(seen, views.background, config)
     votes = cache(partial(agreeing_votes, evidence, config))
     targets = evidence.views
     if config.cut_pixels == "unknown":

@@ -28,10 +28,12 @@ from pointrad.run.job import opacity_function, render_function
 @dataclass(frozen=True)
 class Findings:
     """What a cloud says of the masks. views: the training views with masks put right, those left out whose masks still
-    say nothing. agreement: the mean IoU of these masks and the cloud's silhouettes."""
+    say nothing. agreement: the mean IoU of these masks and the cloud's silhouettes. judged: the views that the first
+    training had, in world units; pixels on which the given mask and the one put right do not agree have weight 0."""
 
     views: TrainingViews
     agreement: float
+    judged: tuple[View, ...]
 
 
 class MaskRepair:
@@ -67,13 +69,21 @@ class MaskRepair:
         ranked = replace(self.by(cloud, trained_on), subjects=self._subjects[: len(self._loaded.train)])
         views = {view.name: view for view in self._loaded.train}
 
-        def judged(found: PutRight) -> tuple[View, float]:
-            return self._next(views[found.subject.photo.name], found), found.agreement
+        def heard(found: PutRight) -> tuple[View, View | None, float]:
+            view = views[found.subject.photo.name]
+            return self._next(view, found), self._judged(found), found.agreement
 
-        found = list(each_put_right(ranked, judged))
-        usable = tuple(view for view, _ in found if view.mask.any() and not view.mask.all())
-        agreement = float(np.mean([agreement for _, agreement in found]))
-        return Findings(TrainingViews(usable, usable, self._loaded.background), agreement)
+        following, judged, agreement = zip(*each_put_right(ranked, heard), strict=True)
+        usable = tuple(view for view in following if view.mask.any() and not view.mask.all())
+        cut = any(subject.image is not None for subject in ranked.subjects)
+        anew = TrainingViews(usable, usable, self._loaded.background, masks_alone=self._composited and cut)
+        return Findings(anew, float(np.mean(agreement)), tuple(view for view in judged if view is not None))
+
+    def _judged(self, found: PutRight) -> View | None:
+        mask, view = found.repaired.mask, self._images.get(found.subject.photo.name)
+        if view is None or found.given is None or not (found.given == mask).any():
+            return None
+        return replace(view, mask=mask.astype(np.float32), reference=None).weighing(found.given ^ mask, 0.0)
 
     def _next(self, view: View, found: PutRight) -> View:
         image = self._images.get(view.name, view).image

@@ -26,6 +26,7 @@ class RunResult:
     repaired_iou: float | None
     ranking_precision: float | None
     round: int
+    round_of_masks: int
     agreement_by_round: list[float]
     flicker: float | None
     flicker_photographs: float | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -46,7 +46,7 @@ from pointrad.progress import TrainingBar, announce, warn
 from pointrad.render.base import Renderer
 from pointrad.render.build import build_renderer, build_settings, check_renderer
 from pointrad.render.cpu.points import set_threads
-from pointrad.repair.rounds import Rounds, best_round
+from pointrad.repair.rounds import Fit, Rounds, best_cloud, better_rounds
 from pointrad.run.cache import Cache
 from pointrad.run.compilation import Compilation
 from pointrad.run.job import (
@@ -116,10 +116,10 @@ def _run(
     begin: Callable[[], None],
     compilation: Compilation,
     beside: Executor,
-    conclude: Callable[[Job, Cloud], T],
+    conclude: Callable[[_Outcome], T],
 ) -> T:
-    """beside: does what training waits for in the end, but nothing else before it. conclude: makes of the trained cloud
-    what is asked for."""
+    """beside: does what training waits for in the end, but nothing else before it. conclude: makes of what was
+    trained what is asked for."""
     set_threads(config.threads)
     if must_be_online(config):
         check_tracker(config)
@@ -174,7 +174,7 @@ def _run(
         rounds = Rounds(config.repair.rounds)
         job = Job(config, identity, captures, contents, cache, scene, frame, renderer, state, run_dir, metrics, tracker,
                   wrong, masks, rounds)  # fmt: skip
-        result = conclude(*_rounds(job, content))
+        result = conclude(_rounds(job, content))
         exit_code = 0
     except Preempted:
         preempted = True
@@ -238,21 +238,42 @@ class _Round:
     def findings(self) -> Findings:
         return self.job.masks().findings(self.cloud, self.job.trained_on().corrupted)
 
+    def fit(self, views: Sequence[View]) -> Fit:
+        """How well its cloud shows views in the scene frame."""
+        renderer, cloud = self.job.renderer, self.cloud
+        render, opacity = render_function(renderer, cloud), opacity_function(renderer, cloud)
+        means = evaluate(render, opacity, views, lpips=False).means
+        return Fit(means.psnr_db or 0.0, means.psnr_object_db or 0.0)
 
-def _rounds(job: Job, content: SceneContent) -> tuple[Job, Cloud]:
-    """Train, and again while masks and cloud agree better by it; the round that counts, and its cloud."""
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What training ends with: the job and the cloud that count, and the round whose cloud puts masks right."""
+
+    job: Job
+    cloud: Cloud
+    judge: _Round
+
+
+def _rounds(job: Job, content: SceneContent) -> _Outcome:
+    """Train, and again while masks and cloud agree better by it."""
     first, config, asked = _Round(job, _train(job)), job.config, job.rounds.asked
     if asked == 1:
-        return first.job, first.cloud
+        return _Outcome(job, first.cloud, first)
 
     def again(before: _Round, number: int) -> _Round:
         announce(f"Round {number} of {asked}: training from the masks that round {number - 1} put right")
         following = _next_job(before, round_folder(job.run_dir, number), config.training_identity(content, number))
         return _Round(following, _train(following))
 
-    best, rounds = best_round(asked, first, again, lambda done: done.findings.agreement)
+    better, agreement = better_rounds(asked, first, again, lambda done: done.findings.agreement)
+    judge = better[-1]
+    judged = job.frame.views(judge.findings.judged)
+    kept = best_cloud([done.fit(judged) for done in better])
+    rounds = Rounds(asked, len(better), kept, agreement)
+    best = better[kept - 1]
     announce(rounds.said)
-    return replace(best.job, run_dir=job.run_dir, tracker=job.tracker, rounds=rounds), best.cloud
+    return _Outcome(replace(best.job, run_dir=job.run_dir, tracker=job.tracker, rounds=rounds), best.cloud, judge)
 
 
 def _next_job(before: _Round, folder: Path, identity: str) -> Job:
@@ -272,12 +293,14 @@ def _next_job(before: _Round, folder: Path, identity: str) -> Job:
                    trained_on=lambda: views)  # fmt: skip
 
 
-def _repair(folder: Path, job: Job, cloud: Cloud) -> Ranking:
-    return job.masks().write(folder, cloud, job.trained_on().corrupted, job.rounds)
+def _repair(folder: Path, outcome: _Outcome) -> Ranking:
+    judge, rounds = outcome.judge, outcome.job.rounds
+    return judge.job.masks().write(folder, judge.cloud, judge.job.trained_on().corrupted, rounds)
 
 
-def _follow(job: Job, cloud: Cloud) -> RunResult:
+def _follow(outcome: _Outcome) -> RunResult:
     """The frames after the first, then scores and artifacts of all; the summary comes last."""
+    job, cloud = outcome.job, outcome.cloud
     sequel = Sequel(job, cloud)
     for record in sequel.follow():
         announce(record.told)
@@ -293,14 +316,15 @@ def _follow(job: Job, cloud: Cloud) -> RunResult:
     return result
 
 
-def _evaluate(job: Job, cloud: Cloud) -> RunResult:
+def _evaluate(outcome: _Outcome) -> RunResult:
     """Scores and artifacts; the summary comes last."""
+    job, cloud = outcome.job, outcome.cloud
     config, folder = job.config, job.run_dir
     render, opacity = render_function(job.renderer, cloud), opacity_function(job.renderer, cloud)
     evaluation = evaluate(render, opacity, job.scene.evaluation, config.eval.lpips)
     write_json(folder / "evaluation.json", evaluation.by_view())
     _write_artifacts(job, cloud)
-    ranking = _repair(folder, job, cloud) if config.repairs_masks else None
+    ranking = _repair(folder, outcome) if config.repairs_masks else None
     _tell_doubts(job, ranking)
     result = _summarise(job, cloud, evaluation, ranking)
     write_json(folder / SUMMARY_FILE, asdict(result))
@@ -390,7 +414,8 @@ def _summarise(job: Job, cloud: Cloud, evaluation: Evaluation, ranking: Ranking 
         given_repaired_iou=ranking.given_repaired_iou if ranking else None,
         repaired_iou=ranking.repaired_iou if ranking else None,
         ranking_precision=ranking.precision if ranking else None,
-        round=job.rounds.kept,
+        round=job.rounds.cloud,
+        round_of_masks=job.rounds.masks,
         agreement_by_round=list(job.rounds.agreement),
         flicker=None,
         flicker_photographs=None,

@@ -19,6 +19,7 @@ from pointrad.init.adaptive import agreeing_votes, known_beside
 from pointrad.init.config import AdaptiveConfig
 from pointrad.init.evidence import Evidence, Pixels, by_view, in_a_row, weighted_views
 from pointrad.init.readings import gather_evidence
+from pointrad.init.start import TrainingViews, start
 from pointrad.init.votes import Lattice, Votes, count_votes
 from tests.scenes import cube, off_centre, sphere_views
 
@@ -305,6 +306,20 @@ def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
         assert np.array_equal(target.weight, np.where(inside, 1, np.float32(found.unknown_weight(DARKENING))))
         assert not target.image[~inside].any()
         assert np.array_equal(target.image[inside], view.image[inside])
+
+
+def test_where_masks_alone_are_asked_the_hull_is_theirs_whatever_other_masks_have_cut_off() -> None:
+    images = cut_targets(VIEWS, shifted_masks(VIEWS, 5), BLACK)
+    few = with_masks(VIEWS, [np.roll(view.mask > 0, 6 * (n < 1)) for n, view in enumerate(VIEWS)])
+
+    def hull(masks_alone: bool) -> Pixels:
+        views = TrainingViews(few, images, BLACK, masks_alone)
+        find_votes = start(adaptive(), views, DARKENING, 0, lambda views, init: pytest.fail("asked")).find_votes
+        assert find_votes is not None
+        return find_votes().counts > 0
+
+    right = hard_hull(VIEWS)
+    assert overlap(hull(True), right) > 0.95 > overlap(hull(False), right)
 
 
 def halved(views: tuple[View, ...], count: int) -> tuple[View, ...]:

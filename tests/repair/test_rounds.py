@@ -19,9 +19,10 @@ from pointrad.masks.iou import Mask
 from pointrad.repair.again import with_repaired_mask
 from pointrad.repair.decision import Repaired
 from pointrad.repair.put_right import PutRight
-from pointrad.repair.rounds import Rounds, best_round
+from pointrad.repair.rounds import Fit, Rounds, best_cloud, better_rounds
 from pointrad.repair.subjects import Subject
 from pointrad.run.run import run
+from pointrad.tracking.history import round_folder
 from tests.runs import CONTENT, config, quick, same_cloud
 from tests.scenes import camera, ring, sphere_view, write_tiny_scene
 
@@ -29,22 +30,38 @@ BLACK = (0.0, 0.0, 0.0)
 PHOTOGRAPH = np.full((24, 32, 3), 0.5, np.float32)
 
 
-def best(asked: int, *agreement: float) -> tuple[int, Rounds]:
-    """The number of the round that is kept of rounds that agree so well."""
-    return best_round(asked, 1, lambda before, number: before + 1, lambda number: agreement[number - 1])
+def better(asked: int, *agreement: float) -> tuple[list[int], tuple[float, ...]]:
+    """The numbers of the rounds that are better, of rounds that agree so well."""
+    return better_rounds(asked, 1, lambda before, number: before + 1, lambda number: agreement[number - 1])
 
 
-class TestWhichRoundCounts:
-    def test_the_last_that_agrees_better_than_the_one_before(self) -> None:
-        assert best(3, 0.7, 0.8, 0.9) == (3, Rounds(3, 3, (0.7, 0.8, 0.9)))
+class TestWhichRoundsAreBetter:
+    def test_those_that_agree_better_than_the_one_before(self) -> None:
+        assert better(3, 0.7, 0.8, 0.9) == ([1, 2, 3], (0.7, 0.8, 0.9))
 
     @pytest.mark.parametrize("second", [0.7, 0.6])
     def test_where_one_does_not_help_none_follows(self, second: float) -> None:
-        assert best(3, 0.7, second, 0.9) == (1, Rounds(3, 1, (0.7, second)))
+        assert better(3, 0.7, second, 0.9) == ([1], (0.7, second))
 
     def test_it_is_said_which_and_why(self) -> None:
-        assert best(2, 0.7, 0.8)[1].said == "Round 2 of 2 is kept: masks and cloud agree by 0.8000, before by 0.7000"
-        assert best(3, 0.7, 0.6)[1].said == "Round 1 of 3 is kept: masks and cloud agree by 0.7000, after it by 0.6000"
+        assert Rounds(2, 2, 1, (0.7, 0.8)).said == (
+            "Masks are those of round 2 of 2, which agree with its cloud by 0.8000, before by 0.7000; "
+            "the cloud is that of round 1"
+        )
+        assert "agree with its cloud by 0.7000, after it by 0.6000;" in Rounds(3, 1, 1, (0.7, 0.6)).said
+
+
+class TestWhoseCloudCounts:
+    FIRST = Fit(30, 25)
+
+    def test_the_first_where_a_later_one_is_hardly_better(self) -> None:
+        assert best_cloud([self.FIRST, Fit(30.05, 25.05)]) == 1
+
+    def test_the_first_where_a_later_one_is_better_in_the_object_alone(self) -> None:
+        assert best_cloud([self.FIRST, Fit(29.9, 27)]) == 1
+
+    def test_a_later_one_that_is_clearly_better_in_both(self) -> None:
+        assert best_cloud([self.FIRST, Fit(29.9, 27), Fit(31, 27)]) == 3
 
 
 def left_of(mask: Mask, beside: float = 0.0) -> Float32Array:
@@ -128,17 +145,22 @@ def summary(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.integration
 class TestOfARun:
-    def test_its_results_are_of_the_round_that_is_kept(self, done: Path) -> None:
+    def test_its_masks_are_of_the_round_that_agrees_better(self, done: Path) -> None:
         found = summary(done)
         agreement = found["agreement_by_round"]
         assert len(agreement) == 2
-        assert found["round"] == 1 + (agreement[1] > agreement[0])
+        assert found["round_of_masks"] == 1 + (agreement[1] > agreement[0])
+
+    def test_its_results_are_of_the_round_whose_cloud_counts(self, done: Path) -> None:
+        found = summary(done)
         assert found["points"] == len(load_run(done).cloud)
+        assert same_cloud(round_folder(done, found["round"]), done) == (found["round"] == 1)
 
     def test_its_page_says_which_and_why(self, done: Path) -> None:
         found = summary(done)
         page = (done / "masks.html").read_text()
-        assert f"Round {found['round']} of 2 is kept: masks and cloud agree by" in page
+        assert f"Masks are those of round {found['round_of_masks']} of 2" in page
+        assert f"the cloud is that of round {found['round']}" in page
 
     def test_its_first_round_is_a_run_of_one(self, root: Path, done: Path, tmp_path: Path) -> None:
         run(of_two(root, "repair.rounds=1"), tmp_path)
