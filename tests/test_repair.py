@@ -47,7 +47,7 @@ def test_photographs_that_the_capture_holds_out_have_masks_too(tmp_path: Path) -
 def test_it_trains_again_if_told_to(tmp_path: Path) -> None:
     done = repair(write_nerfstudio(tmp_path / "capture"), tmp_path / "masks", "repair.rounds=2")
     assert done.code == 0, done.err
-    assert "of 2 is kept: masks and cloud agree by" in (tmp_path / "masks/masks.html").read_text()
+    assert "of 2, which agree with its cloud by" in (tmp_path / "masks/masks.html").read_text()
     assert not (tmp_path / "masks/rounds").exists()
 
 
