@@ -14,7 +14,7 @@ import yaml
 
 from pointrad.bundled import CONFIG_FOLDER, DEMO_FOLDER
 from pointrad.schema import OneOf
-from pointrad.training.config import Operation
+from pointrad.training.config import LossConfig, Operation
 from tests.runs import groups
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,10 +149,13 @@ def test_configuration_document_lists_every_choice() -> None:
     assert rows_of_codes("Groups") == choices
 
 
-def test_configuration_document_lists_every_operation_with_its_values() -> None:
-    kinds = OneOf("op").named(get_args(get_args(Operation)[0]))
-    operations = {name: {*kind.model_fields} - {"op"} for name, kind in kinds.items()}
-    assert rows_of_codes("Stages and operations") == operations
+def test_configuration_document_lists_every_loss_and_operation_with_its_values() -> None:
+    known = {
+        name: {*kind.model_fields} - {key}
+        for key, union in (("name", LossConfig), ("op", Operation))
+        for name, kind in OneOf(key).named(get_args(get_args(union)[0])).items()
+    }
+    assert rows_of_codes("Stages and operations") == known
 
 
 def test_cluster_document_lists_every_launcher_profile() -> None:
