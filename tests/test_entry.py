@@ -118,6 +118,7 @@ def told(loader: ConfigLoader, config: str, *overrides: str) -> str:
     return explained(caught.value, loader, config, overrides)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("override", "message"),
     [
