@@ -33,7 +33,6 @@ finally:
 
 
 @pytest.mark.integration
-@pytest.mark.integration
 @pytest.mark.parametrize(
     ("command", "answer", "code"),
     [
