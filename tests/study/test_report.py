@@ -25,6 +25,7 @@ from pointrad.study.plan import Plan, Variant
 from pointrad.study.report import write_report
 from pointrad.study.report.charts import Chart
 from pointrad.study.report.figures import SUFFIXES, draw_figure, write_figure
+from pointrad.study.report.tables import Entry, Table
 from pointrad.study.results import StudyResults
 from tests.study import fabricated
 
@@ -487,6 +488,11 @@ class TestThePictures:
         assert renders.count("{ --truth:") == 2
 
 
+def test_texts_stand_at_the_left_of_their_columns_though_they_have_an_order() -> None:
+    row = Entry("hard hull", 0.0, ranked=True), Entry("4", 4.0), Entry("box")
+    assert Table("", ("method", "level", "scene"), (row,)).numeric == (False, True, False)
+
+
 class TestWhatIsNotThere:
     """A mean of 2 of 3 does not look like one of 3, and what has no value leaves a mark, in every figure."""
 
@@ -508,6 +514,9 @@ class TestWhatIsNotThere:
                 "Crosses: no repeat has a value there."
             )
         assert "1 of 6 settings have no finished run, and so no place here." in charts["size_quality"]["caption"]
+        of_pairs = [chart["caption"] for chart in charts.values() if chart["caption"].startswith("Differences")]
+        assert all(re.search(r"\d of 9 pairs are done", caption) for caption in of_pairs)
+        assert of_pairs
 
     def test_is_marked_in_the_mean_over_scenes(self, tmp_path: Path) -> None:
         def fate(variant: Variant) -> RunState:

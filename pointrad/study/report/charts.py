@@ -302,7 +302,7 @@ class _Maker:
         undone = Cell("", {}, tuple(runs)).undone
         if undone:
             done = sum(run.state is RunState.DONE for run in runs)
-            said.append(f"{done} of {len(runs)} runs are done ({undone}).")
+            said.append(f"{done} of {len(runs)} {'pairs' if self.baseline else 'runs'} are done ({undone}).")
         if any(point.count for panel in panels for line in panel.lines for point in line.points):
             said.append("Hollow, with a count: fewer repeats than planned.")
         if any(line.gaps for panel in panels for line in panel.lines):

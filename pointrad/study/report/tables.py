@@ -27,10 +27,11 @@ _FORMULA, _BLANK = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"),
 
 @dataclass(frozen=True)
 class Entry:
-    """One field: its text, and the number to sort by where it is one."""
+    """One field: its text, and the number to sort by where it is one, or the rank of the text where it is `ranked`."""
 
     text: str
     order: float | None = None
+    ranked: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Table:
     @cached_property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers."""
-        return tuple(any(row[column].order is not None for row in self.rows) for column in range(len(self.headings)))
+        columns = ([row[column] for row in self.rows] for column in range(len(self.headings)))
+        return tuple(any(entry.order is not None and not entry.ranked for entry in column) for column in columns)
 
     def markdown(self) -> str:
         rule = ["---:" if numeric else "---" for numeric in self.numeric]
@@ -175,7 +177,8 @@ def _published(metric: str, value: float | None) -> Entry:
 
 
 def _place(scene: str, labels: Mapping[str, str], axes: Mapping[str, Axis]) -> tuple[Entry, ...]:
-    return (Entry(scene), *(Entry(labels[axis.name], axis.position(labels[axis.name])) for axis in axes.values()))
+    steps = ((labels[axis.name], axis) for axis in axes.values())
+    return (Entry(scene), *(Entry(text, axis.position(text), ranked=not axis.numeric) for text, axis in steps))
 
 
 def _axis_headings(axes: Mapping[str, Axis]) -> tuple[str, ...]:
