@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import yaml
 
+from pointrad.artifacts.camera_file import CAMERAS_FILE, write_cameras
 from pointrad.artifacts.pictures import write_comparison, write_mask_comparison
+from pointrad.artifacts.ply import write_points
 from pointrad.data.scene import View
 from pointrad.run.status import SUMMARY_FILE, TRACEBACK_FILE, RunState
 from pointrad.study.plan import Plan, PlannedRun, Variant, expand
 from pointrad.study.results import StudyResults, collect
-from tests.runs import config
+from tests.runs import config, random_cloud
 from tests.scenes import sphere_views
 from tests.study.studies import sweep
 
@@ -120,6 +122,8 @@ def _write_pictures(run_dir: Path, variant: Variant) -> None:
     (run_dir / "pictures").mkdir()
     for name, content in _pictures(variant.settings["corruption.level"], variant.repeat).items():
         (run_dir / "pictures" / name).write_bytes(content)
+    for name, content in _cloud().items():
+        (run_dir / name).write_bytes(content)
     (run_dir / "config.yaml").write_text(yaml.safe_dump({"artifacts": {"views": [1, 0]}}))
     (run_dir / "evaluation.json").write_text(json.dumps([_score(view) for view in _VIEWS]))
 
@@ -139,6 +143,17 @@ def _pictures(level: float, repeat: int) -> dict[str, bytes]:
                 stage,
             )
         write_mask_comparison(folder / "masks.png", _VIEWS, wrong if level else _VIEWS, "affine")
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@cache
+def _cloud() -> dict[str, bytes]:
+    """The files of a run's cloud, by name."""
+    cloud = random_cloud()
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_points(folder / "cloud.ply", cloud, cloud["base"])
+        write_cameras(folder / CAMERAS_FILE, _VIEWS)
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

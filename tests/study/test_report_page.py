@@ -90,8 +90,8 @@ def test_the_legend_hides_and_shows_a_line(page: Browser) -> None:
 
 
 def test_a_heading_sorts_by_number_both_ways_with_gaps_last(page: Browser) -> None:
-    heading = "#runs-table th:nth-child(7)"
-    column = "[...document.querySelectorAll('#runs-table td:nth-child(7)')].map((cell) => cell.textContent)"
+    heading = "#runs-table th:nth-child(8)"
+    column = "[...document.querySelectorAll('#runs-table td:nth-child(8)')].map((cell) => cell.textContent)"
     assert page.run(f"document.querySelector('{heading}').textContent") == "PSNR (dB)"
     for direction in ("ascending", "descending"):
         page.click(f"{heading} button")
@@ -193,6 +193,25 @@ def test_a_copy_of_the_page_alone_has_no_link_that_leads_nowhere(
         "data:image/png;base64", "data:application/pdf;base64", "data:text/markdown;base64", "data:text/csv;base64"
     }  # fmt: skip
     assert browser.run("document.querySelector('.only-alone').checkVisibility()")
+
+
+def test_a_cloud_is_turned_around_in_a_copy_of_the_page(browser: Browser, report: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.html"
+    copy.write_bytes(report.read_bytes())
+    browser.open(copy, 390)
+    drawn = "document.querySelector('dialog canvas').toDataURL()"
+    empty = browser.run(drawn)
+    browser.click("[data-cloud]")
+    assert browser.run("document.getElementById('cloud').open")
+    assert browser.run("document.getElementById('cloud-title').textContent").startswith("ball, corruption level 0 %")
+    first = browser.run(drawn)
+    assert first != empty
+    x, y = browser.centre("dialog canvas")
+    browser.drag((x, y), (x + 40, y + 10))
+    assert browser.run(drawn) != first
+    browser.run("document.querySelector('dialog canvas').dispatchEvent(new KeyboardEvent('keydown', {key: '-'}))")
+    browser.click("dialog button")
+    assert not browser.run("document.getElementById('cloud').open")
 
 
 def test_dragging_across_a_picture_uncovers_the_truth(page: Browser) -> None:

@@ -15,6 +15,7 @@
   };
   const MOST_CATEGORIES = 24; // named along x
   const PAGE = 100; // rows of a table
+  const EYE = 4; // how far away clouds are seen from, in half their size
   const PRINTED_WIDTH = 340; // of a chart, pixels: half a page
   const redraws = []; // of each chart, at a width or as wide as there is room
   const BLACK = "#000000"; // is drawn in ink, so that it shows on dark paper
@@ -360,6 +361,69 @@
     });
   }
 
+  /* The points of a cloud in a dialog, drawn from far to near; what one looks from is a rotation, row by row. */
+  function makeClouds() {
+    const dialog = document.getElementById("cloud");
+    if (!dialog) return;
+    const canvas = dialog.querySelector("canvas"), paper = canvas.getContext("2d");
+    let points = [], turned, zoom;
+    const draw = () => {
+      const size = canvas.width, [a, b, c, d, e, f, g, h, i] = turned;
+      const seen = points.map(([x, y, z, colour]) => [a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z, colour]);
+      seen.sort((one, two) => one[2] - two[2]);
+      paper.clearRect(0, 0, size, size);
+      for (const [x, y, z, colour] of seen) {
+        const scale = zoom * 0.45 * size * EYE / (EYE - z), dot = Math.max(1.5, 0.018 * scale);
+        paper.fillStyle = colour;
+        paper.fillRect(size / 2 + scale * x - dot / 2, size / 2 - scale * y - dot / 2, dot, dot);
+      }
+    };
+    const turn = (right, down) => {
+      const [p, q, r, s] = [Math.cos(right), Math.sin(right), Math.cos(down), Math.sin(down)];
+      turned = product([1, 0, 0, 0, r, -s, 0, s, r], product([p, 0, q, 0, 1, 0, -q, 0, p], turned));
+      draw();
+    };
+    const resize = (factor) => { zoom = Math.min(8, Math.max(0.3, zoom * factor)); draw(); };
+    const KEYS = {
+      ArrowLeft: () => turn(-0.1, 0), ArrowRight: () => turn(0.1, 0), ArrowUp: () => turn(0, -0.1),
+      ArrowDown: () => turn(0, 0.1), "+": () => resize(1.1), "-": () => resize(1 / 1.1),
+    };
+    let held = null; // where the pointer was last
+    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); held = event; });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!held || !event.buttons) return;
+      turn((event.clientX - held.clientX) / 150, (event.clientY - held.clientY) / 150);
+      held = event;
+    });
+    canvas.addEventListener("wheel", (event) => { event.preventDefault(); resize(Math.exp(-event.deltaY / 500)); });
+    canvas.addEventListener("keydown", (event) => {
+      if (KEYS[event.key]) { event.preventDefault(); KEYS[event.key](); }
+    });
+    document.getElementById("runs-table").addEventListener("click", (event) => {
+      const button = event.target.closest("[data-cloud]");
+      if (!button) return;
+      points = unpacked(button.dataset.cloud);
+      [turned, zoom] = [[1, 0, 0, 0, 1, 0, 0, 0, 1], 1];
+      document.getElementById("cloud-title").textContent = button.dataset.title;
+      dialog.showModal();
+      canvas.focus();
+      draw();
+    });
+  }
+
+  /* Of [3, 3] matrices, row by row. */
+  const product = (one, two) => one.map((_, at) => [0, 1, 2].reduce((sum, k) => sum + one[at - at % 3 + k] * two[3 * k + at % 3], 0));
+
+  /* As `clouds.packed` has it: [x, y, z, colour] of each point, within -1 and 1. */
+  function unpacked(text) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const count = bytes.length / 9, places = new DataView(bytes.buffer), colours = bytes.subarray(6 * count);
+    return Array.from({ length: count }, (_, n) => [
+      ...[0, 1, 2].map((axis) => places.getUint16(6 * n + 2 * axis, true) / 32767.5 - 1),
+      `rgb(${colours.subarray(3 * n, 3 * n + 3).join()})`,
+    ]);
+  }
+
   /* On paper nothing is folded, and charts have the width of a column. */
   function makePrintable() {
     let closed = [];
@@ -388,6 +452,7 @@
   document.querySelectorAll("table.sortable:not(#runs-table)").forEach((table) => makePaged(table));
   makeFilter();
   document.querySelectorAll(".gallery").forEach(makeGallery);
+  makeClouds();
   makePrintable();
   findStudy();
   document.querySelectorAll(".chart").forEach(showChart);

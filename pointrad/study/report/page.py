@@ -19,6 +19,7 @@ from pointrad.study.conclude import made_from_tag
 from pointrad.study.config import StudyConfig
 from pointrad.study.report.cells import Axis, Run
 from pointrad.study.report.charts import Chart
+from pointrad.study.report.clouds import pack_clouds
 from pointrad.study.report.origins import Origins
 from pointrad.study.report.strips import SceneStrips
 from pointrad.study.report.tables import Table
@@ -37,13 +38,14 @@ _MIME = {".png": "image/png", ".pdf": "application/pdf", ".md": "text/markdown",
 class RunRow:
     """What a row of the runs' table says besides its entries; links are relative to the page.
 
-    view_command: what opens its cloud; "" where there is none.
+    view_command: what opens its cloud; "" where there is none. cloud: some of its points (`clouds.packed`), likewise.
     """
 
     title: str
     state: RunState
     error: str
     view_command: str
+    cloud: str
     traceback: str | None
     links: tuple[tuple[str, str], ...]
 
@@ -96,6 +98,11 @@ class Page:
         return sum(tile.link != "" for gallery in galleries for strip in gallery.strips for tile in strip.tiles)
 
     @property
+    def clouds(self) -> bool:
+        """Whether some are in the page."""
+        return any(row.cloud for row in self.run_rows)
+
+    @property
     def probe(self) -> str:
         """A picture in a run's folder, which the page finds unless it was copied without the study; "" for none."""
         links = (link for row in self.run_rows for _, link in row.links)
@@ -123,17 +130,18 @@ class Page:
 
 def run_rows(study_dir: Path, axes: Mapping[str, Axis], runs: Sequence[Run]) -> tuple[RunRow, ...]:
     """A row's further fields for every run, with links to what there is."""
-    return tuple(_row(study_dir / run.folder, run, axes) for run in runs)
+    clouds = pack_clouds(list(dict.fromkeys(study_dir / run.folder for run in runs if run.state is RunState.DONE)))
+    return tuple(_row(study_dir / run.folder, run, axes, clouds.get(study_dir / run.folder, "")) for run in runs)
 
 
-def _row(run_dir: Path, run: Run, axes: Mapping[str, Axis]) -> RunRow:
+def _row(run_dir: Path, run: Run, axes: Mapping[str, Axis], cloud: str) -> RunRow:
     base = f"../{quote(run.folder)}/"
     has_traceback = run.state is RunState.FAILED and (run_dir / TRACEBACK_FILE).is_file()
     links = tuple((name, base + file) for name, file in _LINKED.items() if (run_dir / file).exists())
     place = [axis.named(run.labels[name]) for name, axis in axes.items()]
     title = ", ".join([run.scene, *place, f"repeat {run.repeat}"])
     view = f"{Page.view_command} {shlex.quote(f'STUDY/{run.folder}')}" if run.state is RunState.DONE else ""
-    return RunRow(title, run.state, run.error, view, base + TRACEBACK_FILE if has_traceback else None, links)
+    return RunRow(title, run.state, run.error, view, cloud, base + TRACEBACK_FILE if has_traceback else None, links)
 
 
 def _data_uri(path: Path) -> str:
