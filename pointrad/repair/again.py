@@ -1,4 +1,4 @@
-"""Training views whose masks were put right, for another training."""
+"""Training views whose masks were put right, for another training, and for its cloud to be judged by."""
 
 from __future__ import annotations
 
@@ -32,3 +32,15 @@ def with_repaired_mask(view: View, found: PutRight, composited: bool, background
     near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * OUTLINE + 1,) * 2, np.uint8)) > 0
     unknown = near if found.given is None else near & ~found.given
     return replace(with_mask, image=np.where(near[..., None], view.image, nothing)).weighing(unknown, 0.0)
+
+
+def agreed_on(view: View, found: PutRight) -> View | None:
+    """The view with its mask put right, pixels on which the given mask does not agree with it having weight 0; None
+    where the two agree on nothing.
+
+    view: with the image that training had.
+    """
+    mask = found.repaired.mask
+    if found.given is None or not (found.given == mask).any():
+        return None
+    return replace(view, mask=mask.astype(np.float32), reference=None).weighing(found.given ^ mask, 0.0)

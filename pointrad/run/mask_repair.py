@@ -15,7 +15,7 @@ from pointrad.data.scene import Scene, View
 from pointrad.init.start import TrainingViews
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
-from pointrad.repair.again import with_repaired_mask
+from pointrad.repair.again import agreed_on, with_repaired_mask
 from pointrad.repair.artifact import write_repaired_masks
 from pointrad.repair.put_right import ByCloud, PutRight, Source, each_put_right
 from pointrad.repair.rounds import Rounds
@@ -28,12 +28,12 @@ from pointrad.run.job import opacity_function, render_function
 @dataclass(frozen=True)
 class Findings:
     """What a cloud says of the masks. views: the training views with masks put right, those left out whose masks still
-    say nothing. agreement: the mean IoU of these masks and the cloud's silhouettes. judged: the views that the first
-    training had, in world units; pixels on which the given mask and the one put right do not agree have weight 0."""
+    say nothing. agreement: the mean IoU of these masks and the cloud's silhouettes. agreed_on: the views that the first
+    training had, as far as given masks and these agree."""
 
     views: TrainingViews
     agreement: float
-    judged: tuple[View, ...]
+    agreed_on: tuple[View, ...]
 
 
 class MaskRepair:
@@ -70,20 +70,16 @@ class MaskRepair:
         views = {view.name: view for view in self._loaded.train}
 
         def heard(found: PutRight) -> tuple[View, View | None, float]:
-            view = views[found.subject.photo.name]
-            return self._next(view, found), self._judged(found), found.agreement
+            name = found.subject.photo.name
+            had = self._images.get(name)
+            agreed = None if had is None else agreed_on(had, found)
+            return self._next(views[name], found), agreed, found.agreement
 
-        following, judged, agreement = zip(*each_put_right(ranked, heard), strict=True)
+        following, agreed, agreement = zip(*each_put_right(ranked, heard), strict=True)
         usable = tuple(view for view in following if view.mask.any() and not view.mask.all())
         cut = any(subject.image is not None for subject in ranked.subjects)
         anew = TrainingViews(usable, usable, self._loaded.background, masks_alone=self._composited and cut)
-        return Findings(anew, float(np.mean(agreement)), tuple(view for view in judged if view is not None))
-
-    def _judged(self, found: PutRight) -> View | None:
-        mask, view = found.repaired.mask, self._images.get(found.subject.photo.name)
-        if view is None or found.given is None or not (found.given == mask).any():
-            return None
-        return replace(view, mask=mask.astype(np.float32), reference=None).weighing(found.given ^ mask, 0.0)
+        return Findings(anew, float(np.mean(agreement)), tuple(view for view in agreed if view is not None))
 
     def _next(self, view: View, found: PutRight) -> View:
         image = self._images.get(view.name, view).image

@@ -268,11 +268,10 @@ def _rounds(job: Job, content: SceneContent) -> _Outcome:
 
     better, agreement = better_rounds(asked, first, again, lambda done: done.findings.agreement)
     judge = better[-1]
-    judged = job.frame.views(judge.findings.judged)
-    kept = best_cloud([done.fit(judged) for done in better])
-    rounds = Rounds(asked, len(better), kept, agreement)
-    best = better[kept - 1]
+    views = job.frame.views(judge.findings.agreed_on)
+    rounds = Rounds(asked, len(better), best_cloud([done.fit(views) for done in better]), agreement)
     announce(rounds.said)
+    best = better[rounds.cloud - 1]
     return _Outcome(replace(best.job, run_dir=job.run_dir, tracker=job.tracker, rounds=rounds), best.cloud, judge)
 
 

@@ -15,8 +15,10 @@ from pointrad.config import RunConfig
 from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
 from pointrad.finished.load import load_run
+from pointrad.init.config import AnyInitConfig
+from pointrad.init.start import Start, TrainingViews, start
 from pointrad.masks.iou import Mask
-from pointrad.repair.again import with_repaired_mask
+from pointrad.repair.again import agreed_on, with_repaired_mask
 from pointrad.repair.decision import Repaired
 from pointrad.repair.put_right import PutRight
 from pointrad.repair.rounds import Fit, Rounds, best_cloud, better_rounds
@@ -78,14 +80,18 @@ GIVEN, REPAIRED = columns(5, 20), columns(10, 25)
 VIEW = replace(sphere_view(camera(ring(1)[0])), image=left_of(GIVEN), mask=GIVEN.astype(np.float32))
 
 
-def again(known: Float32Array | None, given: Mask | None = GIVEN, composited: bool = True, view: View = VIEW) -> View:
-    """The view with the mask REPAIRED. known: of the photograph, None for all."""
-    subject = Subject(None, view.camera, given, image=known)  # type: ignore[arg-type]
+def put_right(known: Float32Array | None, given: Mask | None = GIVEN) -> PutRight:
+    """The mask REPAIRED of a photograph. known: of it, None for all."""
+    subject = Subject(None, VIEW.camera, given, image=known)  # type: ignore[arg-type]
     changed = np.ones_like(GIVEN) if given is None else given ^ REPAIRED
     photograph = PHOTOGRAPH if known is None else known
-    found = PutRight(subject, None, None, given, photograph, REPAIRED,  # type: ignore[arg-type]
-                     Repaired(REPAIRED.astype(np.float32), changed))  # fmt: skip
-    return with_repaired_mask(view, found, composited, BLACK)
+    return PutRight(subject, None, None, given, photograph, REPAIRED,  # type: ignore[arg-type]
+                    Repaired(REPAIRED.astype(np.float32), changed))  # fmt: skip
+
+
+def again(known: Float32Array | None, given: Mask | None = GIVEN, composited: bool = True, view: View = VIEW) -> View:
+    """The view with the mask REPAIRED."""
+    return with_repaired_mask(view, put_right(known, given), composited, BLACK)
 
 
 class TestWhatTheNextTrainsOn:
@@ -117,6 +123,19 @@ class TestWhatTheNextTrainsOn:
         assert np.array_equal(again(None, view=replace(VIEW, image=soft)).image[:, 15], soft[:, 15])
 
 
+class TestWhatCloudsAreJudgedBy:
+    def test_pixels_on_which_the_masks_do_not_agree_count_nowhere(self) -> None:
+        found = agreed_on(VIEW, put_right(None))
+        assert found is not None
+        assert found.weight is not None
+        assert np.array_equal(found.weight == 0, columns(5, 10) | columns(20, 25))
+        assert np.array_equal(found.mask, REPAIRED)
+
+    def test_a_view_that_had_no_mask_or_an_inverted_one_is_none_of_it(self) -> None:
+        assert agreed_on(VIEW, put_right(None, given=None)) is None
+        assert agreed_on(VIEW, put_right(None, given=~REPAIRED)) is None
+
+
 ROUNDS = ("repair.rounds=2", "corruption.level=0.2", "corruption.targets=masked", "artifacts.repaired_masks=true")
 
 
@@ -126,10 +145,23 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def asked() -> list[TrainingViews]:
+    """What rounds of the run `done` start from, after the first."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def done(root: Path, asked: list[TrainingViews], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two rounds."""
     folder = tmp_path_factory.mktemp("run")
-    run(of_two(root), folder)
+
+    def asking(config: AnyInitConfig, views: TrainingViews, *others: Any) -> Start:
+        asked.append(views)
+        return start(config, views, *others)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pointrad.run.run.start", asking)
+        run(of_two(root), folder)
     return folder
 
 
@@ -155,6 +187,11 @@ class TestOfARun:
         found = summary(done)
         assert found["points"] == len(load_run(done).cloud)
         assert same_cloud(round_folder(done, found["round"]), done) == (found["round"] == 1)
+
+    def test_its_second_round_asks_masks_alone_since_images_are_cut(
+        self, done: Path, asked: list[TrainingViews]
+    ) -> None:
+        assert [views.masks_alone for views in asked] == [True]
 
     def test_its_page_says_which_and_why(self, done: Path) -> None:
         found = summary(done)
