@@ -49,6 +49,8 @@ class CustomModel(Model):
         splats = self._by_group(cloud)
         shape = {name: splats[name] for name in _SHAPE if name in splats} | dict(self.config.shape(splats))
         self._check(shape, _SHAPE, len(cloud), "shape")
+        if missing := [name for name in _SHAPE if name not in shape]:
+            raise UserError(f"model={self.name}: shape returned no {missing[0]}, which its splats do not have either")
         return torch.cat([splats["position"], *(shape[name] for name in _SHAPE), colours])
 
     def _by_group(self, cloud: Cloud) -> dict[str, Tensor]:

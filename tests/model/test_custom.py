@@ -105,6 +105,17 @@ def test_its_ply_file_holds_every_parameter(tmp_path: Any) -> None:
     assert torch.equal(read_ply(tmp_path / "cloud.ply", model).parameters, before.parameters)
 
 
+def test_a_shape_that_lacks_something_is_told() -> None:
+    class Round(Same):
+        @property
+        def groups(self) -> tuple[Group, ...]:
+            return tuple(group for group in groups.gaussians(2) if group.name != "scale")
+
+    model = Round(name="same", **KEYS).build()
+    with pytest.raises(UserError, match="model=same: shape returned no scale, which its splats do not have either"):
+        CustomSettings(GREY, model).drawn(torch.zeros(model.width, 5), CAMERA, harmonics=True)  # type: ignore[arg-type]
+
+
 def test_what_is_no_shape_is_told() -> None:
     class Flat(Same):
         def shape(self, splats: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
