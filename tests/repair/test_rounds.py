@@ -57,7 +57,7 @@ class TestWhoseCloudCounts:
     FIRST = Fit(30, 25)
 
     def test_the_first_where_a_later_one_is_hardly_better(self) -> None:
-        assert best_cloud([self.FIRST, Fit(30.05, 25.05)]) == 1
+        assert best_cloud([self.FIRST, Fit(30.2, 25.2)]) == 1
 
     def test_the_first_where_a_later_one_is_better_in_the_object_alone(self) -> None:
         assert best_cloud([self.FIRST, Fit(29.9, 27)]) == 1
