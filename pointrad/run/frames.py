@@ -18,10 +18,10 @@ from pointrad.model.base import Cloud
 from pointrad.run.job import Job, first_state, start_of, target_bits, with_wrong_masks
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.config import NextConfig
-from pointrad.training.lineage import ORIGIN, STILL
+from pointrad.training.lineage import BEGUN, ORIGIN, STILL, TOGETHER
 from pointrad.training.preemption import raise_if_told
 from pointrad.training.record import EpochRecord
-from pointrad.training.still import still_splats
+from pointrad.training.still import changed_shares
 from pointrad.training.trainer import initial_state, train
 
 if TYPE_CHECKING:  # slow to import, and training would wait for it
@@ -87,12 +87,10 @@ def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocit
     """The cloud of a frame, trained from that of the frame before. velocity: [3, N] of its splats, scene units."""
     config = _next(job)
     cloud = cloud.to(job.renderer.device)
-    still = torch.zeros(len(cloud), dtype=torch.bool, device=cloud.parameters.device)
-    if config.still is not None:
-        still = still_splats(cloud, config.still, before.train, frame.train, job.renderer)
-    cloud = replace(cloud, state={ORIGIN: torch.arange(1, len(cloud) + 1, device=still.device), STILL: still})
+    cloud = replace(cloud, state=_how_to_move(job, frame, before, cloud))
     if velocity is not None:
-        cloud = cloud.changed(position=cloud["position"] + config.motion * velocity.to(still.device) * ~still)
+        moved = config.motion * velocity.to(job.renderer.device) * ~cloud.state[STILL]
+        cloud = cloud.changed(position=cloud["position"] + moved)
     renewed, gone, come = _renewed(job, frame, before, cloud, config.slack)
     if not len(renewed):
         raise UserError(
@@ -104,6 +102,16 @@ def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocit
     trained = train(state, frame.train, only_next, job.renderer, None, _Listener())
     share = float(renewed.state[STILL].float().mean())
     return Trained(trained.to(torch.device("cpu")), share, gone, come, state.progress.seconds, target_bits(state))
+
+
+def _how_to_move(job: Job, frame: Frame, before: Frame, cloud: Cloud) -> dict[str, Tensor]:
+    """Where the splats of the frame before come from, and which of them are still, or move as their neighbours do."""
+    still, origin = _next(job).still, torch.arange(1, len(cloud) + 1, device=cloud.parameters.device)
+    if still is None:
+        return {ORIGIN: origin, STILL: torch.zeros_like(origin, dtype=torch.bool)}
+    changed = changed_shares(cloud, still, before.train, frame.train, job.renderer)
+    little = changed <= still.share
+    return {ORIGIN: origin, STILL: little, TOGETHER: (changed <= still.together) & ~little}
 
 
 def trained_anew(job: Job, frame: Frame) -> Trained:
@@ -146,7 +154,8 @@ def _copies(cloud: Cloud, positions: Tensor) -> Cloud:
 
 def _state(job: Job, frame: Frame, cloud: Cloud) -> Checkpoint:
     state = initial_state(cloud, job.state.identity, {})
-    return replace(state, progress=_progress(frame), statistics=dict(cloud.state))
+    begun = {BEGUN: cloud["position"].clone()}
+    return replace(state, progress=_progress(frame), statistics=dict(cloud.state) | begun)
 
 
 def _progress(frame: Frame) -> Progress:

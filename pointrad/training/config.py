@@ -356,15 +356,18 @@ class StagesConfig(Config):
 
 
 class StillConfig(Config):
-    """Which splats stay as they were in the frame before: those that show nothing that changed.
+    """Which splats stay as they were in the frame before, since they show little that changed, and which of the others
+    move as their neighbours do.
 
     change: by how much a pixel's colour must differ from the frame before, in [0, 1], to have changed. around: pixels
-    about it that count as changed, too. share: of what a splat shows, the most that may have changed.
+    about it that count as changed, too. share: of what a splat shows, the most that may have changed if it is still.
+    together: the same of one that moves as its neighbours do.
     """
 
     change: PositiveShare
     around: Annotated[int, Field(ge=0)]
     share: Share
+    together: Share
 
 
 class NextConfig(StagesConfig):
@@ -373,8 +376,9 @@ class NextConfig(StagesConfig):
     window: how many instants on each side of a frame it is trained on as well; for scenes of one view an instant.
     start: or anew, as the first frame was, by the schedule's own stages. slack: lattice steps around the hull of a
     frame that still belong to it; splats that its motion leaves outside go, and points come where it newly is. motion:
-    the share of their last motion that splats go on with. still: which splats are not trained; null trains all. steps:
-    of each group of parameters, what its values are rounded to multiples of as they are stored, and used from then on.
+    the share of their last motion that splats go on with. still: which splats are not trained, or move as their
+    neighbours do; null: each moves on its own. steps: of each group of parameters, what its values are rounded to
+    multiples of as they are stored, and used from then on.
     """
 
     window: Annotated[int, Field(ge=0)]

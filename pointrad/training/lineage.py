@@ -1,4 +1,4 @@
-"""What splats of a moving scene keep over all stages of a frame: where they come from, and whether they may change."""
+"""What splats of a moving scene keep over all stages of a frame: where they come from, and how they may change."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from torch import Tensor
 
 from pointrad.model.base import Cloud
 
-# Of `Cloud.state`, [N] each.
-ORIGIN = "origin"  # int64: 1 + the place that a splat had in the cloud of the frame before, 0 for one that is new
-STILL = "still"  # bool: the splat is not trained
+# Of `Cloud.state`.
+ORIGIN = "origin"  # [N] int64: 1 + the place that a splat had in the cloud of the frame before, 0 for one that is new
+STILL = "still"  # [N] bool: the splat is not trained
+TOGETHER = "together"  # [N] bool: the splat moves as its neighbours do
+BEGUN = "begun"  # [3, N] float32, scene units: where the splat was before this frame was trained
+
+_NEIGHBOURS = 16  # splats that move as one, itself among them
 
 
 def lasting(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What of a cloud's state outlasts a stage."""
-    return {name: state[name] for name in (ORIGIN, STILL) if name in state}
+    return {name: state[name] for name in (ORIGIN, STILL, TOGETHER, BEGUN) if name in state}
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,20 @@ class Held:
         """In place, after a step: Adam moves every splat by about its rate, however small its gradient."""
         if len(self.places):
             cloud.parameters[:, self.places] = self.parameters
+
+
+def move_together(cloud: Cloud) -> None:
+    """In place, after an epoch: a splat that moves as its neighbours do goes from where it was before this frame by the
+    mean of their ways. What they have in common is motion; what each does besides is noise, and would flicker.
+    """
+    together = cloud.state.get(TOGETHER)
+    if together is None or not together.any():
+        return
+    from scipy.spatial import KDTree  # not above: slow to import, and the first frame would wait for it
+
+    begun, positions = cloud.state[BEGUN], cloud["position"]
+    places = together.nonzero()[:, 0]
+    tree = KDTree(begun.T.cpu().numpy())
+    near = tree.query(begun[:, places].T.cpu().numpy(), range(1, min(_NEIGHBOURS, len(cloud)) + 1))[1]
+    ways = (positions - begun)[:, torch.from_numpy(near).to(places.device)]
+    positions[:, places] = begun[:, places] + ways.mean(dim=2)

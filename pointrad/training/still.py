@@ -34,11 +34,11 @@ def paired(before: Sequence[View], now: Sequence[View]) -> list[tuple[View | Non
     return [(seen.get(_key(view)), view) for view in now]
 
 
-def still_splats(
+def changed_shares(
     cloud: Cloud, config: StillConfig, before: Sequence[View], now: Sequence[View], renderer: Renderer
 ) -> Tensor:
-    """[N] bool: the splats of whose part in the pictures little changed, and which mostly show something: what is left
-    of a splat where the object was is not still. Those that no view sees are.
+    """[N]: how much changed of what each splat shows, as a share; 0 of those that no view sees. Infinite of those that
+    mostly show nothing: what is left of a splat where the object was is not still.
 
     before, now: the training views of both frames. What a camera sees that was not there before has changed.
     """
@@ -53,8 +53,8 @@ def still_splats(
 
     earlier_of = {view.name: earlier for earlier, view in paired(before, now)}
     changed, something, everywhere = contributions(cloud, now, renderer, pixels)
-    still: Tensor = (changed <= config.share * something) & (something >= _MOSTLY * everywhere)
-    return still
+    shares = torch.where(changed > 0, changed / something, 0)
+    return torch.where(something < _MOSTLY * everywhere, torch.inf, shares)
 
 
 def _key(view: View) -> tuple[bytes, int, int]:

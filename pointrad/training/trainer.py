@@ -22,7 +22,7 @@ from pointrad.render.base import Renderer
 from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.config import Operation, StageConfig
-from pointrad.training.lineage import Held, lasting
+from pointrad.training.lineage import Held, lasting, move_together
 from pointrad.training.preemption import Preempted
 from pointrad.training.record import EpochRecord
 from pointrad.training.steps.base import EXP_AVG, EXP_AVG_SQ, Step
@@ -155,6 +155,7 @@ class _Training:
                     step.go_on_with(self._apply_all(stage.every.ops, step.cloud, step.steps))
                     held = Held.of(step.cloud)
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
+            move_together(step.cloud)
         except Preempted:
             self.state.losses = [*earlier, *_read(losses)]
             raise

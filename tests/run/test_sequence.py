@@ -175,7 +175,7 @@ def test_a_run_told_to_stop_within_a_frame_begins_it_anew(
 
 
 def test_splats_that_show_nothing_that_changes_stay_as_they_are(root: Path, tmp_path: Path) -> None:
-    sequence_run(root, tmp_path, "schedule.next.still={change:1,around:0,share:0}")
+    sequence_run(root, tmp_path, "schedule.next.still={change:1,around:0,share:0,together:0}")
     first, second, _ = StoredSequence.of(tmp_path, POINTS).clouds()
     origin = second.state[ORIGIN]
     same = (first.parameters[:, origin - 1] == second.parameters).all(dim=0)

@@ -15,8 +15,8 @@ from pointrad.render.base import SplatSettings
 from pointrad.render.build import build_renderer
 from pointrad.render.config import RendererConfig
 from pointrad.training.config import StillConfig
-from pointrad.training.lineage import ORIGIN, STILL, Held, lasting
-from pointrad.training.still import changed_pixels, paired, still_splats
+from pointrad.training.lineage import BEGUN, ORIGIN, STILL, TOGETHER, Held, lasting, move_together
+from pointrad.training.still import changed_pixels, changed_shares, paired
 from tests.runs import random_cloud
 from tests.scenes import sphere_views
 
@@ -47,25 +47,25 @@ def test_views_are_paired_by_their_cameras() -> None:
     assert paired([first, second], [renamed, third]) == [(second, renamed), (None, third)]
 
 
-def test_splats_that_show_what_changed_are_not_still() -> None:
-    """The left half of the picture darkens; splats of the right half are still."""
+def test_of_splats_that_show_what_changed_a_share_changed() -> None:
+    """The left half of the picture darkens, and nothing of what splats of the right half show."""
     view, cloud = sphere_views(3)[0], within_the_sphere()
-    still = still_splats(cloud, STILL_CONFIG, [view], [darkened(view)], RENDERER)
+    shares = changed_shares(cloud, STILL_CONFIG, [view], [darkened(view)], RENDERER)
     columns = columns_of(cloud, view.camera)
-    assert still[columns > 20].all()
-    assert not still[columns < 12].all()
+    assert (shares[columns > 20] == 0).all()
+    assert (shares[columns < 12] > 0.1).any()
 
 
-def test_splats_that_show_where_nothing_is_are_not_still() -> None:
+def test_of_splats_that_show_where_nothing_is_all_changed() -> None:
     """The object has left, and the picture stays as empty as it was."""
     view, cloud = sphere_views(3)[0], within_the_sphere()
     empty = replace(view, image=np.zeros_like(view.image))
     shown = columns_of(cloud, view.camera) > 0
-    assert still_splats(cloud, STILL_CONFIG, [view], [view], RENDERER).all()
-    assert not still_splats(cloud, STILL_CONFIG, [empty], [empty], RENDERER)[shown].all()
+    assert (changed_shares(cloud, STILL_CONFIG, [view], [view], RENDERER) == 0).all()
+    assert torch.isinf(changed_shares(cloud, STILL_CONFIG, [empty], [empty], RENDERER)[shown]).any()
 
 
-STILL_CONFIG = StillConfig(change=0.04, around=0, share=0.1)
+STILL_CONFIG = StillConfig(change=0.04, around=0, share=0.1, together=0.5)
 RENDERER = build_renderer(
     RendererConfig(name="cpu", device="auto", graphs=False), SplatSettings(0.1, 15, "point", (0.0, 0.0, 0.0))
 )
@@ -104,6 +104,47 @@ def test_a_cloud_of_a_static_scene_holds_nothing() -> None:
     assert not len(Held.of(cloud).places)
 
 
-def test_origin_and_stillness_alone_outlast_a_stage() -> None:
-    state = {ORIGIN: torch.zeros(1), STILL: torch.zeros(1), "exp_avg": torch.zeros(1)}
-    assert set(lasting(state)) == {ORIGIN, STILL}
+def trembling_cloud(together: torch.Tensor) -> tuple[Cloud, torch.Tensor]:
+    """It has moved by 0.1 along x, and each splat besides by some hundredths; and where it was."""
+    cloud = random_cloud(300)
+    begun = cloud["position"].clone()
+    noise = 0.03 * torch.randn(begun.shape, generator=torch.Generator().manual_seed(0))
+    moved = cloud.changed(position=begun + torch.tensor([[0.1], [0.0], [0.0]]) + noise)
+    return replace(moved, state={TOGETHER: together, BEGUN: begun}), begun
+
+
+def test_splats_that_move_together_follow_the_motion_and_not_its_noise() -> None:
+    cloud, begun = trembling_cloud(torch.ones(300, dtype=torch.bool))
+    move_together(cloud)
+    ways = cloud["position"] - begun
+    assert ways.mean(dim=1) == pytest.approx([0.1, 0, 0], abs=0.005)
+    assert ways.std(dim=1).max() < 0.012
+
+
+def test_other_splats_move_on_their_own() -> None:
+    """And splats beside them follow these, too."""
+    together = torch.arange(300) < 100
+    cloud, _ = trembling_cloud(together)
+    before = cloud.parameters.clone()
+    move_together(cloud)
+    assert torch.equal((cloud.parameters != before).any(dim=0), together)
+
+
+def test_a_cloud_of_fewer_splats_than_neighbours_moves_as_one() -> None:
+    cloud, _ = trembling_cloud(torch.ones(300, dtype=torch.bool))
+    few = cloud.select(torch.arange(5))
+    move_together(few)
+    ways = few["position"] - few.state[BEGUN]
+    assert ways.std(dim=1).max() < 1e-6
+
+
+def test_splats_of_a_static_scene_move_on_their_own() -> None:
+    cloud = random_cloud(10)
+    before = cloud.parameters.clone()
+    move_together(cloud)
+    assert torch.equal(cloud.parameters, before)
+
+
+def test_how_splats_move_alone_outlasts_a_stage() -> None:
+    kept = {name: torch.zeros(1) for name in (ORIGIN, STILL, TOGETHER, BEGUN)}
+    assert lasting(kept | {"exp_avg": torch.zeros(1)}) == kept
