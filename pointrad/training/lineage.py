@@ -16,7 +16,7 @@ STILL = "still"  # [N] bool: the splat is not trained
 TOGETHER = "together"  # [N] bool: the splat moves as its neighbours do
 BEGUN = "begun"  # [3, N] float32, scene units: where the splat was before this frame was trained
 
-_NEIGHBOURS = 16  # splats that move as one, itself among them
+_NEIGHBOURS = 32  # splats that move as one, itself among them
 
 
 def lasting(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
