@@ -21,6 +21,7 @@ from pointrad.render.build import build_renderer, build_settings
 from pointrad.render.cpu.points import CpuRenderer
 from pointrad.training import memory
 from pointrad.training.checkpoint import FILE_NAME, Checkpoint
+from pointrad.training.lineage import BEGUN, TOGETHER
 from pointrad.training.record import EpochRecord
 from pointrad.training.trainer import initial_state, train, warm_up
 from tests.runs import CONTENT, QUICK, config, copy, random_cloud
@@ -98,6 +99,18 @@ def test_every_epoch_is_reported_with_its_stage_points_and_rates(tmp_path: Path)
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     _, heard = whole(training_config(), tmp_path)
     assert heard.records[-1].loss < 0.9 * heard.records[0].loss
+
+
+def test_splats_that_move_together_do_so_after_every_epoch(tmp_path: Path) -> None:
+    """They are so few that each is a neighbour of all."""
+    run_config = training_config("schedule.stages.refine.enabled=false")
+    cloud, together = random_cloud(20), torch.ones(20, dtype=torch.bool)
+    begun = cloud["position"].clone()
+    state = replace(start(run_config, tmp_path, cloud), statistics={TOGETHER: together, BEGUN: begun})
+    state.save(tmp_path)
+    ways = go_on(run_config, tmp_path, Heard())["position"] - begun
+    assert ways.abs().max() > 1e-4
+    assert ways.std(dim=1).max() < 1e-6
 
 
 def test_seconds_never_go_back(tmp_path: Path) -> None:
