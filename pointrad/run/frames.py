@@ -100,7 +100,7 @@ def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocit
     state = _state(job, frame, renewed)
     only_next = job.config.model_copy(update={"schedule": config.schedule})
     trained = train(state, frame.train, only_next, job.renderer, None, _Listener())
-    share = float(renewed.state[STILL].float().mean())
+    share = float(trained.state[STILL].float().mean())
     return Trained(trained.to(torch.device("cpu")), share, gone, come, state.progress.seconds, target_bits(state))
 
 
