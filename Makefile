@@ -26,8 +26,6 @@ demo: $(RUNTIME) ## train Gaussians on the bundled scene; results go to outputs/
 check: lint ## check style and types, then run the unit tests: about a minute and a half
 	$(PYTEST) -m "$(UNIT)"
 
-# One more than cores: some tests wait for SLURM, servers and browsers.
-test: WORKERS = 3
 test: lint ## check style and types, then run all tests but the slow ones
 	$(PYTEST)
 
