@@ -23,7 +23,7 @@ _FITTING = 0.9  # median IoU from which on no other reading is tried
 _LEAST = 0.7  # median IoU with another reading, else that is not it either
 _FAR_BETTER = 2  # times smaller must the difference be with another reading
 _AS_GOOD = 0.005  # of the picture: a change of poses or masks must gain so much over none
-_SHORTER, _LONGER = (0.9, 0.8, 0.7, 0.6, 0.5), (1.1, 1.25, 1.4, 1.6, 2.0)  # times as long, focal lengths that are tried
+_SHORTER, _LONGER = (0.9, 0.8, 0.7, 0.6, 0.5), (1.1, 1.25, 1.4, 1.6, 2.0)  # factors of focal lengths that are tried
 _RIGHT = (0.9, 1.0, 1.1)  # factors that nothing is said of
 # Chosen on mary_rose, hotdog, the demo scene and four made-up ones: where focal lengths are right another one is up to
 # 1.19 times better, where they are 1.3 times too long or short mostly more than 1.35.

@@ -44,8 +44,8 @@ class Held:
 
 
 def move_together(cloud: Cloud) -> None:
-    """In place, after an epoch: a splat that moves as its neighbours do goes from where it was before this frame by the
-    mean of their ways. What they have in common is motion; what each does besides is noise, and would flicker.
+    """In place, after an epoch: a splat that moves as its neighbours do gets the mean of their displacements since the
+    frame before. What they have in common is motion; what each does besides is noise, and would flicker.
     """
     together = cloud.state.get(TOGETHER)
     if together is None or not together.any():
@@ -56,5 +56,5 @@ def move_together(cloud: Cloud) -> None:
     places = together.nonzero()[:, 0]
     tree = KDTree(begun.T.cpu().numpy())
     near = tree.query(begun[:, places].T.cpu().numpy(), range(1, min(_NEIGHBOURS, len(cloud)) + 1))[1]
-    ways = (positions - begun)[:, torch.from_numpy(near).to(places.device)]
-    positions[:, places] = begun[:, places] + ways.mean(dim=2)
+    displacements = (positions - begun)[:, torch.from_numpy(near).to(places.device)]
+    positions[:, places] = begun[:, places] + displacements.mean(dim=2)
