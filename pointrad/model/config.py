@@ -205,3 +205,4 @@ class CustomModelConfig(SplatModelConfig, ABC):
 
 
 ModelConfig = Annotated[PointsConfig | GaussiansConfig | CustomModelConfig, OneOf("name")]
+DRAWN_AS_GAUSSIANS = (GaussiansConfig, CustomModelConfig)  # by any renderer of Gaussians

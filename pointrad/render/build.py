@@ -9,7 +9,7 @@ import torch
 
 from pointrad.camera import Camera
 from pointrad.errors import UserError
-from pointrad.model.config import CustomModelConfig, GaussiansConfig, ModelConfig, PointsConfig
+from pointrad.model.config import DRAWN_AS_GAUSSIANS, CustomModelConfig, GaussiansConfig, ModelConfig, PointsConfig
 from pointrad.model.custom import CustomModel
 from pointrad.progress import announce
 from pointrad.render import gsplat_support, triton_support
@@ -64,7 +64,7 @@ def check_renderer(config: RendererConfig, model: ModelConfig) -> None:
 
     For before data are loaded. Raises UserError.
     """
-    if isinstance(model, GaussiansConfig | CustomModelConfig):
+    if isinstance(model, DRAWN_AS_GAUSSIANS):
         _, problem = _device_of_gaussians(config)
         if problem:
             announce(f"Gaussians are rendered on the CPU, although there is a GPU: {problem}")

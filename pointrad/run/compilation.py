@@ -29,7 +29,7 @@ from pointrad.config import RunConfig
 from pointrad.data.scene import Split, View
 from pointrad.files import kernel_folder
 from pointrad.init.config import AdaptiveConfig, InitConfig
-from pointrad.model.config import CustomModelConfig, GaussiansConfig, PointsConfig
+from pointrad.model.config import DRAWN_AS_GAUSSIANS, CustomModelConfig, GaussiansConfig, PointsConfig
 from pointrad.progress import CompilationBar, tell_of_compilation
 
 _PACKAGE = Path(pointrad.__file__).parent
@@ -124,11 +124,7 @@ def _draws_on_cpu(config: RunConfig) -> bool:
     name, device = config.renderer.name, config.renderer.device
     if name == "cpu":
         return True
-    if (
-        isinstance(config.model, GaussiansConfig | CustomModelConfig)
-        and name == device == "auto"
-        and find_spec("gsplat") is None
-    ):
+    if isinstance(config.model, DRAWN_AS_GAUSSIANS) and name == device == "auto" and find_spec("gsplat") is None:
         return True
     if name != "auto" or device != "auto":
         return name == "auto" and device == "cpu"
