@@ -4,7 +4,7 @@
 # a run with the same configuration and data computes: a constant, a formula, an order of sums. Results of the version
 # before are other results from then on, which no study takes over and no checkpoint goes on from.
 # tests/test_method.py says when it must be raised.
-METHOD_VERSION = 8
+METHOD_VERSION = 9
 
 # The same of what puts masks right by a trained cloud (pointrad/repair): part of the identity of runs that do, from the
 # second version on, and of what a second round trains from. tests/repair/test_version.py says when it must be raised.

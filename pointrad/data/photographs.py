@@ -77,7 +77,7 @@ class Reader:
             camera=_camera(photo, lens.resized(*size)),
             image=_on_background(rgb, given, size, self.dataset.background),
             mask=_averaged(given, size, 255),
-            weight=None if ignored is None else 1 - _averaged(ignored, size, 255),
+            weight=None if ignored is None else (_averaged(ignored, size, 255) == 0).astype(np.float32),
             reference=None if reference is None else _averaged(reference, size, 255),
         )
 
@@ -112,7 +112,7 @@ def _camera(photo: Photo, lens: Lens) -> Camera:
 
 
 def _ignored(ignore: IgnoreMask, photo: Photo, picture: Picture) -> NDArray[np.uint8]:
-    """[H, W] uint8, 255 on the pixels to leave out of the loss."""
+    """[H, W] uint8, 255 on the pixels that are not to be used. Nor is a view's pixel that has one of them in it."""
     mask = mask_of(ignore.path, photo, picture)
     return np.where((mask == 0) == ignore.ignores_black, np.uint8(255), np.uint8(0))
 

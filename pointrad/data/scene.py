@@ -46,7 +46,7 @@ class View:
     mask: [H, W] float32 object mask in [0, 1], as it was given.
     reference: [H, W] float32, the mask that is known to be right; None where that is the given one.
     weight: [H, W] float32 in [0, 1], how much each pixel counts in training; None: 1 everywhere. Where the image is not
-    known, it is the background.
+    known, it is the background. A pixel of weight 0 says nothing at all, neither its image nor its mask.
     """
 
     name: str
@@ -56,6 +56,11 @@ class View:
     mask: Float32Array
     weight: Float32Array | None = None
     reference: Float32Array | None = None
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """[H, W] the pixels of some weight."""
+        return np.ones(self.mask.shape, bool) if self.weight is None else self.weight > 0
 
     def weighing(self, pixels: NDArray[np.bool_], weight: float) -> View:
         """The view, these pixels [H, W] counting with `weight` and others as before."""

@@ -81,7 +81,7 @@ def _enough_votes(evidence: Evidence, config: AdaptiveConfig) -> int:
     cameras = [evidence.views[index].camera for index in chosen]
     seen_object, unknown = by_view(evidence.seen_object, evidence.views), by_view(evidence.unknown, evidence.views)
     shown = in_a_row(widened(seen_object[index]) for index in chosen)
-    known = ~in_a_row(unknown[index] for index in chosen)
+    known = in_a_row(evidence.views[index].used & ~unknown[index] for index in chosen)
 
     def agreement(enough: int) -> float:
         hull = thin_parts.hull(enough)

@@ -36,16 +36,19 @@ def silhouette_iou(
     votes_from: counts the votes [X, Y, Z] of the lattice's points, those below its argument as 0. Low numbers take
     longest, so those below `least`, and those that can agree no better than greater ones, have the IoU of the next that
     is looked at. The pixels, those of all views in a row, are taken a pixel wider, as a vote takes them, which counts
-    those around a projection.
+    those around a projection. Those that are not to be used are not compared.
     """
     most, chosen, shown_by = len(views), chosen_views(len(views)), by_view(shown, views)
-    cameras, wide = [views[index].camera for index in chosen], [widened(shown_by[index]) for index in chosen]
+    cameras, used = [views[index].camera for index in chosen], [views[index].used for index in chosen]
+    wide = [widened(shown_by[index]) & compared for index, compared in zip(chosen, used, strict=True)]
     seen = sum(int(pixels.sum()) for pixels in wide)
 
     def iou(floor: int) -> tuple[Float64Array, float]:
         """From this number of votes on; and that of fewer, if these drew nothing more but all that is missing."""
         drawn, shared = np.zeros(most + 1), np.zeros(most + 1)
-        for pixels, highest in zip(wide, highest_votes(lattice, votes_from(floor), cameras), strict=True):
+        by_camera = highest_votes(lattice, votes_from(floor), cameras)
+        for pixels, compared, highest in zip(wide, used, by_camera, strict=True):
+            highest[~compared] = 0
             drawn += np.bincount(highest.ravel(), minlength=most + 1)
             shared += np.bincount(highest[pixels], minlength=most + 1)
         drawn, shared = (counts[::-1].cumsum()[::-1] for counts in (drawn, shared))

@@ -2,7 +2,8 @@
 
 What a view says of points outside its picture and behind its camera, `init.outside` decides: by the published rule it
 sees background there (and votes within a margin of the picture); or it abstains if the object leaves its picture, since
-then the object may go on outside. Then the votes of the views that tell something of a point are counted as if all did.
+then the object may go on outside. By either it abstains from points behind pixels of weight 0, which are not to be
+used. Then the votes of the views that tell something of a point are counted as if all did.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from pointrad.data.scene import View
 from pointrad.init.config import InitConfig
@@ -24,7 +26,7 @@ from pointrad.masks.hard import border
 def votes_of_masks(views: Sequence[View], lattice: Lattice, config: InitConfig, floor: int) -> Votes:
     """How many views call each lattice point foreground, where that are at least `floor`; what is not in their masks
     is background."""
-    if config.outside == "published":
+    if config.outside == "published" and all(view.used.all() for view in views):
         return count_votes(views, lattice, config.margin, floor)
     masks: Pixels = in_a_row(view.mask > 0 for view in views)
     needs = Needs(floor, empty_share=1.0)
@@ -35,7 +37,7 @@ def votes_of_masks(views: Sequence[View], lattice: Lattice, config: InitConfig, 
 class Counts:
     """votes: how many views vote for a point. possible: in how many it is not seen to be background.
 
-    least_seen: how many views a point needs that tell something of it; None by the published rule, by which all do.
+    least_seen: how many views a point needs that tell something of it; None where all do, by the published rule.
     seen: [X, Y, Z] uint16, how many do; None where each that does votes or sees background.
     """
 
@@ -54,11 +56,14 @@ class Counts:
     def of(cls, views: Sequence[View], voting: Pixels, background: Pixels, lattice: Lattice, config: InitConfig,
            needs: Needs) -> Counts:  # fmt: skip
         """Exact for points that meet the needs. voting, background: pixels that vote, and that are seen to be
-        background, those of all views in a row."""
-        complete = np.array_equal(voting, ~background)
+        background, those of all views in a row; of pixels that are not used it does not matter."""
+        used: Pixels = in_a_row(view.used for view in views)
+        voting, background = voting & used, background & used
+        complete = np.array_equal(voting, used & ~background)
         # Of V views that see a point, n V / V must vote, so that no more than V - n can see background.
         fewest = max(needs.votes, math.ceil((1 - needs.empty_share) * len(views)))
-        if config.outside == "published":
+        published = config.outside == "published"
+        if published and used.all():
             possible = count_votes(with_masks(views, ~background), lattice, config.margin, fewest)
             if complete:
                 return cls(possible, possible)
@@ -66,14 +71,15 @@ class Counts:
                 count_votes(with_masks(views, voting), lattice, config.margin, needs.votes, possible.counts), possible
             )
         least_seen = config.least_views(len(views))
-        abstain = leaving(by_view(voting, views))
-        possible = count_votes(with_masks(views, ~background), lattice, 0.0, fewest, beyond=abstain)
+        margin = config.margin if published else 0.0
+        abstain = [False] * len(views) if published else leaving(by_view(voting | ~used, views))
+        possible = count_votes(with_masks(views, ~background), lattice, margin, fewest, beyond=abstain)
         floor = math.ceil(needs.votes * least_seen / len(views))
-        votes = count_votes(with_masks(views, voting), lattice, 0.0, floor, possible.counts)
+        votes = count_votes(with_masks(views, voting), lattice, margin, floor, possible.counts)
         if complete:
             return cls(votes, possible, least_seen)
-        everywhere, tell = with_masks(views, np.ones_like(voting)), [not abstains for abstains in abstain]
-        seen = count_votes(everywhere, lattice, 0.0, least_seen, votes.counts, beyond=tell)
+        telling, tell = with_masks(views, _telling(voting, used, views)), [not abstains for abstains in abstain]
+        seen = count_votes(telling, lattice, 0.0, least_seen, votes.counts, beyond=tell)
         return cls(votes, possible, least_seen, seen.counts)
 
     def meeting(self, needs: Needs) -> Votes:
@@ -93,6 +99,15 @@ class Counts:
         counts = np.zeros(self.votes.counts.shape, np.uint16)  # zeros_like would touch all of it
         counts.ravel()[points[met]] = votes[met]
         return replace(self.votes, counts=counts, floor=needs.votes)
+
+
+def _telling(voting: Pixels, used: Pixels, views: Sequence[View]) -> Pixels:
+    """The pixels by which a view tells something of a point: of the four around its projection, one votes, or all are
+    used."""
+    if used.all():
+        return used
+    beside: Pixels = in_a_row(maximum_filter(~pixels, 3) for pixels in by_view(used, views))
+    return voting | ~beside
 
 
 def leaving(masks: Sequence[Pixels]) -> list[bool]:

@@ -47,7 +47,8 @@ class Evidence:
 
     votes: the view votes for what it sees there. seen_object: what the hull's silhouettes should be; a vote that may be
     a mask's error is not of it. seen_background: the view sees that nothing is there. unknown: the object may be there
-    all the same, since a wrong mask may have cut it off the image, or left it among the surroundings.
+    all the same, since a wrong mask may have cut it off the image, or left it among the surroundings. Pixels that are
+    not to be used (`View.used`) are none of these.
     cut: wrong masks have cut the images, which then show nothing but the object, and not all of it.
     The views' images are as training sees them, and the background where they show surroundings or are unknown.
     """

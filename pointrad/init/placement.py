@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,9 +63,10 @@ def suggested_bounds(views: Sequence[View]) -> Bounds | None:
     distance = float(np.median([np.linalg.norm(view.camera.position - focus) for view in views]))
     lattice = Lattice(_COARSE, _cube(focus, distance))
     agreeing = math.ceil(_AGREEING * len(views))
-    abstain = leaving([view.mask > 0 for view in views])
-    possible = count_votes(views, lattice, 0.0, agreeing, beyond=abstain).counts
-    found = count_votes(views, lattice, 0.0, math.ceil(_SEEING * agreeing), possible).counts > 0
+    surely, maybe = ([replace(view, mask=np.where(view.used, view.mask, n)) for view in views] for n in (0, 1))
+    abstain = leaving([view.mask > 0 for view in maybe])
+    possible = count_votes(maybe, lattice, 0.0, agreeing, beyond=abstain).counts
+    found = count_votes(surely, lattice, 0.0, math.ceil(_SEEING * agreeing), possible).counts > 0
     agreed = np.stack(np.nonzero(found & (possible > 0)), axis=1)
     if len(agreed) == 0 or _on_faces(found):
         return _rounded(_cube(focus, distance / 2))

@@ -41,9 +41,9 @@ def initialise(views: Sequence[View], votes: Votes, config: InitConfig, seed: in
     """A random part, `config.kept_share`, of the points that have `votes` (at least one), coloured from the views.
 
     A point's colour is the mean over all views that have it inside their image of the bilinear colour there, weighted
-    as the squared error of that pixel is (`View.weight`); mid-grey if there is none. `config.jitter` moves the points,
-    in lattice steps, before they are coloured. The same views, votes, config and seed give the same points whatever
-    the number of threads.
+    as the squared error of that pixel is (`View.weight`), and left out if any of the four pixels has a weight of 0;
+    mid-grey if there is none. `config.jitter` moves the points, in lattice steps, before they are coloured. The same
+    views, votes, config and seed give the same points whatever the number of threads.
     """
     lattice = votes.lattice
     hull = np.flatnonzero(votes.counts > 0)  # several times as fast as of whole numbers
@@ -152,7 +152,9 @@ def _add_colours(positions, camera, intrinsics, image, weight, sums, weights):  
         right, down = u - 0.5 - column, v - 0.5 - row
         column_0, column_1 = max(column, 0), min(column + 1, width - 1)
         row_0, row_1 = max(row, 0), min(row + 1, height - 1)
-        w = np.float64(weight[min(int(v), height - 1), min(int(u), width - 1)]) ** 2
+        nearest = weight[min(int(v), height - 1), min(int(u), width - 1)]
+        least = min(weight[row_0, column_0], weight[row_0, column_1], weight[row_1, column_0], weight[row_1, column_1])
+        w = np.float64(nearest if least > 0.0 else 0.0) ** 2
         for c in range(3):
             above = (1.0 - right) * image[row_0, column_0, c] + right * image[row_0, column_1, c]
             below = (1.0 - right) * image[row_1, column_0, c] + right * image[row_1, column_1, c]

@@ -53,7 +53,7 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
     """
     colour = np.asarray(background, np.float32)
     differences = in_a_row(greatest(np.abs(view.image - colour)) for view in views)
-    masks: Pixels = in_a_row(view.mask > 0 for view in views)
+    masks = _masks(views)
     if config.source == "none":
         masks[:] = False
     tolerance = _noise(views, differences, masks)
@@ -67,10 +67,20 @@ def gather_evidence(views: Sequence[View], background: Colour, config: AdaptiveC
 
 def evidence_of_masks(views: Sequence[View], config: AdaptiveConfig) -> Evidence:
     """What masks alone say, most of them nearly right: a few views may be wrong about a point. Images are not asked."""
-    masks: Pixels = in_a_row(view.mask > 0 for view in views)
+    masks = _masks(views)
     everyone = Needs(len(views), 0.0)
-    reading = Evidence(tuple(views), masks, masks, ~masks, np.zeros_like(masks), False, everyone)
+    reading = Evidence(tuple(views), masks, masks, _used(views) & ~masks, np.zeros_like(masks), False, everyone)
     return _best_agreeing([reading], _EMPTY_SHARES, config)
+
+
+def _masks(views: Sequence[View]) -> Pixels:
+    masks: Pixels = in_a_row((view.mask > 0) & view.used for view in views)
+    return masks
+
+
+def _used(views: Sequence[View]) -> Pixels:
+    used: Pixels = in_a_row(view.used for view in views)
+    return used
 
 
 def greatest(channels: Float32Array) -> Float32Array:
@@ -83,11 +93,12 @@ def greatest(channels: Float32Array) -> Float32Array:
 def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: AdaptiveConfig) -> Evidence:
     """What the views say, read in the way that they bear out. empty: pixels of the background's colour, those of all
     views in a row as in `masks`."""
-    asked = config.source == "masks"
+    asked, used = config.source == "masks", _used(views)
     clean: Pixels = in_a_row(
-        np.full(pixels.shape, not asked or border(pixels).mean() > 0.5) for pixels in by_view(empty, views)
+        np.full(pixels.shape, not asked or _mostly(border(pixels)[border(view.used)]))
+        for view, pixels in zip(views, by_view(empty, views), strict=True)
     )
-    shown = (masks | clean) & ~empty
+    shown = (masks | clean) & ~empty & used
     inside = (shown & ~masks).sum() <= _STRAY * shown.sum()
     nowhere = np.zeros_like(masks)
 
@@ -95,7 +106,9 @@ def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: A
         votes: Pixels, seen_background: Pixels, unknown: Pixels, seen_object: Pixels, cut: bool = False
     ) -> Evidence:
         everyone = Needs(len(views), 0.0)
-        return Evidence(tuple(views), votes, seen_object, seen_background, unknown, cut, everyone)
+        return Evidence(
+            tuple(views), votes & used, seen_object & used, seen_background & used, unknown & used, cut, everyone
+        )
 
     masks_agree = asked and not _contradict(views, masks, config)
     if masks_agree and (inside or _contradict(views, shown, config)):
@@ -111,14 +124,18 @@ def _best_reading(views: Sequence[View], masks: Pixels, empty: Pixels, config: A
     return _best_agreeing(readings, (0.0,), config)
 
 
+def _mostly(pixels: Pixels) -> bool:
+    return bool(2 * np.count_nonzero(pixels) > pixels.size)
+
+
 def _noise(views: Sequence[View], differences: Float32Array, masks: Pixels) -> float:
     """By how much the pictures' background strays from the background's colour: noise, compression, a dim backdrop.
 
     It is read off their borders outside masks, of which the object has little: half as much again as 95 % of their
     pixels stray, so that the rest of them is not the object.
     """
-    pairs = zip(by_view(differences, views), by_view(masks, views), strict=True)
-    borders = [border(picture)[~border(mask)] for picture, mask in pairs]
+    parts = zip(views, by_view(differences, views), by_view(masks, views), strict=True)
+    borders = [border(picture)[border(view.used & ~mask)] for view, picture, mask in parts]
     pixels = np.concatenate(borders)
     strays = float(np.quantile(pixels, 0.95)) if pixels.size else 0.0
     return max(BACKGROUND_TOLERANCE, min(1.5 * strays, _MOST_NOISE)) if strays <= _MOST_NOISE else BACKGROUND_TOLERANCE

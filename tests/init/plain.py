@@ -70,8 +70,13 @@ def sees(view: View, lattice: Lattice) -> NDArray[np.bool_]:
     return votes_of_one_view(replace(view, mask=np.ones_like(view.mask)), lattice, 0.0)
 
 
-def tells(view: View, lattice: Lattice) -> NDArray[np.bool_]:
-    """Of which points the view tells something: of all, if its mask leaves the picture's border free."""
-    mask = view.mask > 0
-    leaves = mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
-    return sees(view, lattice) if leaves else np.ones(lattice.shape, bool)
+def tells(view: View, lattice: Lattice, outside: str = "abstain", margin: float = 0.0) -> NDArray[np.bool_]:
+    """Of which points the view tells something: of none behind pixels that are not used, unless it votes for it; of
+    those outside its picture by the published rule, or if neither mask nor such pixels reach the picture's border."""
+    unused, voting = ~view.used, (view.mask > 0) & view.used
+    votes = votes_of_one_view(replace(view, mask=voting), lattice, margin)
+    hidden = votes_of_one_view(replace(view, mask=unused), lattice, 0.0) & ~votes
+    maybe = voting | unused
+    leaves = maybe[0].any() or maybe[-1].any() or maybe[:, 0].any() or maybe[:, -1].any()
+    told = sees(view, lattice) if outside == "abstain" and leaves else np.ones(lattice.shape, bool)
+    return told & ~hidden

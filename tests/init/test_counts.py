@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pointrad.data.scene import View
+from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
 from pointrad.init.adaptive import agreeing_votes
 from pointrad.init.config import AdaptiveConfig, HullConfig
@@ -69,28 +69,37 @@ def test_votes_equal_the_plain_count_among_those_that_see_a_point(
     assert found.floor == floor
 
 
+def in_part(mask: Float32Array, rng: np.random.Generator) -> Float32Array:
+    """Weights of 0 in a rectangle, which may be empty or all of a view."""
+    weight = np.ones_like(mask)
+    (top, bottom), (left, right) = (np.sort(rng.integers(0, size + 1, 2)) for size in mask.shape)
+    weight[top:bottom, left:right] = 0
+    return weight
+
+
 @settings(max_examples=40, deadline=None)
 @given(views_and_lattice(), st.integers(0, 2**32 - 1), st.sampled_from(["published", "abstain"]), st.integers(0, 4),
-       st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.booleans())  # fmt: skip
+       st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.booleans(), st.booleans())  # fmt: skip
 def test_counts_equal_the_plain_ones_whatever_pixels_say(
     case: tuple[list[View], Lattice, float], seed: int, outside: Outside, votes_needed: int, empty_share: float,
-    complete: bool,
+    complete: bool, all_used: bool,
 ) -> None:  # fmt: skip
     views, lattice, margin = case
     rng, needs = np.random.default_rng(seed), Needs(min(votes_needed, len(views)), empty_share)
     background = [(rng.random(view.mask.shape) < 0.5) & (view.mask == 0) for view in views]
     background = [view.mask == 0 for view in views] if complete else background
     given = config(outside, margin if outside == "published" else None, 0.5 if outside == "abstain" else None)
+    if not all_used:
+        views = [replace(view, weight=in_part(view.mask, rng)) for view in views]
     voting = in_a_row(view.mask > 0 for view in views)
     found = Counts.of(views, voting, in_a_row(background), lattice, given, needs).meeting(needs).counts
 
-    masks = [replace(view, mask=1 - empty.astype(np.float32)) for view, empty in zip(views, background, strict=True)]
-    if outside == "published":
-        votes, seen = counted(views, lattice, margin), np.full(lattice.shape, len(views))
-        empty_in = len(views) - counted(masks, lattice, margin)
-    else:
-        votes, seen = counted(views, lattice), np.sum([tells(view, lattice) for view in views], axis=0)
-        empty_in = seen - counted(masks, lattice)
+    voters = [replace(view, mask=view.mask * view.used) for view in views]
+    maybe = [replace(view, mask=1.0 - (empty & view.used)) for view, empty in zip(views, background, strict=True)]
+    margin = margin if outside == "published" else 0.0
+    told = np.stack([tells(view, lattice, outside, margin) for view in views])
+    seen, votes = told.sum(axis=0), counted(voters, lattice, margin)
+    empty_in = (told & ~np.stack([votes_of_one_view(view, lattice, margin) for view in maybe])).sum(axis=0)
     expected = of_all(votes, seen, len(views), 0.5)
     met = (empty_in <= empty_share * (votes + empty_in)) & (expected >= needs.votes)
     np.testing.assert_array_equal(found, np.where(met, expected, 0))
