@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pointrad.data.layout import FolderLayout
 from pointrad.data.moving import Frames, MovingLayout, shown
 from pointrad.data.photo import Listing
-from pointrad.data.picture_files import picture_or_none, said_of_missing
+from pointrad.data.picture_files import pictures_of, said_of_missing
 from pointrad.data.scene import Split
 from pointrad.data.transforms import Transforms, at_instants, photo, read_transforms, times
 from pointrad.errors import UserError
@@ -52,13 +52,14 @@ def listing(folder: Path, split: Split, frames: Frames | None) -> Listing:
     listed = transforms.frames
     if len(numbers) < len(instants):
         listed = at_instants(path, listed, numbers, instants)
-    pictures = [(frame, picture_or_none(folder, frame.file_path)) for frame in listed]
-    photos = (photo(path, transforms, frame, picture) for frame, picture in pictures if picture is not None)
-    missing = [frame.file_path for frame, picture in pictures if picture is None]
+    pictures, moved = pictures_of(folder, [frame.file_path for frame in listed])
+    pairs = list(zip(listed, pictures, strict=True))
+    photos = (photo(path, transforms, frame, picture) for frame, picture in pairs if picture is not None)
+    missing = [frame.file_path for frame, picture in pairs if picture is None]
     refusal = said_of_missing(folder, missing) if missing else None
     if refusal is not None and len(missing) == len(pictures):
         raise UserError(refusal)
-    return Listing((path,), tuple(photos), said, refusal=refusal)
+    return Listing((path,), tuple(photos), (*said, *moved), refusal=refusal)
 
 
 def _transforms_path(folder: Path, split: Split) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pointrad.data.colmap_model import ModelFiles, Registered, model_files, read_model
 from pointrad.data.layout import ImagesLayout
 from pointrad.data.photo import Listing, Photo
-from pointrad.data.picture_files import is_picture, view_name
+from pointrad.data.picture_files import is_picture, pictures_of, view_name
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
 
@@ -39,10 +39,17 @@ class ColmapDatasetConfig(ImagesLayout):
         folder = self.found(scene_name)
         images, files = self.images_in(folder), self._models_in(folder)[0]
         registered = read_model(files)
-        refusal = _missing_pictures(files.images, registered, images)
-        there = [one for one in registered if (images / one.name).is_file()]
-        photos = tuple(_photo(folder, images, files.cameras, one) for one in there)
-        remarks = (*_unregistered(registered, images), *_other_models(folder, files.images.parent))
+        pictures, moved = pictures_of(images, [one.name for one in registered])
+        pairs = list(zip(registered, pictures, strict=True))
+        refusal = _missing_pictures(
+            files.images, images, [one.name for one, picture in pairs if picture is None], len(pairs)
+        )
+        photos = tuple(_photo(folder, picture, files.cameras, one) for one, picture in pairs if picture is not None)
+        remarks = (
+            *moved,
+            *_unregistered({photo.path for photo in photos}, images),
+            *_other_models(folder, files.images.parent),
+        )
         return Listing(files, self.held_out(photos, split), remarks, refusal=refusal)
 
     @property
@@ -54,31 +61,29 @@ class ColmapDatasetConfig(ImagesLayout):
         return [files for files in found if files is not None]
 
 
-def _missing_pictures(file: Path, registered: Sequence[Registered], images: Path) -> str | None:
-    """What to say if some are missing. Raises UserError if all are."""
+def _missing_pictures(file: Path, images: Path, missing: Sequence[str], registered: int) -> str | None:
+    """What to say if some of so many registered ones are missing. Raises UserError if all are."""
     if not registered:
         raise UserError(f"{file}: found no photograph; expected some")
-    missing = [one.name for one in registered if not (images / one.name).is_file()]
     if not missing:
         return None
     said = (
-        f"{file}: found {len(registered)} photographs, of which {len(missing)} are not in {images}, the first "
+        f"{file}: found {registered} photographs, of which {len(missing)} are not in {images}, the first "
         f"{missing[0]}; expected all of them there (dataset.images=FOLDER says where)"
     )
-    if len(missing) == len(registered):
+    if len(missing) == registered:
         raise UserError(said)
     return said
 
 
-def _photo(folder: Path, images: Path, cameras: Path, registered: Registered) -> Photo:
-    path = images / registered.name
+def _photo(folder: Path, path: Path, cameras: Path, registered: Registered) -> Photo:
     lens = partial(registered.lens.of_picture, where=f"{cameras}: the camera of {registered.name}")
     return Photo(view_name(folder, path), path, lens, registered.camera_to_world)
 
 
-def _unregistered(registered: Sequence[Registered], images: Path) -> list[str]:
-    there = {path.relative_to(images).as_posix() for path in images.rglob("*") if is_picture(path)}
-    others = sorted(there - {one.name for one in registered})
+def _unregistered(registered: Set[Path], images: Path) -> list[str]:
+    there = {path for path in images.rglob("*") if is_picture(path)}
+    others = sorted(path.relative_to(images).as_posix() for path in there - registered)
     said = f"{len(others)} of {len(there)} photographs in {images.name} are not in COLMAP's model and are left out"
     return [f"{said}, the first {others[0]}"] if others else []
 

@@ -100,8 +100,10 @@ class FolderLayout(Layout, ABC):
         folder = self.folder(scene_name)
         if self.is_in(folder):
             return folder
+        below = sorted(path.name for path in self.root.glob("*/") if self.is_in(path))
+        hint = f"; it is in {' and '.join(below[:3])}: scene.name={below[0]}" if below else ""
         raise UserError(
-            f"dataset.root: found {self.root}, {_holding(self.root)}; expected {self.signs} there or in {folder}"
+            f"dataset.root: found {self.root}, {_holding(self.root)}; expected {self.signs} there or in {folder}{hint}"
         )
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pointrad.data.layout import CaptureLayout
 from pointrad.data.moving import MovingLayout, shown
 from pointrad.data.photo import Listing, Photo
-from pointrad.data.picture_files import picture_or_none, without_suffix
+from pointrad.data.picture_files import pictures_of, without_suffix
 from pointrad.data.scene import Split
 from pointrad.data.transforms import Transforms, at_instants, photo, read_transforms, times
 from pointrad.errors import UserError
@@ -33,9 +33,9 @@ class NerfstudioDatasetConfig(CaptureLayout, MovingLayout):
         file = self.found(scene_name) / _FILE
         whole = read_transforms(file)
         transforms, said = self._shown(file, whole)
-        photos = _photos(file, transforms)
+        photos, moved = _photos(file, transforms)
         splits = _splits(file, whole)
-        remarks = [*_left_out(transforms, photos), *said, *_oddities(splits)]
+        remarks = [*moved, *_left_out(transforms, photos), *said, *_oddities(splits)]
         if not splits:
             return Listing((file,), self.held_out(tuple(photos.values()), split), tuple(remarks))
         remarks.append(f"{_FILE} says which views are held out; dataset.holdout has no effect")
@@ -61,12 +61,13 @@ class NerfstudioDatasetConfig(CaptureLayout, MovingLayout):
         return transforms.model_copy(update={"frames": frames}), said
 
 
-def _photos(file: Path, transforms: Transforms) -> dict[str, Photo]:
-    """The photographs of the frames that have a picture, by the frames' file_path without suffix."""
-    pictures = [(frame, picture_or_none(file.parent, frame.file_path)) for frame in transforms.frames]
+def _photos(file: Path, transforms: Transforms) -> tuple[dict[str, Photo], tuple[str, ...]]:
+    """The photographs of the frames that have a picture, by the frames' file_path without suffix; and what to say of
+    where they are."""
+    pictures, said = pictures_of(file.parent, [frame.file_path for frame in transforms.frames])
     photos = {
         without_suffix(frame.file_path): photo(file, transforms, frame, picture)
-        for frame, picture in pictures
+        for frame, picture in zip(transforms.frames, pictures, strict=True)
         if picture is not None
     }
     if not photos:
@@ -74,7 +75,7 @@ def _photos(file: Path, transforms: Transforms) -> dict[str, Photo]:
             f"{file}: frames: found no picture of any of its {len(pictures)} frames, the first of them "
             f"{file.parent / transforms.frames[0].file_path}; expected the paths of pictures"
         )
-    return photos
+    return photos, said
 
 
 def _splits(file: Path, transforms: Transforms) -> dict[Split, set[str]]:

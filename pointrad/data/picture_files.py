@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Annotated, NamedTuple, TypeVar, cast
 
@@ -64,6 +66,33 @@ def picture_or_none(folder: Path, file_path: str) -> Path | None:
     path = _meant(folder, file_path)
     candidates = (path, *(path.with_name(path.name + suffix) for suffix in _TRIED))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def pictures_of(folder: Path, file_paths: Sequence[str]) -> tuple[list[Path | None], tuple[str, ...]]:
+    """The file that each frame means, None where there is none; and what is worth saying of it.
+
+    Paths may have been written on another machine, or before photographs were cut out and stored in another format.
+    One that leads nowhere means the picture below `folder` whose path ends like it, unless another frame means that.
+    """
+    found = [picture_or_none(folder, file_path) for file_path in file_paths]
+    moved = {n: _moved(folder, file_paths[n]) for n, picture in enumerate(found) if picture is None}
+    meant = Counter(chain(found, moved.values()))
+    taken = {n: picture for n, picture in moved.items() if picture is not None and meant[picture] == 1}
+    if not taken:
+        return found, ()
+    first, picture = next(iter(taken.items()))
+    said = (
+        f"{len(taken)} of {len(file_paths)} pictures are not where they are said to be, the first {file_paths[first]}; "
+        f"took those whose paths end like theirs, the first {picture.relative_to(folder)}"
+    )
+    return [taken.get(n, picture) for n, picture in enumerate(found)], (said,)
+
+
+def _moved(folder: Path, file_path: str) -> Path | None:
+    """The picture below a folder whose path, but for its suffix, is the longest end of a frame's."""
+    parts = [part for part in PurePosixPath(without_suffix(file_path)).parts if part not in ("/", "..")]
+    ends = (folder.joinpath(*parts[start:-1], parts[-1] + suffix) for start in range(len(parts)) for suffix in _TRIED)
+    return next((path for path in ends if path.is_file()), None)
 
 
 def _meant(folder: Path, file_path: str) -> Path:

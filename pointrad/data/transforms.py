@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from pointrad.data.moving import STILL, nearest
 from pointrad.data.photo import IgnoreMask, Lens, Photo
-from pointrad.data.picture_files import PicturePath, without_suffix
+from pointrad.data.picture_files import PicturePath, view_name, without_suffix
 from pointrad.data.pinhole import CameraKeys, lens
 from pointrad.data.poses import check_rigid
 from pointrad.errors import UserError
@@ -81,10 +81,9 @@ def _time(path: Path, frame: Frame) -> float:
 def photo(file: Path, transforms: Transforms, frame: Frame, picture: Path) -> Photo:
     """The photograph of a frame of `file`. picture: its own file. Raises UserError for a pose that is not rigid, or a
     mask that is not there."""
-    below = frame.file_path.removeprefix(f"{file.parent.as_posix()}/")  # some programs write whole paths
     where = f"{file}: transform_matrix of {frame.file_path!r}"
     return Photo(
-        name=without_suffix(below),
+        name=view_name(file.parent, picture),
         path=picture,
         lens=partial(_lens, transforms, frame, str(file)),
         camera_to_world=check_rigid(np.array(frame.transform_matrix, np.float64), where),

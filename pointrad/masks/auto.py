@@ -15,6 +15,7 @@ from pointrad.masks.config import MasksConfig
 from pointrad.masks.files import find_masks
 
 _FOLDERS = ("masks", "mask", "segmentation", "seg")
+_WORDS = ("mask", "seg", "matte", "alpha", "silhouette", "nobg", "rembg")  # in the names of other folders of masks
 
 
 class AutoMasksConfig(MasksConfig):
@@ -35,8 +36,9 @@ class AutoMasksConfig(MasksConfig):
             if (folder / name).is_dir():
                 return find_masks("masks.folder", name, photos, folder, self.invert)
         there = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        like = next((name for name in there if any(word in name.lower() for word in _WORDS)), "FOLDER")
         raise UserError(
             f"masks=auto: found photographs without alpha, and none of the folders {', '.join(_FOLDERS)} in {folder}, "
-            f"which holds {', '.join(there) or 'no folder'}; expected masks=folder masks.folder=FOLDER, or masks=none "
+            f"which holds {', '.join(there) or 'no folder'}; expected masks=folder masks.folder={like}, or masks=none "
             "to train on whole photographs"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -90,8 +91,12 @@ def _matched_best(where: Path, pictures: Sequence[Path], folder: Path) -> tuple[
     there = {path.relative_to(where).as_posix() for path in files}
     names = [_names(picture, folder) for picture in pictures]
     matches = {said: _matched(names, there, candidates) for said, candidates in _CONVENTIONS.items()}
-    matches[_BY_NUMBER] = _matched_by_number(names, there)
+    around, found = _matched_within(names, there)
+    matches |= {around: found, _BY_NUMBER: _matched_by_number(names, there)}
     said, found = max(matches.items(), key=lambda match: sum(path is not None for path in match[1]))
+    first = next((path for path in found if path is not None), None)
+    if first is not None and said in _CONVENTIONS:
+        said = said.removesuffix(".png") + PurePosixPath(first).suffix
     return found, said
 
 
@@ -100,7 +105,7 @@ def _check_all_found(
 ) -> None:  # fmt: skip
     missing = [picture.name for picture, path in zip(pictures, found, strict=True) if path is None]
     if missing:
-        looked_for = f"looked for {', '.join(_CONVENTIONS)} and {_BY_NUMBER}"
+        looked_for = f"looked for {', '.join(_CONVENTIONS)}, the same around each NAME, and {_BY_NUMBER}"
         best = f", as {said}" if len(missing) < len(pictures) else ""
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(
@@ -187,6 +192,25 @@ def _matched(
     names: Sequence[Sequence[PurePosixPath]], there: set[str], candidates: _Convention
 ) -> list[str | None]:  # fmt: skip
     return [next((path for name in of for path in candidates(name) if path in there), None) for of in names]
+
+
+def _matched_within(names: Sequence[Sequence[PurePosixPath]], there: set[str]) -> tuple[str, list[str | None]]:
+    """Masks whose names have the photographs' within, and the same around all of them: NAME-removebg-preview.png."""
+    beside: dict[PurePosixPath, list[str]] = {}
+    for path in map(PurePosixPath, sorted(there)):
+        beside.setdefault(path.parent, []).append(path.name)
+
+    def around(name: PurePosixPath) -> Iterator[tuple[str, str]]:
+        for file in beside.get(name.parent, ()):
+            before, within, after = file.partition(name.stem)
+            if within and not before[-1:].isalnum() and not after[:1].isalnum():
+                yield before, after
+
+    counted = Counter(pair for of in names for pair in {pair for name in of for pair in around(name)})
+    (before, after), _ = max(counted.items(), key=lambda pair: pair[1], default=(("", ".png"), 0))
+    candidates = {name: str(name.with_name(before + name.stem + after)) for of in names for name in of}
+    found = [next((candidates[name] for name in of if candidates[name] in there), None) for of in names]
+    return f"{before}NAME{after}", found
 
 
 def _matched_by_number(names: Sequence[Sequence[PurePosixPath]], there: set[str]) -> list[str | None]:

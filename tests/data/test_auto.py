@@ -124,3 +124,11 @@ def test_a_folder_in_no_layout_is_refused_with_what_was_looked_for_and_what_it_h
 def test_real_captures_are_taken_for_what_they_are(capture: str, taken: str) -> None:
     remark, *_ = auto(real_capture(capture)).listing(capture, Split.TEST).remarks
     assert remark.startswith(f"took the folder for dataset={taken}")
+
+
+def test_a_folder_above_the_capture_is_told_where_it_is(tmp_path: Path) -> None:
+    write_nerfstudio(tmp_path / "data")
+    with pytest.raises(
+        UserError, match=r"dataset\.root: found .*, which holds data/; .*; it is in data: scene\.name=data"
+    ):
+        listing(tmp_path)

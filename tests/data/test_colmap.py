@@ -144,6 +144,20 @@ def test_a_text_file_that_ends_before_its_last_image_is_refused(tmp_path: Path) 
         listing(tmp_path)
 
 
+def test_photographs_may_have_been_cut_out_and_stored_in_another_format_since(tmp_path: Path) -> None:
+    write_colmap(tmp_path)
+    before = listing(tmp_path).photos
+    for path in (tmp_path / "images").iterdir():
+        Image.open(path).save(path.with_suffix(".webp"))
+        path.unlink()
+    listed = listing(tmp_path)
+    assert [photo.name for photo in listed.photos] == [photo.name for photo in before]
+    assert listed.remarks == (
+        "9 of 9 pictures are not where they are said to be, the first r_08.png; took those whose paths end like "
+        "theirs, the first r_08.webp",
+    )
+
+
 def test_photographs_that_are_missing_are_counted_and_keep_the_others_from_being_loaded(tmp_path: Path) -> None:
     write_colmap(tmp_path)
     for n in (2, 5):

@@ -56,6 +56,24 @@ def test_paths_may_lack_a_suffix_or_be_whole(tmp_path: Path) -> None:
     assert (second.name, second.path) == ("images/r_02", tmp_path / "images" / "r_02.png")
 
 
+def test_pictures_are_found_whose_paths_are_of_another_machine_or_format_with_a_remark(tmp_path: Path) -> None:
+    elsewhere: Frames = {n: {"file_path": f"/home/someone/cup/images/r_{n:02}.jpeg"} for n in range(9)}
+    listed = listing(write_nerfstudio(tmp_path, elsewhere))
+    assert numbers(listed) == [1, 2, 3, 5, 6, 7]
+    assert (listed.photos[0].name, listed.photos[0].path) == ("images/r_01", tmp_path / "images" / "r_01.png")
+    assert listed.remarks == (
+        "9 of 9 pictures are not where they are said to be, the first /home/someone/cup/images/r_00.jpeg; took those "
+        "whose paths end like theirs, the first images/r_00.png",
+    )
+
+
+def test_no_picture_is_taken_for_two_frames(tmp_path: Path) -> None:
+    elsewhere: Frames = {n: {"file_path": f"/{n}/images/r_01.png"} for n in (1, 2)}
+    assert listing(write_nerfstudio(tmp_path, elsewhere)).remarks == (
+        "2 of 9 frames have no picture and are left out, the first /1/images/r_01.png",
+    )
+
+
 def test_frames_without_a_picture_are_left_out_with_a_remark(tmp_path: Path) -> None:
     write_nerfstudio(tmp_path)
     for n in (3, 5):

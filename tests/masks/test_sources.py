@@ -59,7 +59,9 @@ def same_masks(a: Scene, b: Scene) -> bool:
         (lambda path: path.name, "NAME.png"),
         (lambda path: f"{path.stem}_mask.png", "NAME_mask.png"),
         (lambda path: f"{path.stem}.mask.png", "NAME.mask.png"),
-        (lambda path: f"mask_{path.stem}.tif", "mask_NAME.png"),
+        (lambda path: f"mask_{path.stem}.tif", "mask_NAME.tif"),
+        (lambda path: f"{path.stem}-removebg-preview.png", "NAME-removebg-preview.png"),
+        (lambda path: f"cup.{path.stem}_sam.0.png", "cup.NAME_sam.0.png"),
     ],
 )
 def test_whatever_tools_call_them_masks_of_a_folder_are_found_and_told(
@@ -82,6 +84,16 @@ def test_masks_may_go_by_the_photographs_numbers(tmp_path: Path) -> None:
     photos = numbered(tmp_path, "000002", "000011")
     found = find_masks("masks.folder", "mask", photos, tmp_path)
     assert [found.file(photo).name for photo in photos] == ["002.png", "011.png"]
+
+
+def test_what_stands_around_names_is_no_part_of_a_longer_name(tmp_path: Path) -> None:
+    (tmp_path / "mask").mkdir()
+    for number in range(1, 13):
+        (tmp_path / "mask" / f"{number}-cut-2.png").touch()
+    photos = numbered(tmp_path, *map(str, range(1, 13)))
+    found = find_masks("masks.folder", "mask", photos, tmp_path)
+    assert [found.file(photo).name for photo in photos] == [f"{number}-cut-2.png" for number in range(1, 13)]
+    assert found.said == "mask/NAME-cut-2.png"
 
 
 def test_hidden_files_are_no_masks(tmp_path: Path) -> None:
@@ -136,7 +148,7 @@ def test_a_folder_that_is_nowhere_is_named(tiny_scene_root: Path) -> None:
 
 def test_photographs_without_any_masks_are_told_what_there_is(tiny_scene_root: Path) -> None:
     split_masks_off(tiny_scene_root, lambda path: path.name, "masks_segmenter")
-    with pytest.raises(UserError, match=r"masks=auto: .* none of the folders masks, .* masks_segmenter"):
+    with pytest.raises(UserError, match=r"masks=auto: .* none of the folders masks, .* masks\.folder=masks_segmenter,"):
         load(tiny_scene_root, AUTO)
 
 
