@@ -6,10 +6,12 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
+from pointrad.camera import Camera
 from pointrad.config import RunConfig
 from pointrad.data.scene import SceneContent
 from pointrad.errors import UserError
@@ -305,6 +307,21 @@ class TestGaussians:
     ) -> None:
         stage = config(*GAUSSIANS, f"schedule.stages.coarse.epochs.steps={steps}").schedule.stages["coarse"]
         assert stage.length(views) == epochs
+
+    @pytest.mark.parametrize(
+        ("sizes", "factor"), [([(640, 360)], 2), ([(180, 320)], 2), ([(400, 319), (300, 200)], 1), ([(50, 50)], 1)]
+    )
+    def test_pictures_are_averaged_by_less_where_they_are_small(
+        self, sizes: list[tuple[int, int]], factor: int
+    ) -> None:
+        stage = config(*GAUSSIANS, "schedule.stages.coarse.downscale={by:2,least:160}").schedule.stages["coarse"]
+        assert stage.factor([Camera.centred(np.eye(4), 100.0, *size) for size in sizes]) == factor
+        assert stage.most_downscale == 2
+
+    @pytest.mark.parametrize(("word", "message"), [("{by:2}", r"downscale\.least: "), ("0", r"downscale: found 0;")])
+    def test_what_pictures_are_averaged_by_is_a_factor_or_has_both_keys(self, word: str, message: str) -> None:
+        with pytest.raises(UserError, match=rf"^schedule\.stages\.coarse\.{message}"):
+            config(*GAUSSIANS, f"schedule.stages.coarse.downscale={word}")
 
     def test_an_exponential_decay_goes_step_by_step_to_its_share(self) -> None:
         stage = config(*GAUSSIANS, "schedule.stages.settle.epochs=2").schedule.stages["settle"]

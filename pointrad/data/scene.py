@@ -47,6 +47,7 @@ class View:
     reference: [H, W] float32, the mask that is known to be right; None where that is the given one.
     weight: [H, W] float32 in [0, 1], how much each pixel counts in training; None: 1 everywhere. Where the image is not
     known, it is the background. A pixel of weight 0 says nothing at all, neither its image nor its mask.
+    leaves: whether the object is known to leave the picture, even where its mask does not reach the border.
     """
 
     name: str
@@ -56,6 +57,7 @@ class View:
     mask: Float32Array
     weight: Float32Array | None = None
     reference: Float32Array | None = None
+    leaves: bool = False
 
     @property
     def used(self) -> NDArray[np.bool_]:

@@ -72,7 +72,7 @@ class Counts:
             )
         least_seen = config.least_views(len(views))
         margin = config.margin if published else 0.0
-        abstain = [False] * len(views) if published else leaving(by_view(voting | ~used, views))
+        abstain = [False] * len(views) if published else leaving(views, by_view(voting | ~used, views))
         possible = count_votes(with_masks(views, ~background), lattice, margin, fewest, beyond=abstain)
         floor = math.ceil(needs.votes * least_seen / len(views))
         votes = count_votes(with_masks(views, voting), lattice, margin, floor, possible.counts)
@@ -110,9 +110,9 @@ def _telling(voting: Pixels, used: Pixels, views: Sequence[View]) -> Pixels:
     return voting | ~beside
 
 
-def leaving(masks: Sequence[Pixels]) -> list[bool]:
-    """Whether the object, where a mask [H, W] has it, leaves the picture: it reaches the picture's border."""
-    return [bool(border(mask).any()) for mask in masks]
+def leaving(views: Sequence[View], masks: Sequence[Pixels]) -> list[bool]:
+    """Whether the object leaves the picture of each view: it is known to, or its mask [H, W] reaches the border."""
+    return [view.leaves or bool(border(mask).any()) for view, mask in zip(views, masks, strict=True)]
 
 
 def with_masks(views: Sequence[View], masks: Pixels) -> list[View]:

@@ -64,7 +64,7 @@ def suggested_bounds(views: Sequence[View]) -> Bounds | None:
     lattice = Lattice(_COARSE, _cube(focus, distance))
     agreeing = math.ceil(_AGREEING * len(views))
     surely, maybe = ([replace(view, mask=np.where(view.used, view.mask, n)) for view in views] for n in (0, 1))
-    abstain = leaving([view.mask > 0 for view in maybe])
+    abstain = leaving(maybe, [view.mask > 0 for view in maybe])
     possible = count_votes(maybe, lattice, 0.0, agreeing, beyond=abstain).counts
     found = count_votes(surely, lattice, 0.0, math.ceil(_SEEING * agreeing), possible).counts > 0
     agreed = np.stack(np.nonzero(found & (possible > 0)), axis=1)

@@ -1,12 +1,16 @@
-"""Where the hull of a moving object has left what it was, and what it newly is."""
+"""Where the hull of a moving object has left what it was, and what it newly is; and which pictures it has left."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from pointrad.camera import Float64Array
+from pointrad.camera import Camera, Float64Array, to_pixels
+from pointrad.data.scene import View
 from pointrad.init.votes import Lattice, Votes
 
 Cells = NDArray[np.bool_]  # [X, Y, Z], of a lattice
@@ -41,3 +45,20 @@ def scattered(cells: Cells, lattice: Lattice, count: int, seed: int) -> Float64A
     chosen = places[rng.integers(len(places), size=count)] if len(places) else places
     low = np.array([low for low, _ in lattice.bounds])
     return low + lattice.step * (chosen + rng.uniform(-0.5, 0.5, chosen.shape))
+
+
+def told_to_leave(views: Sequence[View], positions: Float64Array) -> tuple[View, ...]:
+    """The views, told that the object leaves their pictures where part of it was outside in the frame before.
+
+    positions: [N, 3], those of the cloud of the frame before, world units. What has left a picture altogether shows no
+    longer in the mask that it did, and would be taken for background that the view sees.
+    """
+    return tuple(replace(view, leaves=_some_outside(view.camera, positions)) for view in views)
+
+
+def _some_outside(camera: Camera, positions: Float64Array) -> bool:
+    across, down, depth = camera.world_to_image[:, :3] @ positions.T + camera.world_to_image[:, 3:]
+    ahead = depth > 0
+    u, v = to_pixels(across[ahead], down[ahead], depth[ahead], camera.intrinsics)
+    outside = (u < 0) | (v < 0) | (u > camera.width) | (v > camera.height)
+    return bool(outside.any()) or not ahead.all()

@@ -91,7 +91,7 @@ class Cache:
         if self._folder is None:
             return count(views, init)
         threshold = capture.masks.threshold_on(capture.dataset.background)
-        key = _votes_key(_views_key(capture, content.train), threshold, corruption, init)
+        key = _votes_key(_views_key(capture, content.train), threshold, corruption, init, views)
         entry = self._folder / "votes" / key
         needed = votes_needed(len(views), init.consistency)
         for floor in range(needed, -1, -1):  # of the entries, those that were counted from fewer votes on will do
@@ -129,9 +129,11 @@ def _views_key(capture: Capture, content: str) -> str:
     return digest([content, *keys, kept, "pixels of all views in a row", METHOD_VERSION, *codes(dataset, masks)])
 
 
-def _votes_key(views: str, threshold: float, corruption: CorruptionConfig, init: HullConfig) -> str:
-    outside = init.outside, init.margin, init.seen_share
-    return digest([views, threshold, corruption.decisive(), init.lattice, init.box, outside, *codes(corruption)])
+def _votes_key(
+    content: str, threshold: float, corruption: CorruptionConfig, init: HullConfig, views: Sequence[View]
+) -> str:
+    outside = init.outside, init.margin, init.seen_share, *(view.name for view in views if view.leaves)
+    return digest([content, threshold, corruption.decisive(), init.lattice, init.box, outside, *codes(corruption)])
 
 
 def _write_views(views: Sequence[View], entry: Path) -> None:

@@ -190,7 +190,7 @@ def _composites_harmonics(config: RunConfig) -> bool:
 
 def _small_view(config: RunConfig) -> View:
     """A view that every stage can train on."""
-    side = 8 * math.lcm(*(stage.downscale for stage in config.all_stages.values()))
+    side = 8 * math.lcm(*(stage.most_downscale for stage in config.all_stages.values()))
     pose = np.eye(4)
     pose[2, 3] = 3.0
     image, mask = np.full((side, side, 3), 0.5, np.float32), np.ones((side, side), np.float32)

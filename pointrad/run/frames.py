@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pointrad.data.scene import Scene, View
 from pointrad.errors import UserError
-from pointrad.init.renewal import among, scattered, widened
+from pointrad.init.renewal import among, scattered, told_to_leave, widened
 from pointrad.init.votes import Votes
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.model.base import Cloud
@@ -31,12 +31,19 @@ _EPOCHS = 10_000  # of a frame, at most: so that views come in another order in 
 
 
 class Frame:
-    """One instant, loaded, its masks gone wrong as the run asks. train, evaluation: its views, in the scene frame."""
+    """One instant, loaded, its masks gone wrong as the run asks. train, evaluation: its views, in the scene frame.
 
-    def __init__(self, job: Job, number: int) -> None:
+    earlier: the cloud of the frame before, which tells what masks do not; None of the first.
+    """
+
+    def __init__(self, job: Job, number: int, earlier: Cloud | None) -> None:
         config, capture, scene = job.config, job.captures[number], _prepared(job, number)
         self.number, self.time = number, capture.time
         views = with_wrong_masks(config, scene)
+        if earlier is not None and _next(job).start == "before":
+            positions = job.frame.to_world(earlier["position"].T.cpu().double().numpy())
+            corrupted, targets = (told_to_leave(of, positions) for of in (views.corrupted, views.targets))
+            views = replace(views, corrupted=corrupted, targets=targets)
         self.start = start_of(config, capture, views, job.contents[number], job.cache)
         self.train, self.evaluation = job.frame.views(self.start.targets), job.frame.views(scene.evaluation)
         self.mask_iou = mask_iou(views.corrupted, with_true_masks(scene.train))

@@ -87,6 +87,7 @@ class Sequel:
         self.job, self.first, self.cloud = job, first, first
         self.stored = StoredSequence.of(job.run_dir, first.model)
         self.records = _whole(job.run_dir / FRAMES_FILE)
+        self._earlier: Cloud | None = None  # of the frame before that
         self._velocity: Tensor | None = None
 
     def follow(self) -> Iterator[FrameRecord]:
@@ -97,7 +98,7 @@ class Sequel:
                 self._go_on_with(number)
                 continue
             if number and before is None:
-                before = Frame(self.job, number - 1)
+                before = Frame(self.job, number - 1, self._earlier)
             with _told_of(number):
                 before, record = self._frame(number, before)
             append_line(self.job.run_dir / FRAMES_FILE, json.dumps(asdict(record)))
@@ -106,16 +107,16 @@ class Sequel:
 
     def _go_on_with(self, number: int) -> None:
         """Have the cloud of a frame that is stored, and what is known of its motion."""
-        earlier = self.cloud
-        self.cloud = self.stored.read(number, earlier if number else None)
-        if number:
+        self._earlier = earlier = self.cloud if number else None
+        self.cloud = self.stored.read(number, earlier)
+        if earlier is not None:
             origin = self.cloud.state[ORIGIN]
             moved = self.cloud["position"] - carried(earlier, origin)[self.cloud.model.rows["position"]]
             self._velocity = moved * (origin > 0)
 
     def _frame(self, number: int, before: Frame | None) -> tuple[Frame, FrameRecord]:
         wall, cpu, earlier = time.perf_counter(), time.process_time(), self.cloud
-        frame = Frame(self.job, number)
+        frame = Frame(self.job, number, self.cloud if number else None)
         trained = self._trained(frame, before)
         self._go_on_with(number)
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu

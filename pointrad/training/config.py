@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from pointrad.camera import Camera
     from pointrad.data.scene import View
     from pointrad.model.base import Cloud
     from pointrad.render.base import Renderer
@@ -265,11 +266,20 @@ class EveryConfig(Config):
     ops: tuple[Operation, ...]
 
 
+class DownscaleConfig(Config):
+    """By this factor, or by a smaller one, so that pictures keep `least` pixels along their longer side: on fewer,
+    splats lose more than they can get back at full resolution."""
+
+    by: Count
+    least: Count
+
+
 class StageConfig(Config):
     """A stage of training; each starts a fresh optimiser.
 
     lr: learning rates by the names that the model's groups of parameters have for them. lr_decay: of all rates, by a
-    factor per epoch or along a curve. every: operations within the stage; a stage without the key has none.
+    factor per epoch or along a curve. downscale: the factor that pictures are averaged by. every: operations within the
+    stage; a stage without the key has none.
     """
 
     enabled: bool
@@ -280,7 +290,10 @@ class StageConfig(Config):
     harmonics: bool
     lr: dict[str, NonNegative]
     lr_decay: Decay
-    downscale: Count
+    downscale: Annotated[
+        Annotated[Count, Tag("factor")] | Annotated[DownscaleConfig, Tag("bounded")],
+        Discriminator(lambda value: "bounded" if isinstance(value, dict | DownscaleConfig) else "factor"),
+    ]
     loss: LossConfig
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
@@ -308,6 +321,18 @@ class StageConfig(Config):
     def operations(self) -> tuple[Operation, ...]:
         """All that are done before, within and after the stage."""
         return self.before + (self.every.ops if self.every else ()) + self.after
+
+    @property
+    def most_downscale(self) -> int:
+        """Of pictures of any size."""
+        return self.downscale if isinstance(self.downscale, int) else self.downscale.by
+
+    def factor(self, cameras: Sequence[Camera]) -> int:
+        """What the pictures of all these cameras are averaged by."""
+        if isinstance(self.downscale, int):
+            return self.downscale
+        pixels = min(max(camera.width, camera.height) for camera in cameras)
+        return max(1, min(self.downscale.by, pixels // self.downscale.least))
 
     def length(self, views: int) -> int:
         """In epochs, of a training on so many views."""

@@ -25,36 +25,50 @@ def lasting(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Splats that stay as they are: their places in a cloud, and their parameters."""
+class Bonds:
+    """What splats of a cloud may not do on their own; until operations change which splats there are.
 
-    places: Tensor
+    held: the places of those that stay as they are. parameters: [D, H], theirs. together: the places [M] of those that
+    move as their neighbours do. neighbours: [M, K], the places of these.
+    """
+
+    held: Tensor
     parameters: Tensor
+    together: Tensor
+    neighbours: Tensor
 
     @classmethod
-    def of(cls, cloud: Cloud) -> Held:
-        still = cloud.state.get(STILL)
-        places = torch.zeros(0, dtype=torch.int64) if still is None else still.nonzero()[:, 0]
-        return cls(places, cloud.parameters[:, places.to(cloud.parameters.device)])
+    def of(cls, cloud: Cloud) -> Bonds:
+        held, together = _places(cloud, STILL), _places(cloud, TOGETHER)
+        return cls(held, cloud.parameters[:, held], together, _neighbours(cloud, together))
 
     def put_back(self, cloud: Cloud) -> None:
         """In place, after a step: Adam moves every splat by about its rate, however small its gradient."""
-        if len(self.places):
-            cloud.parameters[:, self.places] = self.parameters
+        if len(self.held):
+            cloud.parameters[:, self.held] = self.parameters
+
+    def move_together(self, cloud: Cloud) -> None:
+        """In place, after an epoch: a splat that moves as its neighbours do gets the mean of their displacements since
+        the frame before. What they have in common is motion; what each does besides is noise, and would flicker.
+        """
+        if len(self.together):
+            begun, positions = cloud.state[BEGUN], cloud["position"]
+            displacements = (positions - begun)[:, self.neighbours]
+            positions[:, self.together] = begun[:, self.together] + displacements.mean(dim=2)
 
 
-def move_together(cloud: Cloud) -> None:
-    """In place, after an epoch: a splat that moves as its neighbours do gets the mean of their displacements since the
-    frame before. What they have in common is motion; what each does besides is noise, and would flicker.
-    """
-    together = cloud.state.get(TOGETHER)
-    if together is None or not together.any():
-        return
+def _places(cloud: Cloud, name: str) -> Tensor:
+    marked = cloud.state.get(name)
+    places = torch.zeros(0, dtype=torch.int64) if marked is None else marked.nonzero()[:, 0]
+    return places.to(cloud.parameters.device)
+
+
+def _neighbours(cloud: Cloud, places: Tensor) -> Tensor:
+    """[M, K] the places of the splats that were nearest to these [M] in the frame before, each itself among them."""
+    if not len(places):
+        return places[:, None]
     from scipy.spatial import KDTree  # not above: slow to import, and the first frame would wait for it
 
-    begun, positions = cloud.state[BEGUN], cloud["position"]
-    places = together.nonzero()[:, 0]
-    tree = KDTree(begun.T.cpu().numpy())
-    near = tree.query(begun[:, places].T.cpu().numpy(), range(1, min(_NEIGHBOURS, len(cloud)) + 1))[1]
-    displacements = (positions - begun)[:, torch.from_numpy(near).to(places.device)]
-    positions[:, places] = begun[:, places] + displacements.mean(dim=2)
+    begun = cloud.state[BEGUN].T.cpu().numpy()
+    near = KDTree(begun).query(begun[places.cpu().numpy()], range(1, min(_NEIGHBOURS, len(cloud)) + 1))[1]
+    return torch.from_numpy(near).to(places.device)

@@ -22,7 +22,7 @@ from pointrad.render.base import Renderer
 from pointrad.training import memory, operations
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.config import Operation, StageConfig
-from pointrad.training.lineage import Held, lasting, move_together
+from pointrad.training.lineage import Bonds, lasting
 from pointrad.training.preemption import Preempted
 from pointrad.training.record import EpochRecord
 from pointrad.training.steps.base import EXP_AVG, EXP_AVG_SQ, Step
@@ -80,7 +80,7 @@ class _Training:
         if progress.stage_epoch == 0 and not self.state.losses:
             cloud = self._apply_all(stage.before, cloud)
         key = self.config.schedule.key_of(name)
-        cameras = [_stage_camera(view.camera, stage, key) for view in self.views]
+        cameras, _ = _stage_cameras(self.views, stage, key)
         weighted = [view.weight is not None for view in self.views]
         need = memory.estimate(cameras, weighted, cloud, self.renderer.settings)
         need = memory.fitted(need, memory.free(self.renderer.device))
@@ -120,10 +120,10 @@ class _Training:
         self, step: Step, training: list[tuple[Camera, Target]], name: str, stage: StageConfig, started: float
     ) -> float:
         """The stage's remaining epochs; `started` is when training time was last added up, returned as it is then."""
-        progress = self.state.progress
+        progress, bonds = self.state.progress, Bonds.of(step.cloud)
         while progress.stage_epoch < stage.length(len(training)):
             try:
-                losses = self._epoch(step, training, name, stage)
+                losses, bonds = self._epoch(step, bonds, training, name, stage)
             except Preempted:
                 progress.seconds += time.perf_counter() - started
                 self._save(step.cloud, step)
@@ -139,28 +139,28 @@ class _Training:
         return started
 
     def _epoch(
-        self, step: Step, training: list[tuple[Camera, Target]], name: str, stage: StageConfig
-    ) -> list[list[float]]:
-        """The steps of the epoch that are left, and the losses of all. A listener that raises does so between steps."""
+        self, step: Step, bonds: Bonds, training: list[tuple[Camera, Target]], name: str, stage: StageConfig
+    ) -> tuple[list[list[float]], Bonds]:
+        """The steps of the epoch that are left; the losses of all, and the bonds of the splats that there are then. A
+        listener that raises does so between steps."""
         earlier, losses = self.state.losses, list[Tensor]()
-        held = Held.of(step.cloud)
         stage_epoch = self.state.progress.stage_epoch
         try:
             for index in self._order(len(training))[len(earlier) :]:
                 camera, target = training[index]
                 decay = dict.fromkeys(stage.lr, stage.decay(step.steps, len(training)))
                 losses.append(step(camera, target.unpacked(), decay))
-                held.put_back(step.cloud)
+                bonds.put_back(step.cloud)
                 if stage.every and step.steps % stage.every.steps == 0:
                     step.go_on_with(self._apply_all(stage.every.ops, step.cloud, step.steps))
-                    held = Held.of(step.cloud)
+                    bonds = Bonds.of(step.cloud)
                 self.listener.on_step(name, stage_epoch + 1, len(step.cloud))
-            move_together(step.cloud)
+            bonds.move_together(step.cloud)
         except Preempted:
             self.state.losses = [*earlier, *_read(losses)]
             raise
         self.state.losses = []
-        return [*earlier, *_read(losses)]
+        return [*earlier, *_read(losses)], bonds
 
     def _order(self, views: int) -> list[int]:
         seed = np.random.SeedSequence([self.config.seed, self.state.progress.epoch])
@@ -239,19 +239,21 @@ def _training_views(
     views: tuple[View, ...], stage: StageConfig, key: str, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[Camera, Target]]:
     """Each view's camera and its target at the stage's resolution, packed as `dtype`. key: of the stage."""
-    cameras = [_stage_camera(view.camera, stage, key) for view in views]
-    return list(zip(cameras, targets(views, stage.downscale, device, dtype), strict=True))
+    cameras, factor = _stage_cameras(views, stage, key)
+    return list(zip(cameras, targets(views, factor, device, dtype), strict=True))
 
 
-def _stage_camera(camera: Camera, stage: StageConfig, key: str) -> Camera:
-    """The camera at the stage's resolution. key: of the stage."""
-    factor = stage.downscale
-    if factor > min(camera.width, camera.height):
-        raise UserError(
-            f"{key}.downscale: found {factor}, more than the {camera.width}x{camera.height} pixels of "
-            "a training image have along a side"
-        )
-    return camera.averaged(factor)
+def _stage_cameras(views: tuple[View, ...], stage: StageConfig, key: str) -> tuple[list[Camera], int]:
+    """The views' cameras at the stage's resolution, and what this is lower by. key: of the stage."""
+    cameras = [view.camera for view in views]
+    factor = stage.factor(cameras)
+    for camera in cameras:
+        if factor > min(camera.width, camera.height):
+            raise UserError(
+                f"{key}.downscale: found {factor}, more than the {camera.width}x{camera.height} pixels of "
+                "a training image have along a side"
+            )
+    return [camera.averaged(factor) for camera in cameras], factor
 
 
 def initial_state(cloud: Cloud, identity: str, facts: dict[str, float]) -> Checkpoint:

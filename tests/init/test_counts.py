@@ -139,6 +139,16 @@ def test_the_hull_of_an_object_that_leaves_the_pictures_is_whole_if_views_abstai
     assert overlap(hull_votes(CUT_OFF, config("published", consistency=0.9)).counts > 0, true) < 0.5
 
 
+def test_a_view_that_the_object_is_known_to_have_left_says_nothing_of_what_is_outside() -> None:
+    away = cropped(WHOLE[0], 0, 0, 20, 96)
+    assert not away.mask.any()
+    expected = hull_votes(WHOLE[1:], config()).counts > 0
+    found = hull_votes([*WHOLE[1:], replace(away, leaves=True)], config()).counts > 0
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(UserError, match="the hull is empty"):
+        hull_votes([*WHOLE[1:], away], config())
+
+
 @pytest.mark.parametrize("shift", [0, 4])
 def test_so_is_the_adaptive_start_s_whether_masks_are_right_or_have_cut_the_pictures(shift: int) -> None:
     true = hull_votes(WHOLE, config("published")).counts > 0

@@ -1,12 +1,12 @@
-"""Where a hull is, and what it has left."""
+"""Where a hull is, what it has left, and which pictures."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pointrad.init.renewal import among, scattered, widened
+from pointrad.init.renewal import among, scattered, told_to_leave, widened
 from pointrad.init.votes import Lattice, Votes
-from tests.scenes import cube
+from tests.scenes import cube, sphere_views
 
 LATTICE = Lattice(10, cube(0.0, 10.0))
 
@@ -43,3 +43,12 @@ def test_positions_are_scattered_over_cells() -> None:
     assert len(positions) == 50
     assert among(cells, LATTICE, positions).all()
     assert len(scattered(np.zeros_like(cells), LATTICE, 50, seed=0)) == 0
+
+
+def test_an_object_leaves_the_pictures_outside_of_which_part_of_it_was() -> None:
+    views = sphere_views(4, 32, 24)
+    assert not any(view.leaves for view in told_to_leave(views, np.zeros((1, 3))))
+    beside = np.array([[0.0, 0.0, 0.0], views[0].camera.camera_to_world[:3, :3] @ [30.0, 0.0, 0.0]])
+    assert told_to_leave(views, beside)[0].leaves
+    behind = 2 * views[1].camera.position[None]
+    assert told_to_leave(views, behind)[1].leaves

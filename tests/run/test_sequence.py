@@ -96,7 +96,7 @@ def test_what_is_stored_is_what_was_scored(
     (sequel,) = jobs
     for number, cloud in enumerate(sequel.stored.clouds()):
         sequel.cloud = cloud
-        assert sequel._evaluate(Frame(sequel.job, number)).means.psnr_db == expected[number]
+        assert sequel._evaluate(Frame(sequel.job, number, None)).means.psnr_db == expected[number]
 
 
 @pytest.mark.parametrize("frame", [1, 2])

@@ -15,7 +15,7 @@ from pointrad.render.base import SplatSettings
 from pointrad.render.build import build_renderer
 from pointrad.render.config import RendererConfig
 from pointrad.training.config import StillConfig
-from pointrad.training.lineage import BEGUN, ORIGIN, STILL, TOGETHER, Held, lasting, move_together
+from pointrad.training.lineage import BEGUN, ORIGIN, STILL, TOGETHER, Bonds, lasting
 from pointrad.training.still import changed_pixels, changed_shares, paired
 from tests.runs import random_cloud
 from tests.scenes import sphere_views
@@ -92,16 +92,16 @@ def test_what_is_held_is_put_back() -> None:
     cloud = random_cloud(10)
     before = cloud.parameters.clone()
     still = torch.arange(10) < 4
-    held = Held.of(replace(cloud, state={STILL: still}))
+    bonds = Bonds.of(replace(cloud, state={STILL: still}))
     cloud.parameters.add_(1)
-    held.put_back(cloud)
+    bonds.put_back(cloud)
     assert torch.equal(cloud.parameters[:, :4], before[:, :4])
     assert torch.equal(cloud.parameters[:, 4:], before[:, 4:] + 1)
 
 
 def test_a_cloud_of_a_static_scene_holds_nothing() -> None:
     cloud = random_cloud(10)
-    assert not len(Held.of(cloud).places)
+    assert not len(Bonds.of(cloud).held)
 
 
 def trembling_cloud(together: torch.Tensor) -> tuple[Cloud, torch.Tensor]:
@@ -115,7 +115,7 @@ def trembling_cloud(together: torch.Tensor) -> tuple[Cloud, torch.Tensor]:
 
 def test_splats_that_move_together_follow_the_motion_and_not_its_noise() -> None:
     cloud, begun = trembling_cloud(torch.ones(300, dtype=torch.bool))
-    move_together(cloud)
+    Bonds.of(cloud).move_together(cloud)
     ways = cloud["position"] - begun
     assert ways.mean(dim=1) == pytest.approx([0.1, 0, 0], abs=0.005)
     assert ways.std(dim=1).max() < 0.012
@@ -126,14 +126,14 @@ def test_other_splats_move_on_their_own() -> None:
     together = torch.arange(300) < 100
     cloud, _ = trembling_cloud(together)
     before = cloud.parameters.clone()
-    move_together(cloud)
+    Bonds.of(cloud).move_together(cloud)
     assert torch.equal((cloud.parameters != before).any(dim=0), together)
 
 
 def test_a_cloud_of_fewer_splats_than_neighbours_moves_as_one() -> None:
     cloud, _ = trembling_cloud(torch.ones(300, dtype=torch.bool))
     few = cloud.select(torch.arange(5))
-    move_together(few)
+    Bonds.of(few).move_together(few)
     ways = few["position"] - few.state[BEGUN]
     assert ways.std(dim=1).max() < 1e-6
 
@@ -141,8 +141,20 @@ def test_a_cloud_of_fewer_splats_than_neighbours_moves_as_one() -> None:
 def test_splats_of_a_static_scene_move_on_their_own() -> None:
     cloud = random_cloud(10)
     before = cloud.parameters.clone()
-    move_together(cloud)
+    Bonds.of(cloud).move_together(cloud)
     assert torch.equal(cloud.parameters, before)
+
+
+def test_neighbours_are_those_of_the_frame_before_however_splats_move_meanwhile() -> None:
+    """So that they are looked up once, and not after every epoch."""
+    cloud, _ = trembling_cloud(torch.ones(300, dtype=torch.bool))
+    again = replace(cloud, parameters=cloud.parameters.clone())
+    bonds = Bonds.of(cloud)
+    for one in (cloud, again):
+        one["position"].add_(torch.randn(3, 300, generator=torch.Generator().manual_seed(1)))
+    bonds.move_together(cloud)
+    Bonds.of(again).move_together(again)
+    assert torch.equal(cloud.parameters, again.parameters)
 
 
 def test_how_splats_move_alone_outlasts_a_stage() -> None:
