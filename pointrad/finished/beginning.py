@@ -17,6 +17,7 @@ from pointrad.init.hull import hull_votes
 from pointrad.init.start import TrainingViews, start
 from pointrad.init.votes import Votes
 from pointrad.progress import announce
+from pointrad.run.frames import informed
 from pointrad.run.job import with_wrong_masks
 
 _MOST_CELLS = 256  # along a mesh: the hull of a larger one is seen on a coarser lattice
@@ -58,6 +59,8 @@ def views_at_start(run: FinishedRun, frame: int, root: Path | None) -> TrainingV
 def beginning(run: FinishedRun, frame: int, views: TrainingViews) -> Beginning:
     """As training found it, in as much time. views: the frame's. Raises UserError where they show no object by now."""
     config, after = run.config, run.config.schedule.next
+    if 0 < frame < run.frames:
+        views = informed(views, run.at_frame(frame - 1).cloud, run.frame)
     begun = start(config.init.at(run.bounds), views, config.model.darkening, config.seed, hull_votes)
     hull = f"init={config.init.name} has none" if begun.find_votes is None else mesh_of(begun.find_votes())
     if frame and after is not None and after.start == "before":

@@ -163,7 +163,7 @@ def _read_views(entry: Path) -> tuple[View, ...]:
     )
 
 
-def _by_view(rows: Mapping[str, Array], shapes: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[dict[str, Array]]:
+def _by_view(rows: Mapping[str, Array], shapes: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[dict[str, Any]]:
     """Of each view the arrays of these shapes, from rows that hold those of all views one after another."""
     ends = dict.fromkeys(rows, 0)
     for of_view in shapes:

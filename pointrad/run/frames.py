@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pointrad.data.frame import SceneFrame
 from pointrad.data.scene import Scene, View
 from pointrad.errors import UserError
 from pointrad.init.renewal import among, scattered, told_to_leave, widened
+from pointrad.init.start import TrainingViews
 from pointrad.init.votes import Votes
 from pointrad.masks.iou import mask_iou, with_true_masks
 from pointrad.model.base import Cloud
@@ -40,10 +42,8 @@ class Frame:
         config, capture, scene = job.config, job.captures[number], _prepared(job, number)
         self.number, self.time = number, capture.time
         views = with_wrong_masks(config, scene)
-        if earlier is not None and _next(job).start == "before":
-            positions = job.frame.to_world(earlier["position"].T.cpu().double().numpy())
-            corrupted, targets = (told_to_leave(of, positions) for of in (views.corrupted, views.targets))
-            views = replace(views, corrupted=corrupted, targets=targets)
+        if earlier is not None:
+            views = informed(views, earlier, job.frame)
         self.start = start_of(config, capture, views, job.contents[number], job.cache)
         self.train, self.evaluation = job.frame.views(self.start.targets), job.frame.views(scene.evaluation)
         self.mask_iou = mask_iou(views.corrupted, with_true_masks(scene.train))
@@ -52,6 +52,13 @@ class Frame:
     def votes(self) -> Votes | None:
         """Those that its hull is of; None where the start has none."""
         return None if self.start.find_votes is None else self.start.find_votes()
+
+
+def informed(views: TrainingViews, earlier: Cloud, frame: SceneFrame) -> TrainingViews:
+    """The training views of a frame, told what the cloud of the frame before knows of them. frame: the cloud's."""
+    positions = frame.to_world(earlier["position"].T.cpu().double().numpy())
+    corrupted, targets = (told_to_leave(of, positions) for of in (views.corrupted, views.targets))
+    return replace(views, corrupted=corrupted, targets=targets)
 
 
 def _loaded(job: Job, number: int) -> Scene:

@@ -99,6 +99,20 @@ def test_what_is_stored_is_what_was_scored(
         assert sequel._evaluate(Frame(sequel.job, number, None)).means.psnr_db == expected[number]
 
 
+def test_views_know_what_of_the_cloud_before_is_outside_their_pictures(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "run"))
+    (folder / "summary.json").unlink()
+    jobs = []
+    monkeypatch.setattr(Sequel, "follow", lambda sequel: jobs.append(sequel) or iter(()))
+    sequence_run(root, folder)
+    (sequel,) = jobs
+    beside = sequel.first.changed(position=sequel.first["position"] + 10)
+    for earlier, leaves in ((None, False), (sequel.first, False), (beside, True)):
+        assert all(view.leaves == leaves for view in Frame(sequel.job, 1, earlier).train)
+
+
 @pytest.mark.parametrize("frame", [1, 2])
 def test_a_run_killed_after_a_frame_goes_on_to_the_same_bits(
     frame: int, root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,10 +169,10 @@ def test_each_group_is_stored_in_steps_and_no_other(word: str) -> None:
 
 def failing_at(frame: int) -> type[Frame]:
     class Failing(Frame):
-        def __init__(self, job: Any, number: int) -> None:
+        def __init__(self, job: Any, number: int, earlier: Cloud | None) -> None:
             if number == frame:
                 raise KeyboardInterrupt
-            super().__init__(job, number)
+            super().__init__(job, number, earlier)
 
     return Failing
 
