@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.stamp-runtime
 DEV := $(VENV)/.stamp-dev
 WORKERS ?= 2
-# A file's tests have one worker, one thread each (tests/conftest.py); files start in the order that it gives them.
-PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# A file's tests have one worker (tests/workers.py), one thread each (tests/conftest.py, which also gives their order).
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 UNIT := not slow and not bench and not cluster and not integration
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 

@@ -7,12 +7,14 @@ from tests.device import DEVICE  # before all else: it hides GPUs from what is i
 # isort: split
 import os
 from pathlib import Path
+from typing import Any
 
 import numba
 import pytest
 import torch
 
 from tests.scenes import write_tiny_scene
+from tests.workers import WholeFiles
 
 
 def pytest_configure() -> None:
@@ -20,17 +22,14 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"POINTRAD_DEVICE: found {DEVICE}; this machine has no CUDA device")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files of a suite that workers share (`make test`), those that take longest first.
-
-    A file's tests stay together, for the sake of its fixtures; so do all tests on SLURM, which have one cluster.
-    """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            name = "cluster" if item.get_closest_marker("cluster") else item.nodeid.split("::")[0]
-            item.add_marker(pytest.mark.xdist_group(name))
+    """Those that take longest first, so that workers end together."""
     items.sort(key=lambda item: [mark not in item.keywords for mark in ("cluster", "integration")])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles:
+    return WholeFiles(config, log)
 
 
 @pytest.fixture(autouse=True)
