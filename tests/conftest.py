@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.device import DEVICE  # before all else: it hides GPUs from what is imported after it
 
 # isort: split
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,17 @@ from tests.workers import WholeFiles
 def pytest_configure() -> None:
     if DEVICE.type == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError(f"POINTRAD_DEVICE: found {DEVICE}; this machine has no CUDA device")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """No garbage is looked for among modules and tests, which stay, neither while they are loaded nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
