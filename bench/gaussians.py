@@ -28,12 +28,12 @@ from pointrad.render.cpu import gaussian_kernels as kernels
 from pointrad.render.cpu import point_kernels
 from pointrad.render.cpu.gaussians import GaussianSplatting
 from pointrad.render.cpu.points import set_threads
+from pointrad.training.target import ALL_COUNT
 
 DEGREE = 2
 ROUNDS = 6  # over all views
 BACKGROUND = (0.0, 0.0, 0.0)
-WEIGHT = np.ones((workload.SIZE, workload.SIZE), np.float32)
-LOSS = WEIGHT, 0.03, np.array([1, 2, 3], np.int64)  # all pixels count; the gradient loss's weight and shifts
+LOSS = ALL_COUNT, 0.03, np.array([1, 2, 3], np.int64)  # all pixels count; the gradient loss's weight and shifts
 NUMBERS = 10  # of a splat
 SUMS = 9  # of an intersection
 ADAM = 0.9, 0.99, 1.0, 1e-15

@@ -13,21 +13,22 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from numba import njit
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from bench import workload
 from bench.report import MEDIUM
 from pointrad.camera import Camera
 from pointrad.render.cpu import point_kernels as kernels
 from pointrad.render.cpu.points import set_threads
+from pointrad.training.target import Target
 
 STEPS = 80
-# What `FusedStep` calls, and what it calls itself. Those that use others of them (the sort its passes) hold them
-# compiled, so no time counts twice.
-NAMES = [name for name, value in vars(kernels).items() if hasattr(value, "py_func") and not name.startswith("_")]
 PASSES = ("forward", "train")
+# The passes and the kernels that they call; each of these is compiled with all that it calls, so no time counts twice.
+_CALLED = {name for of in PASSES for name in getattr(kernels, of).py_func.__code__.co_names}
+NAMES = [name for name, value in vars(kernels).items() if name in {*PASSES, *_CALLED} and hasattr(value, "py_func")]
 
 
 def profile(points: int) -> tuple[dict[str, list[float]], list[float]]:
@@ -36,7 +37,10 @@ def profile(points: int) -> tuple[dict[str, list[float]], list[float]]:
     whole = [1e3 * seconds for seconds in _steps(points, views)]
     by_step: dict[str, list[float]] = {}
 
-    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(name: str, function: Any) -> Callable[..., Any]:
+        if function.targetoptions.get("no_cpython_wrapper"):  # a part of a kernel, which Python cannot call
+            function = njit(error_model="numpy")(function.py_func)
+
         def call(*arguments: Any) -> Any:
             start = time.perf_counter()
             result = function(*arguments)
@@ -57,7 +61,7 @@ def profile(points: int) -> tuple[dict[str, list[float]], list[float]]:
     return {name: values[-STEPS:] for name, values in by_step.items()}, whole
 
 
-def _steps(points: int, views: list[tuple[Camera, Tensor]]) -> Iterator[float]:
+def _steps(points: int, views: list[tuple[Camera, Target]]) -> Iterator[float]:
     """Take steps; yields the seconds of each, but for the first, which compile, allocate and fill caches."""
     step = workload.fresh_step(points)
     for count, (camera, target) in zip(range(STEPS + 10), itertools.cycle(views), strict=False):

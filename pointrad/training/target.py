@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from pointrad.data.scene import View
+from pointrad.data.scene import Float32Array, View
+
+ALL_COUNT = np.ones((1, 1), np.float32)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,12 @@ class Target:
     def known(cls, image: Tensor) -> Target:
         """All of it counts."""
         return cls(image, torch.ones(image.shape[1:], device=image.device))
+
+    @cached_property
+    def kernel_weight(self) -> Float32Array:
+        """The weight as the CPU's kernels take it: [1, 1] where all pixels count, so that a step reads no more."""
+        weight = self.weight.numpy()
+        return ALL_COUNT if (weight == 1).all() else weight
 
     def to(self, device: torch.device) -> Target:
         return Target(self.image.to(device), self.weight.to(device))

@@ -138,3 +138,14 @@ def test_the_fused_photometric_kernel_is_torchs_loss_and_gradient(
     errors = residual(colours.detach(), target.permute(1, 2, 0), weight)
     assert mse == pytest.approx(float(errors.square().mean()), rel=1e-5)
     torch.testing.assert_close(torch.from_numpy(gradient), expected_gradient, rtol=1e-5, atol=1e-7)
+
+
+def test_one_weight_of_all_pixels_is_the_same_as_one_of_each() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image, target = (torch.rand(3, *size, generator=generator).numpy() for size in ((16, 16), (9, 14)))
+    found = []
+    for weight in (np.ones((9, 14), np.float32), np.ones((1, 1), np.float32)):
+        gradient = np.zeros((3, 16, 16), np.float32)
+        losses = kernels.photometric(image, target, weight, 0.03, np.array([1, 2], np.int64), gradient)
+        found.append((losses, gradient.tobytes()))
+    assert found[0] == found[1]

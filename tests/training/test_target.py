@@ -36,6 +36,13 @@ def test_all_such_images_share_their_weights() -> None:
     assert first.weight is second.weight
 
 
+def test_kernels_read_weights_only_where_some_pixels_count_less() -> None:
+    weight = np.ones((6, 8), np.float32)
+    assert target(replace(VIEW, weight=weight)).kernel_weight.shape == (1, 1)
+    weight[2, 4] = 0.5
+    assert np.array_equal(target(replace(VIEW, weight=weight)).kernel_weight, weight)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_at_a_lower_resolution_it_is_the_mean_of_blocks(weighted: bool) -> None:
     view = random_view()

@@ -528,7 +528,7 @@ def composite(binned, tile_start, tiles, shares, radius, nearest, channels, back
                          contributors, cell_start, blank, image)  # fmt: skip
 
 
-@njit(**_PART)
+@njit(**_PART, forceinline=True)  # a sixth faster, with all in the cache
 def _composite_share(thread, binned, tile_start, tiles, shares, radius, nearest, channels, background, contributors,
                      cell_start, blank, image):  # fmt: skip
     line, plane = image.shape[2], image[0].size
@@ -824,8 +824,8 @@ def _show_row(y, image, shown):
 def photometric(image, target, weight, gradient_weight, shifts, gradient):
     """The photometric loss (docs/method.md) of a composited image and its gradient; returns (loss, MSE).
 
-    image: [3, H', W'] as composited; target: [3, H, W]; weight: [H, W], of each pixel's error. gradient:
-    [3, H', W'] out; what lies beyond H and W, but for whole vectors, is left alone.
+    image: [3, H', W'] as composited; target: [3, H, W]; weight: [H, W], of each pixel's error, or [1, 1], of all of
+    them. gradient: [3, H', W'] out; what lies beyond H and W, but for whole vectors, is left alone.
     """
     height, width = target.shape[1:]
     weights = np.empty((2, shifts.size), np.float32)  # of a difference across, down
@@ -893,15 +893,16 @@ def _find_errors(image, target, weight, y, margin, errors, moves):
     squares = broadcast(_F0)
     first, last = width, 0
     rest, rest_of_weights = np.empty(SIMD_WIDTH, np.float32), np.empty(SIMD_WIDTH, np.float32)
+    alike = weight.size == 1
     for c in range(3):
         for x in range(0, width, SIMD_WIDTH):
             colour = load(image, c * image[0].size + y * image.shape[2] + x)
             if x + SIMD_WIDTH <= width:
                 wanted = load(target, (c * height + y) * width + x)
-                counts = load(weight, y * width + x)
+                counts = broadcast(weight[0, 0]) if alike else load(weight, y * width + x)
             else:
                 for i in range(width - x):
-                    rest[i], rest_of_weights[i] = target[c, y, x + i], weight[y, x + i]
+                    rest[i], rest_of_weights[i] = target[c, y, x + i], weight[0, 0] if alike else weight[y, x + i]
                 wanted, counts = load(rest, 0), load(rest_of_weights, 0)
             prefetch(image, c * image[0].size + (y + ROWS_AHEAD) * image.shape[2] + x)
             prefetch(target, (c * height + y + ROWS_AHEAD) * width + x)

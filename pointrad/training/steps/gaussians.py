@@ -43,7 +43,7 @@ class GaussianStep:
         if loss is None:
             return self._pass_by_pass(camera, target, decay)
         losses = self._splatting.train(
-            self._parameters, camera, self._degree, target.image.numpy(), target.weight.numpy(),
+            self._parameters, camera, self._degree, target.image.numpy(), target.kernel_weight,
             loss.gradient_weight, self._shifts, self._exp_avg, self._exp_avg_sq, self._rates(decay), self._adam(),
             self._screen_gradient,
         )  # fmt: skip

@@ -46,7 +46,7 @@ class FusedStep:
         if loss and not self._splatting.composites_harmonics(harmonics):
             losses = np.empty(2)
             self._splatting.train(
-                self._parameters, camera, harmonics, target.image.numpy(), target.weight.numpy(), loss.gradient_weight,
+                self._parameters, camera, harmonics, target.image.numpy(), target.kernel_weight, loss.gradient_weight,
                 self._shifts, self._exp_avg, self._exp_avg_sq, *self._adam(decay), losses,
             )  # fmt: skip
         else:
@@ -76,7 +76,7 @@ class FusedStep:
     ) -> tuple[np.ndarray, np.ndarray]:
         gradient = self._splatting.buffers.gradient
         losses = kernels.photometric(
-            image, target.image.numpy(), target.weight.numpy(), config.gradient_weight, self._shifts, gradient
+            image, target.image.numpy(), target.kernel_weight, config.gradient_weight, self._shifts, gradient
         )  # fmt: skip
         return np.array(losses), gradient
 
