@@ -72,8 +72,12 @@ class TrainingBar(_Bar):
     Where there is no terminal (a cluster's log), a line at the end of each stage instead.
     """
 
-    def __init__(self, schedule: ScheduleConfig, views: int, epochs_done: int) -> None:
-        self._epochs = {name: stage.length(views) for name, stage in schedule.enabled_stages.items()}
+    def __init__(self, schedule: ScheduleConfig, views: int, known_share: float, epochs_done: int) -> None:
+        stages = schedule.enabled_stages
+        self._epochs = {name: stage.length(views) for name, stage in stages.items()}
+        steps = [
+            stage.epoch_steps(views, known_share) for name, stage in stages.items() for _ in range(self._epochs[name])
+        ]
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -85,9 +89,7 @@ class TrainingBar(_Bar):
             disable=not _console.is_terminal,
         )
         self._scores = ""
-        self._task = self._progress.add_task(
-            "training", total=sum(self._epochs.values()) * views, completed=epochs_done * views
-        )
+        self._task = self._progress.add_task("training", total=sum(steps), completed=sum(steps[:epochs_done]))
 
     def step(self, stage: str, stage_epoch: int, points: int) -> None:
         place = f"{stage} {stage_epoch}/{self._epochs[stage]}"

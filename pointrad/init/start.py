@@ -44,11 +44,17 @@ class TrainingViews:
 @dataclass(frozen=True)
 class Start:
     """find_points: finds the points of the initial cloud, which a resumed run has. targets: the training views, with
-    weights where their images are unknown. find_votes: those that the points' hull is of; None where there is none."""
+    weights where their images are unknown. find_votes: those that the points' hull is of; None where there is none.
+    cut: wrong masks have cut the targets, and what they cut off is unknown."""
 
     find_points: Callable[[], InitialPoints]
     targets: Views
     find_votes: Callable[[], Votes] | None
+    cut: bool = False
+
+    def known_share(self, points: InitialPoints) -> float:
+        """Of the targets, how many show the object at a point of the start, on average; the others lack it."""
+        return float(points.votes.mean()) / len(self.targets) if self.cut else 1.0
 
 
 def start(config: AnyInitConfig, views: TrainingViews, darkening: float, seed: int, hull_votes: HullVotes) -> Start:
@@ -78,11 +84,12 @@ def _adaptive(config: AdaptiveConfig, views: TrainingViews, darkening: float, se
     alone = views.masks_alone and config.asks_masks
     evidence = evidence_of_masks(seen, config) if alone else gather_evidence(seen, views.background, config)
     votes = cache(partial(agreeing_votes, evidence, config))
-    targets = evidence.views
-    if config.cut_pixels == "unknown":
+    targets, unknown = evidence.views, config.cut_pixels == "unknown"
+    if unknown:
         targets = weighted_views(known_beside(evidence, votes), darkening)
     coloured_by = targets if evidence.cut else seen
-    return Start(partial(_points_of_hull, config, views, coloured_by, votes, seed), targets, votes)
+    points = partial(_points_of_hull, config, views, coloured_by, votes, seed)
+    return Start(points, targets, votes, cut=evidence.cut and unknown)
 
 
 def _points_of_hull(

@@ -86,7 +86,12 @@ def first_state(config: RunConfig, training_identity: str, begun: Start, frame: 
         if isinstance(config.init, RandomConfig) and "opacity" in cloud.model.rows:
             cloud = with_opacities(cloud, torch.full((len(cloud),), config.init.opacity))
     _check_cap(cloud, config.init)
-    facts = {"mask_iou": iou, "hull_points": points.hull_points, "needed": points.needed}
+    facts = {
+        "mask_iou": iou,
+        "hull_points": points.hull_points,
+        "needed": points.needed,
+        "known_share": begun.known_share(points),
+    }
     return initial_state(cloud, training_identity, facts)
 
 

@@ -210,7 +210,8 @@ def _draw_masks(
 def _train(job: Job) -> Cloud:
     config, scene, state = job.config, job.scene, job.state
     warm_up(config, scene.train, job.renderer)
-    with TrainingBar(config.schedule, len(scene.train), state.progress.epoch) as bar:
+    known_share = state.facts["known_share"]
+    with TrainingBar(config.schedule, len(scene.train), known_share, state.progress.epoch) as bar:
         reporter = _Reporter(config, scene, job.renderer, job.run_dir, job.metrics, job.tracker, bar)
         if state.progress.epoch == 0:
             model = config.model.build()

@@ -254,7 +254,10 @@ Decay = Annotated[
 
 
 class StepsConfig(Config):
-    """As many whole epochs as come nearest to so many steps, whatever the number of views; at least one."""
+    """As many whole epochs as come nearest to so many steps, whatever the number of views; at least one.
+
+    These are steps on whole images: epochs are longer where wrong masks have cut some of them.
+    """
 
     steps: Count
 
@@ -338,14 +341,20 @@ class StageConfig(Config):
         """In epochs, of a training on so many views."""
         return self.epochs if isinstance(self.epochs, int) else max(1, round(self.epochs.steps / views))
 
-    def decay(self, step: int, views: int) -> float:
+    def epoch_steps(self, views: int, known_share: float) -> int:
+        """Of an epoch: one for each view, or as many as have the views' worth of known pixels, if `epochs` asks for
+        steps. known_share: of what the views should show (`Start.known_share`)."""
+        return views if isinstance(self.epochs, int) else round(views / known_share)
+
+    def decay(self, step: int, views: int, known_share: float) -> float:
         """The learning rates of this step of the stage, the first being 0, as a share of the first's."""
-        epoch = step // views
+        steps = self.epoch_steps(views, known_share)
+        epoch = step // steps
         match self.lr_decay:
             case CosineConfig(cosine_to=float(least)):
                 return least + (1 - least) * (1 + math.cos(math.pi * epoch / self.length(views))) / 2
             case ExponentialConfig(exponential_to=float(least)):
-                return float(least ** (step / (self.length(views) * views)))
+                return float(least ** (step / (self.length(views) * steps)))
             case float(factor):
                 return float(factor**epoch)
 

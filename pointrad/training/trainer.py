@@ -46,7 +46,8 @@ def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, rendere
     that is given.
 
     Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
-    nothing. A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
+    nothing. Where wrong masks have cut images, a step learns less of the object, so an epoch may have more steps than
+    views (`StageConfig.epoch_steps`). A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
     hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
     """
     return _Training(state, views, config, renderer, run_dir, listener).run()
@@ -57,6 +58,7 @@ class _Training:
                  run_dir: Path | None, listener: Listener) -> None:  # fmt: skip
         self.state, self.views, self.config = state, views, config
         self.renderer, self.run_dir, self.listener = renderer, run_dir, listener
+        self.known_share = state.facts.get("known_share", 1.0)
         self.saved_at = time.monotonic()
 
     def run(self) -> Cloud:
@@ -146,9 +148,9 @@ class _Training:
         earlier, losses = self.state.losses, list[Tensor]()
         stage_epoch = self.state.progress.stage_epoch
         try:
-            for index in self._order(len(training))[len(earlier) :]:
+            for index in self._order(stage)[len(earlier) :]:
                 camera, target = training[index]
-                decay = dict.fromkeys(stage.lr, stage.decay(step.steps, len(training)))
+                decay = dict.fromkeys(stage.lr, stage.decay(step.steps, len(training), self.known_share))
                 losses.append(step(camera, target.unpacked(), decay))
                 bonds.put_back(step.cloud)
                 if stage.every and step.steps % stage.every.steps == 0:
@@ -162,9 +164,13 @@ class _Training:
         self.state.losses = []
         return [*earlier, *_read(losses)], bonds
 
-    def _order(self, views: int) -> list[int]:
+    def _order(self, stage: StageConfig) -> list[int]:
+        """The views of the steps of an epoch: all in some order, then again in another one, for as long as it lasts."""
+        views = len(self.views)
+        steps = stage.epoch_steps(views, self.known_share)
         seed = np.random.SeedSequence([self.config.seed, self.state.progress.epoch])
-        order: list[int] = np.random.Generator(np.random.PCG64(seed)).permutation(views).tolist()
+        rng = np.random.Generator(np.random.PCG64(seed))
+        order: list[int] = np.concatenate([rng.permutation(views) for _ in range(0, steps, views)])[:steps].tolist()
         return order
 
     def _report(self, name: str, stage: StageConfig, cloud: Cloud, losses: list[list[float]]) -> None:
@@ -178,7 +184,9 @@ class _Training:
                 f"{self.config.schedule.key_of(name)}.lr "
                 f"(found {', '.join(f'{key}: {rate}' for key, rate in stage.lr.items())})"
             )
-        decay = stage.decay((progress.stage_epoch - 1) * len(self.views), len(self.views))
+        views = len(self.views)
+        steps = stage.epoch_steps(views, self.known_share)
+        decay = stage.decay((progress.stage_epoch - 1) * steps, views, self.known_share)
         self.listener.on_epoch(
             EpochRecord(
                 epoch=progress.epoch,
@@ -189,7 +197,7 @@ class _Training:
                 points=len(cloud),
                 lr={rate: value * decay for rate, value in stage.lr.items()},
                 seconds=progress.seconds,
-                stage_epochs=stage.length(len(self.views)),
+                stage_epochs=stage.length(views),
             )
         )
 
