@@ -323,9 +323,18 @@ class TestGaussians:
         with pytest.raises(UserError, match=rf"^schedule\.stages\.coarse\.{message}"):
             config(*GAUSSIANS, f"schedule.stages.coarse.downscale={word}")
 
+    @pytest.mark.parametrize(("epochs", "steps"), [("{steps:100}", 15), ("1", 10)])
+    def test_epochs_of_steps_are_longer_where_less_of_the_object_is_known(self, epochs: str, steps: int) -> None:
+        stage = config(*GAUSSIANS, f"schedule.stages.coarse.epochs={epochs}").schedule.stages["coarse"]
+        assert (stage.epoch_steps(10, 1), stage.epoch_steps(10, 2 / 3)) == (10, steps)
+
+    def test_rates_fall_over_all_steps_of_longer_epochs(self) -> None:
+        stage = config(*GAUSSIANS, "schedule.stages.settle.epochs.steps=8").schedule.stages["settle"]
+        assert [stage.decay(step, 4, 0.5) for step in (0, 8, 16)] == pytest.approx([1, 0.02**0.5, 0.02])
+
     def test_an_exponential_decay_goes_step_by_step_to_its_share(self) -> None:
         stage = config(*GAUSSIANS, "schedule.stages.settle.epochs=2").schedule.stages["settle"]
-        assert [stage.decay(step, 4) for step in (0, 4, 8)] == pytest.approx([1, 0.02**0.5, 0.02])
+        assert [stage.decay(step, 4, 1) for step in (0, 4, 8)] == pytest.approx([1, 0.02**0.5, 0.02])
 
 
 @pytest.mark.parametrize(("old", "new"), [("colour_lr", "lr.colour"), ("position_lr", "lr.position")])
@@ -568,10 +577,10 @@ class TestLearningRates:
         return config("schedule=paper").schedule.stages["base"].model_copy(update={"lr_decay": decay, "epochs": 10})
 
     def test_a_factor_is_applied_once_an_epoch(self) -> None:
-        assert [self.stage(0.5).decay(7 * epoch, 7) for epoch in range(3)] == [1, 0.5, 0.25]
+        assert [self.stage(0.5).decay(7 * epoch, 7, 1) for epoch in range(3)] == [1, 0.5, 0.25]
 
     def test_a_cosine_falls_ever_from_all_to_its_share(self) -> None:
-        rates = [self.stage(CosineConfig(cosine_to=0.1)).decay(7 * epoch, 7) for epoch in range(11)]
+        rates = [self.stage(CosineConfig(cosine_to=0.1)).decay(7 * epoch, 7, 1) for epoch in range(11)]
         assert rates[0] == 1
         assert rates[5] == pytest.approx(0.55)
         assert rates[10] == pytest.approx(0.1)

@@ -46,6 +46,11 @@ RUNS = {
         "init=hull", "init.consistency=0.6", "init.kept_share.of=surface", "corruption=dropout", "corruption.level=0.1",
         *one_epoch_each("gaussians_fast"), "schedule.stages.grow.epochs=3", "schedule.stages.grow.every.steps=10",
     ),
+    "Gaussians of cut pictures": (
+        "init=adaptive", "corruption=affine", "corruption.level=0.3", "corruption.targets=masked",
+        *one_epoch_each("gaussians_fast"), "schedule.stages.grow.epochs={steps:36}",
+        "schedule.stages.grow.every.steps=10",
+    ),
     "Gaussians from anywhere": (
         "init=random", "init.points=300", "init.opacity=0.1", "corruption=none",
         *one_epoch_each("gaussians_fast"), "schedule.stages.grow.epochs=3", "schedule.stages.grow.every.steps=10",

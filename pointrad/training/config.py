@@ -342,8 +342,8 @@ class StageConfig(Config):
         return self.epochs if isinstance(self.epochs, int) else max(1, round(self.epochs.steps / views))
 
     def epoch_steps(self, views: int, known_share: float) -> int:
-        """Of an epoch: one for each view, or as many as have the views' worth of known pixels, if `epochs` asks for
-        steps. known_share: of what the views should show (`Start.known_share`)."""
+        """In an epoch: one for each view; where `epochs` asks for steps, so many more that they show as much of the
+        object as if wrong masks had cut nothing off the images. known_share: what they have left of it."""
         return views if isinstance(self.epochs, int) else round(views / known_share)
 
     def decay(self, step: int, views: int, known_share: float) -> float:

@@ -46,8 +46,7 @@ def train(state: Checkpoint, views: tuple[View, ...], config: RunConfig, rendere
     that is given.
 
     Views come in an order drawn from the seed and the epoch alone, so a resumed training repeats nothing and skips
-    nothing. Where wrong masks have cut images, a step learns less of the object, so an epoch may have more steps than
-    views (`StageConfig.epoch_steps`). A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
+    nothing. A listener that raises Preempted on a step ends the training with a checkpoint of that very step. Listeners
     hear of an epoch or stage before the checkpoint that ends it, hence again if killed in between.
     """
     return _Training(state, views, config, renderer, run_dir, listener).run()

@@ -308,6 +308,18 @@ def test_pixels_that_tell_nothing_are_unknown_to_training() -> None:
         assert np.array_equal(target.image[inside], view.image[inside])
 
 
+@pytest.mark.parametrize(
+    ("shift", "cut_pixels", "least", "most"), [(0, "unknown", 1, 1), (5, "unknown", 0.6, 0.95), (5, "background", 1, 1)]
+)
+def test_a_start_tells_how_much_of_the_object_wrong_masks_left_in_the_images(
+    shift: int, cut_pixels: str, least: float, most: float
+) -> None:
+    wrong = shifted_masks(VIEWS, shift)
+    views = TrainingViews(wrong, cut_targets(VIEWS, wrong, BLACK), BLACK)
+    found = start(adaptive(cut_pixels=cut_pixels), views, DARKENING, 0, lambda views, init: pytest.fail("asked"))
+    assert least <= found.known_share(found.find_points()) <= most
+
+
 def test_where_masks_alone_are_asked_the_hull_is_theirs_whatever_other_masks_have_cut_off() -> None:
     images = cut_targets(VIEWS, shifted_masks(VIEWS, 5), BLACK)
     few = with_masks(VIEWS, [np.roll(view.mask > 0, 6 * (n < 1)) for n, view in enumerate(VIEWS)])

@@ -96,6 +96,17 @@ def test_every_epoch_is_reported_with_its_stage_points_and_rates(tmp_path: Path)
     assert heard.steps == 6 * len(VIEWS)
 
 
+def test_where_less_is_known_epochs_that_are_counted_in_steps_have_more_of_them(tmp_path: Path) -> None:
+    run_config = training_config(
+        "schedule.stages.base.epochs={steps:8}", *(f"schedule.stages.{s}.enabled=false" for s in ("full", "refine"))
+    )
+    state, heard = start(run_config, tmp_path), Heard()
+    state.facts["known_share"] = 0.6
+    state.save(tmp_path)
+    go_on(run_config, tmp_path, heard)
+    assert (len(heard.records), heard.steps) == (2, 2 * 7)
+
+
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     _, heard = whole(training_config(), tmp_path)
     assert heard.records[-1].loss < 0.9 * heard.records[0].loss
