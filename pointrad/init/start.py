@@ -22,6 +22,8 @@ from pointrad.init.points import InitialPoints, initialise, place, scatter
 from pointrad.init.readings import evidence_of_masks, gather_evidence
 from pointrad.init.votes import Votes
 
+_LEAST_KNOWN = 0.5  # what is missing in images lengthens training, but to no more than twice the time
+
 Views = tuple[View, ...]
 HullVotes = Callable[[Sequence[View], HullConfig], Votes]
 
@@ -53,8 +55,9 @@ class Start:
     cut: bool = False
 
     def known_share(self, points: InitialPoints) -> float:
-        """Of the targets, how many show the object at a point of the start, on average; the others lack it."""
-        return float(points.votes.mean()) / len(self.targets) if self.cut else 1.0
+        """Of the targets, how many show the object at a point of the start, on average; the others lack it. At least a
+        half."""
+        return max(float(points.votes.mean()) / len(self.targets), _LEAST_KNOWN) if self.cut else 1.0
 
 
 def start(config: AnyInitConfig, views: TrainingViews, darkening: float, seed: int, hull_votes: HullVotes) -> Start:
