@@ -8,7 +8,7 @@ METHOD_VERSION = 9
 
 # The same of what puts masks right by a trained cloud (pointrad/repair): part of the identity of runs that do, from the
 # second version on, and of what a second round trains from. tests/repair/test_version.py says when it must be raised.
-REPAIR_VERSION = 3
+REPAIR_VERSION = 4
 
 # The parts of a run's configuration that decide nothing of its result.
 UNDECISIVE = frozenset(("artifacts", "checkpoint", "cache", "tracker", "threads"))

@@ -27,7 +27,27 @@ def opacities(renderer: Renderer, cloud: Cloud, cameras: Sequence[Camera]) -> It
     colour = float(background < 0.5)
     plain = cloud.changed(base=colour)
     for image in renderer.render_views(plain.parameters, cameras, harmonics=False):
-        yield ((image[..., 0] - background) / (colour - background)).clamp(0, 1)
+        yield _share(image[..., 0], background, colour)
+
+
+def weighed_opacities(
+    renderer: Renderer, cloud: Cloud, weights: Tensor, cameras: Sequence[Camera]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The `opacities` of each view, and the same with each splat's part in them weighed. weights: [N] in [0, 1].
+
+    Red is the same for all splats, green says how much each weighs.
+    """
+    red, green, _ = renderer.settings.background
+    same, full = float(red < 0.5), float(green < 0.5)
+    weighed = green + weights * (full - green)
+    painted = cloud.changed(base=torch.stack([torch.full_like(weighed, same), weighed, torch.zeros_like(weighed)]))
+    for image in renderer.render_views(painted.parameters, cameras, harmonics=False):
+        yield _share(image[..., 0], red, same), _share(image[..., 1], green, full)
+
+
+def _share(pixels: Tensor, background: float, colour: float) -> Tensor:
+    """How far pixels are on the way from the background to a colour."""
+    return ((pixels - background) / (colour - background)).clamp(0, 1)
 
 
 def depths(renderer: Renderer, cloud: Cloud, cameras: Sequence[Camera]) -> Iterator[Tensor]:

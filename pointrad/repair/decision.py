@@ -4,7 +4,8 @@ A cloud is wrong, too. Where it was trained on a black background, black splats 
 its outlines are a pixel off. So a mask changes only where it differs from the cloud by more than an outline's width and
 the cloud is sure, it gains only pixels in which the photograph shows what the cloud renders, and splats of the
 background's colour that hide something else in the photograph are background. So is what lies within a mask's outline
-and looks in the photograph unlike anything that the cloud has there.
+and looks in the photograph unlike anything that the cloud has there, and what a mask encloses, but has few votes and
+the colours of the surroundings: an opening that other masks leave open.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pointrad.evaluation import OPAQUE
 from pointrad.init.evidence import BACKGROUND_TOLERANCE, Colour
 from pointrad.init.readings import greatest
 from pointrad.masks.iou import Mask
+from pointrad.repair.surroundings import like_surroundings
 
 # In pixels of the view, and chosen on mary_rose, dtu_24 and hotdog (docs/notes/masks.md).
 OUTLINE = 2  # radius: differences that hold no such disc are those of outlines
@@ -28,16 +30,24 @@ _UNLIKE = 0.25  # of a channel: photograph and render show different things, on 
 _LOOKED_AT = 5
 _UNKNOWN = 0.5  # the same of what the cloud has never seen there
 _HIDING = 0.1  # of a channel: splats are of the background's colour
+_WEAK = 0.75  # of votes: an opening and its rim have fewer, and most of it has fewer than
+_FEW = 0.6
+_RIM = 0.7  # of votes: where it is cut out
+_SURROUNDED = 0.1  # likelihood of being the surroundings, of most of it: in shadow, colours may be either's
+_BESIDE = 4  # radius: pixels so near an outline tell the colours of neither side
+_SOLID = 0.9  # of opacity: the object, beyond doubt
 _FILTER = 4  # radius of the guided filter,
 _FLAT = 1e-3  # and the variance of brightness below which it sees no edge
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One camera's view. opacity: [H, W], of the cloud. render: [H, W, 3], its image. photograph: [H, W, 3], of the
-    background's colour where nothing is known of it. All float32 in [0, 1]."""
+    """One camera's view. opacity: [H, W], of the cloud. votes: the same, but that each splat counts by the share of
+    masks that hold it to be the object. render: [H, W, 3], its image. photograph: [H, W, 3], of the background's colour
+    where nothing is known of it. All float32 in [0, 1]."""
 
     opacity: Float32Array
+    votes: Float32Array
     render: Float32Array
     photograph: Float32Array
 
@@ -64,18 +74,47 @@ def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
     too_much = _parts(given & ~covered, opacity < _SURE)
     too_little = _parts(covered & ~given & ~otherwise, opacity > 1 - _SURE)
     wrong = too_much | too_little
-    mask = np.where(wrong, covered, given).astype(np.float32)
+    mask = np.where(wrong, covered, given)
+    openings = _openings(mask, seen, _known(seen, background))
+    wrong |= openings
+    soft = (mask & ~openings).astype(np.float32)
     if not wrong.any():
-        return Repaired(mask, wrong)
-    around = cv2.dilate(wrong.astype(np.uint8), np.ones((2 * _FILTER + 1,) * 2, np.uint8)) > 0
-    return Repaired(np.where(around, _along_edges(mask, seen.photograph), mask), around)
+        return Repaired(soft, wrong)
+    around = _dilated(wrong, _FILTER)
+    return Repaired(np.where(around, _along_edges(soft, seen.photograph), soft), around)
+
+
+def _openings(mask: Mask, seen: Seen, known: Mask) -> Mask:
+    """What a mask encloses and some masks leave out, where the photograph has the colours of the surroundings.
+
+    What touches the mask's outline, or the picture's border, is none: votes are few along all outlines.
+    """
+    weak = mask & (seen.votes < _WEAK)
+    weak &= ~_from_outline_on(np.pad(weak, 1), np.pad(mask, 1))[1:-1, 1:-1]
+    weak = _parts(weak, seen.votes < _FEW)
+    if not weak.any():
+        return weak
+    outside = known & ~_dilated(mask | (seen.opacity >= OPAQUE), _BESIDE)
+    inside = ~_dilated(~mask | (seen.opacity < _SOLID), _BESIDE)
+    alike = like_surroundings(seen.photograph, outside, inside) > _SURROUNDED
+    return _parts(weak, alike) & (seen.votes < _RIM)
+
+
+def _dilated(pixels: Mask, radius: int) -> Mask:
+    dilated: Mask = cv2.dilate(pixels.astype(np.uint8), np.ones((2 * radius + 1,) * 2, np.uint8)) > 0
+    return dilated
+
+
+def _known(seen: Seen, background: Colour) -> Mask:
+    """[H, W], where something is known of the photograph."""
+    known: Mask = greatest(np.abs(seen.photograph - np.asarray(background, np.float32))) > BACKGROUND_TOLERANCE
+    return known
 
 
 def _shows_otherwise(seen: Seen, background: Colour, unlike: float) -> Mask:
     """[H, W], where the photograph is known and is so much unlike what the cloud renders."""
-    known = greatest(np.abs(seen.photograph - np.asarray(background, np.float32))) > BACKGROUND_TOLERANCE
     difference = greatest(np.abs(seen.photograph - seen.render))
-    otherwise: Mask = known & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= unlike)
+    otherwise: Mask = _known(seen, background) & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= unlike)
     return otherwise
 
 

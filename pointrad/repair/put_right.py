@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import TypeVar
 import numba
 import numpy as np
 
+from pointrad.camera import Camera
 from pointrad.data.capture import Capture
 from pointrad.data.photo import Lens
 from pointrad.data.photographs import mask_of_view, uncut
 from pointrad.data.picture_files import read_picture
 from pointrad.data.scene import Float32Array, Split
-from pointrad.evaluation import OPAQUE, Opacity, Render
+from pointrad.evaluation import OPAQUE, Render
 from pointrad.init.evidence import Colour
 from pointrad.masks.base import Masks, SoftMask
 from pointrad.masks.iou import Mask, iou
@@ -25,6 +26,9 @@ from pointrad.repair.decision import Repaired, Seen, repair
 from pointrad.repair.subjects import Subject
 
 T = TypeVar("T")
+
+# Of each camera two [H, W] in [0, 1]: opacity, and the same with splats weighed by the votes that they have.
+Coverage = Callable[[Sequence[Camera]], Iterable[tuple[Float32Array, Float32Array]]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class ByCloud:
     source: Source
     subjects: Sequence[Subject]
     render: Render
-    opacity: Opacity
+    coverage: Coverage
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,10 @@ class PutRight:
         return iou(self.repaired.mask, self.silhouette)
 
 
-def put_right(source: Source, subject: Subject, render: Float32Array, opacity: Float32Array) -> PutRight:
-    """render: [h, w, 3], opacity: [h, w], the cloud from the photograph's camera."""
+def put_right(
+    source: Source, subject: Subject, render: Float32Array, coverage: tuple[Float32Array, Float32Array]
+) -> PutRight:
+    """render: [h, w, 3], coverage: of the cloud from the photograph's camera."""
     picture = read_picture(subject.photo.path)
     stored = source.masks.of(subject.photo, picture)
     height, width = stored.shape
@@ -85,23 +91,25 @@ def put_right(source: Source, subject: Subject, render: Float32Array, opacity: F
     size = subject.camera.width, subject.camera.height
     given = mask_of_view(stored, lens, *size) > source.threshold if subject.held_out else subject.given
     photograph = uncut(picture.rgb, lens, *size) if subject.image is None else subject.image
+    opacity, votes = coverage
     nothing = np.zeros(opacity.shape, bool)
-    repaired = repair(nothing if given is None else given, Seen(opacity, render, photograph), source.background)
+    repaired = repair(nothing if given is None else given, Seen(opacity, votes, render, photograph), source.background)
     return PutRight(subject, lens, stored, given, photograph, opacity >= OPAQUE, repaired)
 
 
 def each_put_right(these: ByCloud, then: Callable[[PutRight], T]) -> Iterator[T]:
     """What `then` makes of each photograph, in order; a thread each."""
 
-    def work(subject: Subject, image: Float32Array, share: Float32Array) -> T:
-        return then(put_right(these.source, subject, image, share))
+    def work(subject: Subject, image: Float32Array, coverage: tuple[Float32Array, Float32Array]) -> T:
+        return then(put_right(these.source, subject, image, coverage))
 
     cameras = [subject.camera for subject in these.subjects]
     threads = numba.get_num_threads()
     waiting = deque[Future[T]]()
     with ThreadPoolExecutor(threads) as pool:
-        for subject, image, share in zip(these.subjects, these.render(cameras), these.opacity(cameras), strict=True):
-            waiting.append(pool.submit(work, subject, image, share))
+        shown = zip(these.subjects, these.render(cameras), these.coverage(cameras), strict=True)
+        for subject, image, coverage in shown:
+            waiting.append(pool.submit(work, subject, image, coverage))
             if len(waiting) > 2 * threads:  # renders wait in memory
                 yield waiting.popleft().result()
         for one in waiting:

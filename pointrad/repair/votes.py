@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +16,14 @@ from pointrad.training.contributions import contributions
 _ENOUGH = 0.4  # of what a splat shows must lie in masks: less than half, since wrong masks cut more than they add
 
 
-def voted_for(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Cloud:
+class Voted(NamedTuple):
+    """A cloud, and of all that each of its splats shows the views, how much lies in their masks: [N] in [0, 1]."""
+
+    cloud: Cloud
+    shares: Tensor
+
+
+def voted_for(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Voted:
     """The splats of which at least `_ENOUGH` of what they show the views lies in their masks.
 
     Others are surroundings that few masks let in, or background that hides what most masks leave out. Masks that are
@@ -27,5 +35,6 @@ def voted_for(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Cloud:
         return torch.stack([torch.from_numpy(view.mask), torch.ones(view.mask.shape)])
 
     in_masks, everywhere, _ = contributions(cloud, voting, renderer, pixels)
-    kept = cloud.select((everywhere > 0) & (in_masks >= _ENOUGH * everywhere))
-    return kept if len(kept) else cloud
+    shares = torch.where(everywhere > 0, in_masks / everywhere, 0).clamp(0, 1)
+    kept = (everywhere > 0) & (in_masks >= _ENOUGH * everywhere)
+    return Voted(cloud.select(kept), shares[kept]) if kept.any() else Voted(cloud, shares)

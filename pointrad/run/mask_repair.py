@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from pointrad.camera import Camera
 from pointrad.config import RunConfig
 from pointrad.data.capture import Capture
 from pointrad.data.frame import SceneFrame
-from pointrad.data.scene import Scene, View
+from pointrad.data.scene import Float32Array, Scene, View
 from pointrad.init.start import TrainingViews
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
+from pointrad.render.opacity import weighed_opacities
 from pointrad.repair.again import agreed_on, with_repaired_mask
 from pointrad.repair.artifact import write_repaired_masks
 from pointrad.repair.put_right import ByCloud, PutRight, Source, each_put_right
 from pointrad.repair.rounds import Rounds
 from pointrad.repair.subjects import TrainedOn, subjects
 from pointrad.repair.table import Ranking
-from pointrad.repair.votes import voted_for
-from pointrad.run.job import opacity_function, render_function
+from pointrad.repair.votes import Voted, voted_for
+from pointrad.run.job import render_function
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,9 @@ class MaskRepair:
 
     def by(self, cloud: Cloud, trained_on: Sequence[View]) -> ByCloud:
         """All photographs, and the cloud, which comes from these views."""
-        cloud = voted_for(cloud, self._frame.views(trained_on), self._renderer)
-        render, opacity = render_function(self._renderer, cloud), opacity_function(self._renderer, cloud)
-        return ByCloud(self._source, self._subjects, render, opacity)
+        voted = voted_for(cloud, self._frame.views(trained_on), self._renderer)
+        render = render_function(self._renderer, voted.cloud)
+        return ByCloud(self._source, self._subjects, render, partial(_coverage, voted, self._renderer))
 
     def findings(self, cloud: Cloud, trained_on: Sequence[View]) -> Findings:
         """What to train on next."""
@@ -84,3 +87,10 @@ class MaskRepair:
     def _next(self, view: View, found: PutRight) -> View:
         image = self._images.get(view.name, view).image
         return with_repaired_mask(replace(view, image=image), found, self._composited, self._loaded.background)
+
+
+def _coverage(
+    voted: Voted, renderer: Renderer, cameras: Sequence[Camera]
+) -> Iterator[tuple[Float32Array, Float32Array]]:
+    for opacity, votes in weighed_opacities(renderer, voted.cloud, voted.shares, cameras):
+        yield opacity.cpu().numpy(), votes.cpu().numpy()

@@ -13,7 +13,7 @@ from pointrad.model.points import POINTS
 from pointrad.render import gaussian_oracle
 from pointrad.render.base import Renderer, SplatSettings
 from pointrad.render.cpu.points import CpuRenderer
-from pointrad.render.opacity import opacities
+from pointrad.render.opacity import opacities, weighed_opacities
 from pointrad.render.pytorch3d import Pytorch3dRenderer
 from tests.render import clouds, gaussian_clouds
 from tests.render.gaussian_clouds import BLACK, GREY, WHITE, Case, clear_of_borders
@@ -55,3 +55,14 @@ def test_it_leaves_the_cloud_as_it_is() -> None:
     before = cloud.parameters.clone()
     list(opacities(CpuRenderer(clouds.settings()), cloud, [CAMERA]))
     assert torch.equal(cloud.parameters, before)
+
+
+@on_every_background
+def test_weighed_it_is_a_share_of_it(background: tuple[float, float, float]) -> None:
+    case = Case(gaussian_clouds.cloud(CAMERA, 60, 2, 3, 4.0), CAMERA, background, 2)
+    renderer, cloud = renderer_of("cpu", case), Cloud(Gaussians(2, 0.5, None), case.parameters)
+    (plain,) = opacities(renderer, cloud, [CAMERA])
+    for weight in (0.0, 0.3, 1.0):
+        ((opacity, weighed),) = weighed_opacities(renderer, cloud, torch.full((60,), weight), [CAMERA])
+        assert torch.equal(opacity, plain)
+        torch.testing.assert_close(weighed, weight * plain, rtol=0, atol=1e-5)

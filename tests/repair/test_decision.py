@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from pointrad.masks.iou import Mask, iou
 from pointrad.repair.decision import Seen, repair
@@ -21,7 +24,13 @@ def seen(
 ) -> Seen:
     """A cloud that covers some pixels, and others by a share, and a photograph of an object before a backdrop."""
     opacity = np.where(covered, np.float32(1), np.float32(elsewhere))
-    return Seen(opacity, painted(covered, OBJECT, BLACK), painted(photographed, OBJECT, beside))
+    return Seen(opacity, opacity, painted(covered, OBJECT, BLACK), painted(photographed, OBJECT, beside))
+
+
+def with_spot(right: Seen, spot: Mask, votes: float, colour: tuple[float, ...]) -> Seen:
+    """The same view, but a spot on it has another colour, which the cloud shows too, by splats that have few votes."""
+    render, photograph = (np.where(spot[..., None], np.float32(colour), of) for of in (right.render, right.photograph))
+    return replace(right, votes=np.where(spot, np.float32(votes), right.votes), render=render, photograph=photograph)
 
 
 def test_a_right_mask_stays_as_it_is_though_the_clouds_outline_is_a_pixel_off() -> None:
@@ -53,14 +62,14 @@ def test_a_cloud_that_is_not_sure_takes_nothing_away() -> None:
 def test_what_the_cloud_has_never_seen_there_is_background() -> None:
     """Surroundings that wrong masks let into the cloud look there like all that lies behind them."""
     blurred = RIGHT | disc(12, x=88)
-    found = repair(RIGHT | disc(12, x=88), Seen(blurred.astype(np.float32), painted(blurred, OBJECT, BLACK),
-                                                painted(RIGHT, OBJECT, (0.1, 0.9, 1.0))), BLACK)  # fmt: skip
+    strange = replace(seen(blurred), photograph=painted(RIGHT, OBJECT, (0.1, 0.9, 1.0)))
+    found = repair(RIGHT | disc(12, x=88), strange, BLACK)
     assert iou(found.mask, RIGHT) > 0.98
 
 
 def test_a_highlight_within_the_object_is_the_objects() -> None:
     bright = np.where(disc(6)[..., None], np.float32(1), painted(RIGHT, (0.3, 0.3, 0.3), BACKDROP))
-    found = repair(RIGHT, Seen(RIGHT.astype(np.float32), painted(RIGHT, (0.3, 0.3, 0.3), BLACK), bright), BLACK)
+    found = repair(RIGHT, replace(seen(RIGHT), render=painted(RIGHT, (0.3, 0.3, 0.3), BLACK), photograph=bright), BLACK)
     assert np.array_equal(found.mask, RIGHT)
 
 
@@ -68,8 +77,44 @@ def test_black_splats_are_background_where_the_photograph_shows_something_bright
     """What is left of splats where most masks have cut something off that one mask holds, on black."""
     blob = disc(8, x=12, y=12)
     hidden = seen(RIGHT)
-    opaque = Seen(np.where(blob, np.float32(1), hidden.opacity), hidden.render, hidden.photograph)
+    opaque = replace(hidden, opacity=np.where(blob, np.float32(1), hidden.opacity))
     assert iou(repair(RIGHT | blob, opaque, BLACK).mask, RIGHT) > 0.98
+
+
+SPOT = disc(9)
+
+
+def test_an_opening_that_this_mask_fills_and_others_leave_open_is_found() -> None:
+    found = repair(RIGHT, with_spot(seen(RIGHT), SPOT, 0.4, BACKDROP), BLACK)
+    assert iou(found.mask, RIGHT & ~SPOT) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("spot", "votes", "colour"),
+    [
+        pytest.param(SPOT, 0.4, (0.1, 0.1, 0.1), id="a dark mouth that some masks lose"),
+        pytest.param(SPOT, 0.4, OBJECT, id="a part that some masks lose"),
+        pytest.param(SPOT, 1.0, BACKDROP, id="a spot of the backdrop's colour that all masks hold"),
+        pytest.param(disc(9, x=88), 0.4, BACKDROP, id="a part at the outline"),
+        pytest.param(disc(2), 0.4, BACKDROP, id="less than an outline's width"),
+    ],
+)
+def test_what_is_no_opening_stays(spot: Mask, votes: float, colour: tuple[float, ...]) -> None:
+    found = repair(RIGHT, with_spot(seen(RIGHT), spot & RIGHT, votes, colour), BLACK)
+    assert np.array_equal(found.mask, RIGHT)
+
+
+def test_without_surroundings_that_are_known_there_are_no_openings() -> None:
+    cut = with_spot(seen(RIGHT, beside=BLACK), SPOT, 0.4, BACKDROP)
+    assert np.array_equal(repair(RIGHT, cut, BLACK).mask, RIGHT)
+
+
+def test_a_part_that_the_border_cuts_is_no_opening() -> None:
+    left = np.ones(SHAPE, bool)
+    left[:, -20:] = False
+    for x, expected in ((20, left & ~disc(9, x=20)), (0, left)):
+        found = repair(left, with_spot(seen(left, photographed=left), disc(9, x=x), 0.4, BACKDROP), BLACK)
+        assert iou(found.mask, expected) > 0.99
 
 
 def test_where_the_photograph_is_not_known_the_cloud_is_believed() -> None:

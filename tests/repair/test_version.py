@@ -28,7 +28,7 @@ RAISE = (
     "Masks are put right otherwise than before, and studies would mix the two. If the change is meant, raise "
     "REPAIR_VERSION in pointrad/method.py, then `python -m tests.repair.test_version`."
 )
-DECIDES = tuple(f"repair/{name}.py" for name in ("comparison", "decision", "rounds", "table", "votes"))
+DECIDES = tuple(f"repair/{name}.py" for name in ("comparison", "decision", "rounds", "surroundings", "table", "votes"))
 GIVEN = {
     "too small": disc(24), "too large": disc(38), "shifted": disc(30, x=72), "hole": RIGHT & ~disc(9),
     "blob": RIGHT | disc(8, x=12, y=12), "missing": np.zeros(SHAPE, bool),
@@ -41,10 +41,11 @@ def computed() -> dict[str, int]:
     opacity = cv2.GaussianBlur((disc(31, x=63) + 0.4 * disc(14, x=85)).clip(0, 1).astype(np.float32), (9, 9), 2)
     noise = cv2.GaussianBlur(rng.random((*SHAPE, 3)).astype(np.float32), (7, 7), 2)
     photograph = np.where(RIGHT[..., None], 0.5 + 0.5 * noise, 0.3 * noise).astype(np.float32)
-    seen = Seen(opacity, photograph * opacity[..., None], photograph)
+    votes = (opacity * (1 - 0.7 * disc(8, x=50))).astype(np.float32)
+    seen = Seen(opacity, votes, photograph * opacity[..., None], photograph)
     found = {name: int(repair(given, seen, (0.0, 0.0, 0.0)).mask.sum()) for name, given in GIVEN.items()}
     wrong = [cut(view) if n < 6 else view for n, view in enumerate(VIEWS)]
-    return found | {"splats": len(voted_for(CLOUD, wrong, RENDERER))}
+    return found | {"splats": len(voted_for(CLOUD, wrong, RENDERER).cloud)}
 
 
 @pytest.fixture(scope="module")
