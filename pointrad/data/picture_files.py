@@ -89,10 +89,13 @@ def pictures_of(folder: Path, file_paths: Sequence[str]) -> tuple[list[Path | No
 
 
 def _moved(folder: Path, file_path: str) -> Path | None:
-    """The picture below a folder whose path, but for its suffix, is the longest end of a frame's."""
+    """The picture below a folder whose path, but for its suffix, is the longest end of a frame's; or of its name in the
+    folder `images`."""
     parts = [part for part in PurePosixPath(without_suffix(file_path)).parts if part not in ("/", "..")]
-    ends = (folder.joinpath(*parts[start:-1], parts[-1] + suffix) for start in range(len(parts)) for suffix in _TRIED)
-    return next((path for path in ends if path.is_file()), None)
+    ends = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+    ends += [folder / "images" / name for name in parts[-1:]]
+    candidates = (end.with_name(end.name + suffix) for end in ends for suffix in _TRIED)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _meant(folder: Path, file_path: str) -> Path:

@@ -92,7 +92,8 @@ def gather(capture: Capture, max_size: int) -> Gathered:
     refused = [*broken.items(), *(one for one in found if not isinstance(one, Shot))]
     shots = tuple(one for one in found if isinstance(one, Shot))
     if not shots:
-        raise UserError(refused[0][1])
+        also = f"; dataset={others[0].name} would fit the folder as well" if others else ""
+        raise UserError(f"{refused[0][1]}{also}")
     if refused:
         findings.append(_unreadable(refused, len(listed)))
     said = next((masks[one.name].said or "the alpha of the pictures" for one in shots if one.name in masks), None)

@@ -40,5 +40,5 @@ class AutoMasksConfig(MasksConfig):
         raise UserError(
             f"masks=auto: found photographs without alpha, and none of the folders {', '.join(_FOLDERS)} in {folder}, "
             f"which holds {', '.join(there) or 'no folder'}; expected masks=folder masks.folder={like}, or masks=none "
-            "to train on whole photographs"
+            "to train on whole photographs, with init=random"
         )

@@ -39,6 +39,7 @@ from pointrad.init.placement import object_bounds
 from pointrad.init.start import TrainingViews, start
 from pointrad.init.votes import described
 from pointrad.masks.iou import mask_iou, with_true_masks
+from pointrad.masks.none import NoMasksConfig
 from pointrad.method import METHOD_VERSION
 from pointrad.model.base import Cloud
 from pointrad.plugins import keep
@@ -192,7 +193,8 @@ def _placed(config: RunConfig, wrong: Callable[[], TrainingViews]) -> RunConfig:
     views = wrong().corrupted
     if init.bounds == "auto":
         init = init.at(object_bounds(views))
-        announce(f"{config.scene.name}: init.bounds={described(init.box)}, as cameras and masks show the object")
+        tell = "cameras alone" if isinstance(config.masks, NoMasksConfig) else "cameras and masks"
+        announce(f"{config.scene.name}: init.bounds={described(init.box)}, as {tell} show the object")
     object_pixels = float(np.mean([np.count_nonzero(view.mask) for view in views]))
     width = float(np.median([view.camera.width for view in views]))
     return config.model_copy(update={"init": init, "model": config.model.seeing(object_pixels, width)})

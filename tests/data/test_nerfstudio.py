@@ -56,14 +56,17 @@ def test_paths_may_lack_a_suffix_or_be_whole(tmp_path: Path) -> None:
     assert (second.name, second.path) == ("images/r_02", tmp_path / "images" / "r_02.png")
 
 
-def test_pictures_are_found_whose_paths_are_of_another_machine_or_format_with_a_remark(tmp_path: Path) -> None:
-    elsewhere: Frames = {n: {"file_path": f"/home/someone/cup/images/r_{n:02}.jpeg"} for n in range(9)}
+@pytest.mark.parametrize("folder", ["/home/someone/cup/images/", "./data/images/", "..\\photos\\", ""])
+def test_pictures_are_found_whose_paths_are_of_another_machine_or_format_with_a_remark(
+    folder: str, tmp_path: Path
+) -> None:
+    elsewhere: Frames = {n: {"file_path": f"{folder}r_{n:02}.jpeg"} for n in range(9)}
     listed = listing(write_nerfstudio(tmp_path, elsewhere))
     assert numbers(listed) == [1, 2, 3, 5, 6, 7]
     assert (listed.photos[0].name, listed.photos[0].path) == ("images/r_01", tmp_path / "images" / "r_01.png")
     assert listed.remarks == (
-        "9 of 9 pictures are not where they are said to be, the first /home/someone/cup/images/r_00.jpeg; took those "
-        "whose paths end like theirs, the first images/r_00.png",
+        f"9 of 9 pictures are not where they are said to be, the first {folder}r_00.jpeg; took those whose paths end "
+        "like theirs, the first images/r_00.png",
     )
 
 

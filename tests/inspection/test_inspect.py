@@ -22,6 +22,7 @@ from pointrad.inspection.inspect import examine
 from pointrad.schema import Bounds
 from tests.captures import blender
 from tests.commands import called
+from tests.data import captures
 from tests.scenes import cube
 
 pytestmark = pytest.mark.integration  # whole captures are inspected
@@ -173,3 +174,12 @@ def test_a_folder_without_a_capture_ends_in_one_message(tmp_path: Path) -> None:
     assert ended.code == 1
     assert ended.err.splitlines()[-1].startswith("Error: dataset.root: found")
     assert not (tmp_path / "inspection").exists()
+
+
+def test_a_folder_whose_first_layout_fits_no_photograph_is_told_of_another(tmp_path: Path) -> None:
+    captures.write_colmap(tmp_path / "cup")
+    captures.write_nerfstudio(tmp_path / "cup", w=40, h=40)
+    root = f"dataset.root={tmp_path / 'cup'}"
+    ended = called(main, "inspect_capture.py", root, f"hydra.run.dir={tmp_path / 'inspection'}")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].endswith("or others of this shape; dataset=colmap would fit the folder as well")
