@@ -22,6 +22,7 @@ from pointrad.data.scene import Float32Array, View
 from pointrad.errors import UserError
 from pointrad.masks.iou import iou, with_true_masks
 from pointrad.progress import announce
+from pointrad.training.preemption import raise_if_told
 
 if TYPE_CHECKING:  # imported where it is needed: reports score nothing, and would wait for it
     import torch
@@ -96,12 +97,15 @@ def evaluate(render: Render, opacity: Opacity, views: Sequence[View], lpips: boo
     radiance field papers report it, if `lpips` and it is installed, else None (also for images smaller than its
     network takes). Both compare whole images, as composited.
 
-    Raises UserError if the weights of LPIPS are damaged.
+    Raises UserError if the weights of LPIPS are damaged, and Preempted between views if the run is told to stop.
     """
     distance = _lpips(len(views)) if lpips else None
     cameras = [view.camera for view in views]
-    seen = zip(render(cameras), opacity(cameras), with_true_masks(views), strict=True)
-    return Evaluation(tuple(ViewScores(view.name, _score(image, share, view, distance)) for image, share, view in seen))
+    scored = list[ViewScores]()
+    for image, share, view in zip(render(cameras), opacity(cameras), with_true_masks(views), strict=True):
+        raise_if_told()  # LPIPS of many large views takes minutes
+        scored.append(ViewScores(view.name, _score(image, share, view, distance)))
+    return Evaluation(tuple(scored))
 
 
 def psnr_db(image: Float32Array, truth: Float32Array, pixels: Pixels | None = None) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +29,7 @@ from pointrad.evaluation import (
     ssim,
 )
 from pointrad.run.provenance import provenance
+from pointrad.training.preemption import Preempted, heeding
 from tests.scenes import sphere_views
 
 
@@ -51,6 +54,20 @@ def test_the_mean_psnr_is_the_mean_over_views() -> None:
     assert [view.scores.psnr_db for view in evaluation.views] == pytest.approx([20, 40], abs=1e-4)
     assert evaluation.means.psnr_db == pytest.approx(30, abs=1e-4)
     assert [row["name"] for row in evaluation.by_view()] == ["train/r_0", "train/r_1"]
+
+
+def test_a_run_that_is_told_to_stop_scores_no_further_view() -> None:
+    views, rendered = sphere_views(3), []
+
+    def renders(cameras: Sequence[Camera]) -> Iterator[Float32Array]:
+        for number, view in enumerate(views):
+            rendered.append(number)
+            yield view.image
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Preempted), heeding(signal.SIGTERM):
+        evaluate(renders, lambda _: [view.mask for view in views], views, lpips=False)
+    assert rendered == [0, 1]
 
 
 def test_psnr_of_the_object_leaves_out_what_is_painted_beside_it() -> None:
