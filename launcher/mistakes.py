@@ -104,10 +104,10 @@ class _CommandLine:
             return None if override.is_force_add() else f"{key}: no such key{self._hint(key)}"
         if override.is_sweep_override():
             return f"{key}: found several values ({given}); with -m each is a run, and [{given}] is one list"
-        inner = override.value()
-        for name in inner if isinstance(inner, dict) else ():
+        inner, valid = override.value(), self._inside(key)  # none are valid in null, whose place any mapping may take
+        for name in inner if isinstance(inner, dict) and valid else ():
             if f"{key}.{name}" not in self._keys:
-                return f"{key}: no such key in it: {name}{did_you_mean(str(name), self._inside(key))}"
+                return f"{key}: no such key in it: {name}{did_you_mean(str(name), valid)}"
         return None
 
     def _wrong_choice(self, override: Override, choices: Sequence[str]) -> str | None:

@@ -174,6 +174,13 @@ def test_a_key_that_an_axis_lacks_is_told(loader: ConfigLoader) -> None:
     )
 
 
+def test_a_mapping_that_takes_the_place_of_null_or_of_a_number_is_no_mistake(loader: ConfigLoader) -> None:
+    masks, share = "study.masks={supplied:masks,mine:segmenter}", "init.kept_share={points:9,of:hull}"
+    assert told(loader, "sweep", "study=real_masks", masks, share, "study.folder=here") == (
+        "study.folder: no such key; did you mean study.dir?"
+    )
+
+
 def test_what_has_no_better_words_is_in_hydras(loader: ConfigLoader) -> None:
     found = told(loader, "train", "hydra/launcher=joblib", "hydra.launcher.n_jobs=two")
     assert "hydra.launcher.n_jobs=two" in found
