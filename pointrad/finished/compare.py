@@ -27,6 +27,7 @@ from pointrad.progress import warn
 from pointrad.terminal import printable
 
 _SCORES = ("psnr_db", "ssim", "lpips", "psnr_object_db", "silhouette_iou")
+_SCORED_ON = ("dataset.downscale", "dataset.max_size", "dataset.background", "masks")  # these decide what pictures
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def compare(runs: Sequence[FinishedRun], config: CompareConfig, folder: Path) ->
         raise UserError(f"runs: found scores of different views on the {split} split; expected runs of one scene")
     differing = _differing([_flat(run.config.model_dump(mode="json")) for run in runs])
     compared = [Compared(*each) for each in zip(runs, differing, scores, strict=True)]
+    if deciding := _deciding_on_truth(compared):
+        warn(
+            f"the runs differ in {', '.join(deciding)}, and so in the pictures that they are scored on: photographs as "
+            "masks cut them out, those of masks.reference where there are some"
+        )
     with replacing(folder / "comparison.csv") as path:
         path.write_text(_rows(compared), encoding="utf-8")
     try:
@@ -116,6 +122,13 @@ def _differing(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     keys = dict.fromkeys(key for config in configs for key in config)
     varied = [key for key in keys if any(other.get(key) != configs[0].get(key) for other in configs)]
     return [{key: config[key] for key in varied if key in config} for config in configs]
+
+
+def _deciding_on_truth(compared: Sequence[Compared]) -> list[str]:
+    """The keys in which runs differ that decide which pictures they are scored on."""
+    keys = list(dict.fromkeys(key for each in compared for key in each.differing if key.startswith(_SCORED_ON)))
+    references = {each.run.config.masks.reference for each in compared}
+    return keys if len(references) > 1 or None in references else [key for key in keys if not key.startswith("masks")]
 
 
 def _rows(compared: Sequence[Compared]) -> str:

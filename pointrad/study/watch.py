@@ -20,7 +20,9 @@ from pointrad.study.plan import RUNS_FOLDER, Plan, PlannedRun
 from pointrad.terminal import printable
 
 _COLOURS = {RunState.DONE: "green", RunState.FAILED: "red", RunState.BROKEN: "red", RunState.RUNNING: "cyan"}
-_ENDED = (RunState.DONE, RunState.FAILED, RunState.BROKEN)
+_IN_VAIN = (RunState.FAILED, RunState.BROKEN)
+_ENDED = (RunState.DONE, *_IN_VAIN)
+_WAITING = RunStatus(RunState.MISSING)
 _SECONDS_BETWEEN_LOOKS = 1.0
 _WIDTH = 120  # columns of a table that no terminal shows
 
@@ -43,12 +45,14 @@ _USUAL_VIEWS = 100  # of a stage whose length is given in steps: only the bar's 
 class StudyBar:
     """A live bar over the epochs of `runs`, and a line for each run that ends.
 
-    It watches the run folders, so it serves every launcher. Prints to the standard error of its creation.
+    It watches the run folders, so it serves every launcher. Runs that had failed before are not over until they have
+    ended anew. Prints to the standard error of its creation.
     """
 
     def __init__(self, plan: Plan, runs: list[PlannedRun]) -> None:
         self._plan, self._runs = plan, runs
         self._epochs = {run.identity: _epochs(run) for run in runs}
+        self._failed = {run.identity: status for run in runs if (status := plan.status(run)).state in _IN_VAIN}
         self._reported: set[str] = set()
         self._console = Console(file=sys.stderr, highlight=False)
         self._progress = Progress(
@@ -78,9 +82,10 @@ class StudyBar:
             self._look()
 
     def _look(self) -> None:
-        states = {run.identity: self._plan.status(run) for run in self._runs}
+        found = {run.identity: self._plan.status(run) for run in self._runs}
+        states = {identity: status for identity, status in found.items() if self._failed.get(identity) != status}
         for run in self._runs:
-            status = states[run.identity]
+            status = states.get(run.identity, _WAITING)
             if status.state in _ENDED and run.identity not in self._reported:
                 self._reported.add(run.identity)
                 self._report(run, status)
@@ -88,7 +93,7 @@ class StudyBar:
         shown = [
             f"{counts[state]} {state}" for state in (RunState.DONE, RunState.RUNNING, RunState.FAILED) if counts[state]
         ]
-        done = sum(self._epochs_done(run, states[run.identity]) for run in self._runs)
+        done = sum(self._epochs_done(run, states.get(run.identity, _WAITING)) for run in self._runs)
         self._progress.update(self._task, completed=done, description=f"{self._plan.study.name}: {', '.join(shown)}")
 
     def _report(self, run: PlannedRun, status: RunStatus) -> None:

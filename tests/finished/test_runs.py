@@ -13,6 +13,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from PIL import Image
 
 import pointrad
@@ -184,6 +185,21 @@ class TestCompare:
         assert "seed=1" in done.out
         assert max(map(len, done.out.splitlines()[:4])) <= 120
         assert (tmp_path / "compared" / "comparison.png").is_file()
+
+    @pytest.mark.parametrize(
+        ("key", "value", "told"),
+        [("masks.threshold", "0.4", True), ("dataset.background", "white", True), ("seed", "1", False)],
+    )
+    def test_runs_that_were_scored_on_other_pictures_are_told(
+        self, key: str, value: str, told: bool, runs: Path
+    ) -> None:
+        path = runs / "other" / "config.yaml"
+        path.write_text(
+            OmegaConf.to_yaml(OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist([f"{key}={value}"])))
+        )
+        done = of_runs("compare", runs / "points", runs / "other", "threads=1")
+        assert done.code == 0, done.err
+        assert (f"the runs differ in {key}, and so in the pictures that they are scored on" in done.err) is told
 
     def test_a_split_that_nobody_scored_is_named_with_the_command_that_would(self, runs: Path) -> None:
         done = of_runs("compare", runs / "points", runs / "other", "split=val", "threads=1")

@@ -47,6 +47,20 @@ def test_what_run_folders_say_does_not_command_the_terminal(tmp_path: Path, caps
     assert "level=[red]other #0: — dB" in told
 
 
+def test_a_run_that_is_tried_again_is_told_of_once_it_has_ended_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = plan(tmp_path / "study", tmp_path, axes={"level": {"corruption.level": [0, 0.1]}}, seeds={"seed": [0]})
+    for run in planned.runs:
+        with pytest.raises(RuntimeError), recording(planned.run_dir(run), max_attempts=2):
+            raise RuntimeError("the first time")
+    mended, _ = planned.runs
+    with StudyBar(planned, list(planned.runs)), recording(planned.run_dir(mended), max_attempts=2) as begin:
+        begin()
+        (planned.run_dir(mended) / "summary.json").write_text(json.dumps({"identity": mended.identity, "psnr_db": 30}))
+    assert capsys.readouterr().err.splitlines() == [f"1/2  {mended.variant.title}: 30.00 dB, — MB, — s"]
+
+
 def test_the_table_fits_120_columns_and_names_every_run_by_its_identity(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
