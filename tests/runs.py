@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -113,6 +114,17 @@ def random_cloud(points: int = 60, seed: int = 0) -> Cloud:
     generator = torch.Generator().manual_seed(seed)
     positions = 0.35 * torch.randn(points, 3, generator=generator)
     return POINTS.start(positions, torch.rand(points, 3, generator=generator), seed)
+
+
+def stopped_after(steps: int) -> Callable[[], None]:
+    """In place of `pointrad.run.run.raise_if_told`: Ctrl-C, after so many steps."""
+    left = iter(range(steps))
+
+    def step() -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    return step
 
 
 def copy(cloud: Cloud) -> Cloud:

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from launcher.train import main
 from pointrad.artifacts.pictures import read_comparison
 from pointrad.run.run import run
 from pointrad.run.status import RunState, read_status
-from tests.runs import ALL_ARTIFACTS, QUICK, REPOSITORY, config, one_epoch_each, same_cloud
+from tests.commands import called
+from tests.runs import ALL_ARTIFACTS, QUICK, REPOSITORY, config, one_epoch_each, same_cloud, stopped_after
 from tests.scenes import TINY_VIEWS, turned_and_sized, write_tiny_scene
 
 pytestmark = pytest.mark.integration
@@ -122,7 +124,9 @@ class TestAFinishedRun:
 
 
 @pytest.mark.parametrize("model", ["points", "gaussians"])
-def test_pictures_of_several_sizes_train_and_go_on_where_they_were_stopped(model: str, tmp_path: Path) -> None:
+def test_pictures_of_several_sizes_train_and_go_on_where_they_were_stopped(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = write_tiny_scene(tmp_path / "scenes", camera_of=turned_and_sized)
     schedule, first = ("robust_fast", "spread") if model == "points" else ("gaussians_fast", "grow")
     arguments = (*QUICK, *ALL_ARTIFACTS, f"dataset.root={root}", f"model={model}", f"cache.dir={tmp_path / 'cache'}",
@@ -134,11 +138,12 @@ def test_pictures_of_several_sizes_train_and_go_on_where_they_were_stopped(model
     last = sorted((whole / "pictures").glob("[0-9]*.png"))[-1]
     assert [truth.size for _, truth in read_comparison(last, 3)] == [(192, 144), (192, 256), (192, 144)]
     assert (whole / "turntable.mp4").stat().st_size > 0
-    arguments = (*arguments, f"hydra.run.dir={tmp_path / 'again'}")
-    assert signalled(arguments, tmp_path / "again", 2, signal.SIGINT).code == 130
-    again = ended(started(*arguments), tmp_path / "again")
-    assert "Resuming after epoch" in again.err
-    assert same_cloud(again.folder, whole)
+    again = tmp_path / "again"
+    with monkeypatch.context() as patched:
+        patched.setattr("pointrad.run.run.raise_if_told", stopped_after(15))
+        assert called(main, "train.py", *arguments, f"hydra.run.dir={again}").code == 130
+    assert "Resuming after epoch" in called(main, "train.py", *arguments, f"hydra.run.dir={again}").err
+    assert same_cloud(again, whole)
 
 
 # Long enough to be interrupted by a test that a busy machine keeps waiting.
@@ -220,11 +225,17 @@ class TestBadInput:
     """One message, no traceback, exit code not 0, no folder left."""
 
     def refused(self, folder: Path, *arguments: str) -> str:
-        result = train(folder, *QUICK_DEMO, *arguments)
+        result = called(main, "train.py", *QUICK_DEMO, *arguments, f"hydra.run.dir={folder}")
         assert result.code not in (0, None)
         assert "Traceback" not in result.out + result.err
         assert not folder.exists()
         return result.err
+
+    def test_a_process_ends_with_its_message(self, tmp_path: Path) -> None:
+        result = train(tmp_path / "run", *QUICK_DEMO, "schedule=papr")
+        assert result.code == 1
+        assert result.err.startswith("Error: schedule: found 'papr'")
+        assert "Traceback" not in result.out + result.err
 
     def test_a_root_that_is_not_there(self, tmp_path: Path) -> None:
         loading, message = self.refused(tmp_path / "run", f"dataset.root={tmp_path / 'gone'}").splitlines()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from launcher.splats import main
 from pointrad import splats
 from pointrad.artifacts.ply import write_splats
 from pointrad.camera import Camera
@@ -20,6 +19,7 @@ from pointrad.errors import UserError
 from pointrad.model.gaussians import Gaussians
 from pointrad.run.run import run
 from pointrad.splats import score
+from tests.commands import called
 from tests.runs import QUICK, REPOSITORY, config
 from tests.scenes import look_at, write_tiny_scene
 
@@ -88,7 +88,7 @@ def test_many_files_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.Monke
         write_splats(Path(f"{name}.ply"), Gaussians(0, 0.5, None).start(torch.zeros(3, 3), torch.ones(3, 3), seed=0))
     words = ("-m", "splats=a.ply,b.ply", "dataset=blender", f"dataset.root={root}", "dataset.downscale=1",
              "scene.name=tiny", "lpips=false")  # fmt: skip
-    subprocess.run([sys.executable, str(REPOSITORY / "splats.py"), *words], check=True, capture_output=True)
+    assert called(main, "splats.py", *words).code == 0
     assert sorted(map(str, Path().glob("outputs/splats/*/evaluation.json"))) == [
         "outputs/splats/0/evaluation.json", "outputs/splats/1/evaluation.json",
     ]  # fmt: skip

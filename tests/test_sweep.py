@@ -91,7 +91,6 @@ class Killed:
     finished_when_killed: list[Path]
     resumed: Ended
     called_again: Ended
-    seconds_again: float
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +102,7 @@ def killed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     before = finished(folder)
-    resumed = sweep(*study(root, folder))
-    start = time.monotonic()
-    again = sweep(*study(root, folder))
-    return Killed(folder, before, resumed, again, time.monotonic() - start)
+    return Killed(folder, before, sweep_here(*study(root, folder)), sweep_here(*study(root, folder)))
 
 
 class TestAStudyThatIsKilled:
@@ -177,7 +173,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first(root: Path, folder: Path) -> Ended:
     spoil_the_first_run(root, folder)
-    return sweep(*study(root, folder))
+    return sweep_here(*study(root, folder))
 
 
 class TestAStudyWithAFailingRun:
@@ -257,13 +253,12 @@ class TestBadInput:
 
 
 def test_a_report_of_no_finished_run_says_so(root: Path, tmp_path: Path) -> None:
-    for overrides in (["dry_run=true"], []):
-        process = started(*study(root, tmp_path, "reuse=[]", *overrides))
-        while not overrides and process.poll() is None and not (tmp_path / "plan.json").exists():
-            time.sleep(0.01)
-        if not overrides:
-            process.kill()
-        process.communicate()
+    sweep_here(*study(root, tmp_path, "reuse=[]", "dry_run=true"))
+    process = started(*study(root, tmp_path, "reuse=[]"))
+    while process.poll() is None and not (tmp_path / "plan.json").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
     assert finished(tmp_path) == []
     result = sweep_here("report", "study=smoke", f"study.dir={tmp_path}")
     assert result.code == 1

@@ -61,19 +61,14 @@ def test_relative_paths_are_below_where_the_command_was_started(chdir: str, star
 
 
 class TestJobsThatFail:
-    WORDS = ("-m", "seed=0,1,2,3,4", "hydra.sweep.dir=sweep", "threads=1")
+    WORDS = ("-m", "seed=0,1,2,3", "hydra.sweep.dir=sweep", "threads=1")
 
-    def test_do_not_keep_the_others_from_running(self, start: Start, folder: Path) -> None:
-        assert start(fails_for_odd_seeds, *self.WORDS) == 1
-        assert sorted(path.parent.name for path in folder.glob("sweep/*/done")) == ["0", "2", "4"]
-
-    @pytest.mark.integration
-    def test_do_so_in_batches_too(self, start: Start, folder: Path) -> None:
-        assert start(fails_for_odd_seeds, *self.WORDS, "hydra.sweeper.max_batch_size=1") == 1
-        assert sorted(path.parent.name for path in folder.glob("sweep/*/done")) == ["0", "2", "4"]
-
-    def test_are_all_told_at_the_end(self, start: Start, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        start(fails_for_odd_seeds, *self.WORDS)
+    @pytest.mark.parametrize("more", [(), ("hydra.sweeper.max_batch_size=1",)], ids=["all at once", "in batches"])
+    def test_are_told_at_the_end_keep_no_other_from_running_and_are_forgotten_by_the_next_call(
+        self, more: tuple[str, ...], start: Start, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert start(fails_for_odd_seeds, *self.WORDS, *more) == 1
+        assert sorted(path.parent.name for path in folder.glob("sweep/*/done")) == ["0", "2"]
         told = capsys.readouterr().err.split("2 jobs failed:\n")[1].splitlines()
         assert told[:4] == [
             f"  {folder / 'sweep' / '1'} seed=1",
@@ -81,11 +76,7 @@ class TestJobsThatFail:
             f"  {folder / 'sweep' / '3'} seed=3",
             "    ZeroDivisionError: odd",
         ]
-
-    @pytest.mark.integration
-    def test_are_forgotten_by_the_next_call(self, start: Start, folder: Path) -> None:
-        assert start(fails_for_odd_seeds, *self.WORDS) == 1
-        assert start(fails_for_odd_seeds, "-m", "seed=0,2", "hydra.sweep.dir=sweep") == 0
+        assert start(fails_for_odd_seeds, "-m", "seed=0", "hydra.sweep.dir=sweep") == 0
         assert len(failures(folder / "sweep")) == 2
 
     def test_leave_no_warning_where_there_can_be_no_folder(

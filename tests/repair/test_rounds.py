@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from pointrad.repair.rounds import Fit, Rounds, best_cloud, better_rounds
 from pointrad.repair.subjects import Subject
 from pointrad.run.run import run
 from pointrad.tracking.history import round_folder
-from tests.runs import CONTENT, config, quick, same_cloud
+from tests.runs import CONTENT, config, quick, same_cloud, stopped_after
 from tests.scenes import camera, ring, sphere_view, write_tiny_scene
 
 BLACK = (0.0, 0.0, 0.0)
@@ -214,7 +213,7 @@ class TestOfARun:
         self, steps: int, root: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr("pointrad.run.run.raise_if_told", killed_after(steps))
+            patched.setattr("pointrad.run.run.raise_if_told", stopped_after(steps))
             with pytest.raises(KeyboardInterrupt):
                 run(of_two(root), tmp_path)
         run(of_two(root), tmp_path)
@@ -226,16 +225,6 @@ class TestOfARun:
 
 
 MEASURED = ("train_seconds", "render_fps", "peak_memory_mb")
-
-
-def killed_after(steps: int) -> Callable[[], None]:
-    left = iter(range(steps))
-
-    def step() -> None:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-
-    return step
 
 
 class TestOfAConfiguration:
