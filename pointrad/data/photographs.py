@@ -61,7 +61,8 @@ class Reader:
         lens = photo.lens(*picture.size).resized(width, height)
         given = self.given.of(photo, picture)
         reference = None if self.reference is None else self.reference.of(photo, picture)
-        ignored = None if photo.ignore is None else _ignored(photo.ignore, photo, picture)
+        of_object = any(masks.are_what_to_ignore(photo) for masks in (self.given, self.reference) if masks is not None)
+        ignored = None if photo.ignore is None or of_object else _ignored(photo.ignore, photo, picture)
         rgb = picture.rgb
         if not lens.is_pinhole:
             undistorted = _undistortion(lens)

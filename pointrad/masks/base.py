@@ -25,6 +25,11 @@ class Masks(ABC):
         """What is read for a photograph's mask; None where that is the photograph, or nothing."""
         return None
 
+    def are_what_to_ignore(self, photo: Photo) -> bool:
+        """Whether the photograph's `ignore` is the mask of the object. Then what is not the object is background."""
+        file = self.file(photo)
+        return file is not None and photo.ignore is not None and file.resolve() == photo.ignore.path.resolve()
+
     def lacks(self, photo: Photo) -> bool:
         """Whether there is no mask of a photograph, which is then as if it covered all of it."""
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -71,7 +71,11 @@ def find_masks(key: str, given: str, photos: Sequence[Photo], folder: Path, inve
     by_name = {photo.name: where / file for photo, file in zip(photos, found, strict=True) if file is not None}
     without = len(photos) - len(by_name)
     lacking = f"; {without} photographs have none, and are cut out by the hull of the others" if without else ""
-    return FolderMasks(where, by_name, f"{where.name}/{said}{lacking}", inverted)
+    masks = FolderMasks(where, by_name, f"{where.name}/{said}{lacking}", inverted)
+    if not any(masks.are_what_to_ignore(photo) for photo in photos):
+        return masks
+    also = "; mask_path names them as well, so what is not the object is background, and no pixel is left out"
+    return replace(masks, said=masks.said + also)
 
 
 def mask_files(key: str, given: str, pictures: Sequence[Path], folder: Path) -> tuple[tuple[Path, ...], str]:

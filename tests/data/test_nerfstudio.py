@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from pointrad.data.capture import Capture
 from pointrad.data.photo import IgnoreMask, Listing
 from pointrad.data.scene import Split
 from pointrad.errors import UserError
+from pointrad.masks.auto import AutoMasksConfig
+from pointrad.masks.none import NoMasksConfig
 from tests.data.captures import HEIGHT, WIDTH, name_of, of, real_capture, write_nerfstudio
 
 Frames = dict[int, dict[str, Any]]
@@ -105,6 +108,25 @@ def test_black_pixels_of_mask_path_are_ignored(tmp_path: Path) -> None:
         UserError, match=r"mask_path of 'images/r_01\.png': found 'masks/none\.png'; expected a file, but"
     ):
         listing(tmp_path)
+
+
+def test_a_mask_path_that_names_the_objects_mask_leaves_nothing_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_nerfstudio(tmp_path, {n: {"mask_path": f"masks/{name_of(n)}"} for n in range(9)})
+    beside, whole = (
+        Capture(of("nerfstudio", tmp_path), masks, "tiny").load(Split.TEST)
+        for masks in (
+            AutoMasksConfig(name="auto", invert=False, threshold=None, reference=None),
+            NoMasksConfig(name="none", threshold=None, reference=None),
+        )
+    )
+    assert all(view.weight is None for view in (*beside.train, *beside.evaluation))
+    assert all(view.weight is not None and not view.used.all() for view in (*whole.train, *whole.evaluation))
+    assert (
+        "masks/NAME.png; mask_path names them as well, so what is not the object is background"
+        in capsys.readouterr().err
+    )
 
 
 def test_pixels_that_are_not_black_in_a_dynamic_mask_are_ignored(tmp_path: Path) -> None:
