@@ -34,7 +34,7 @@ SCHEDULE = ScheduleConfig.model_validate(
 )
 VIEWS = 8
 STAGE = SCHEDULE.stages["refine_2"]
-DECAY = dict.fromkeys(STAGE.lr, STAGE.decay(STAGE.length(VIEWS) // 2 * VIEWS, VIEWS))  # half-way through the stage
+DECAY = dict.fromkeys(STAGE.lr, STAGE.decay(STAGE.length(VIEWS) // 2 * VIEWS, VIEWS, 1))  # half-way through the stage
 CAMERA_ANGLE_X = 0.6911112  # NeRF-synthetic's
 CAMERA_DISTANCE = 4.0311
 LATTICE = 256  # cells per axis of the hull whose order the points keep
