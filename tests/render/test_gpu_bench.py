@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from rich.console import Console
 
 from pointrad.render.cpu.points import CpuRenderer
-from tests.runs import REPOSITORY
 
 pytest.importorskip("triton")
 from bench import gpu, gpu_roofline, workload
@@ -46,10 +42,10 @@ def test_its_table_names_the_device_compares_with_ours_and_cites_the_paper() -> 
 
 
 def test_without_a_gpu_it_says_so() -> None:
-    command = [sys.executable, "-m", "bench.gpu", "cuda:77"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: nothing to time: renderer.device: found 'cuda:77'; this machine has")
+    with pytest.raises(
+        SystemExit, match=r"^Error: nothing to time: renderer\.device: found 'cuda:77'; this machine has"
+    ):
+        gpu.main("cuda:77")
 
 
 def test_a_steps_traffic_counts_every_tensor_once() -> None:
