@@ -73,11 +73,8 @@ class TrainingBar(_Bar):
     """
 
     def __init__(self, schedule: ScheduleConfig, views: int, known_share: float, epochs_done: int) -> None:
-        stages = schedule.enabled_stages
-        self._epochs = {name: stage.length(views) for name, stage in stages.items()}
-        steps = [
-            stage.epoch_steps(views, known_share) for name, stage in stages.items() for _ in range(self._epochs[name])
-        ]
+        self._epochs = {name: stage.length(views) for name, stage in schedule.enabled_stages.items()}
+        steps = schedule.epoch_steps(views, known_share)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),

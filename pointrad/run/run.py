@@ -213,12 +213,22 @@ def _train(job: Job) -> Cloud:
     config, scene, state = job.config, job.scene, job.state
     warm_up(config, scene.train, job.renderer)
     known_share = state.facts["known_share"]
+    _tell_of_longer_training(config, len(scene.train), known_share)
     with TrainingBar(config.schedule, len(scene.train), known_share, state.progress.epoch) as bar:
         reporter = _Reporter(config, scene, job.renderer, job.run_dir, job.metrics, job.tracker, bar)
         if state.progress.epoch == 0:
             model = config.model.build()
             reporter.draw(INIT, Cloud(model, model.join(state.parameters).to(job.renderer.device)), 0)
         return train(state, scene.train, config, job.renderer, job.run_dir, reporter)
+
+
+def _tell_of_longer_training(config: RunConfig, views: int, known_share: float) -> None:
+    steps, usual = (sum(config.schedule.epoch_steps(views, share)) for share in (known_share, 1.0))
+    if steps > usual:
+        announce(
+            f"Wrong masks have cut the training images, which show {known_share:.0%} of the object: training has "
+            f"{steps / usual:.2f} times as many steps"
+        )
 
 
 def _masks(

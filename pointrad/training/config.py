@@ -381,6 +381,11 @@ class StagesConfig(Config):
     def enabled_stages(self) -> dict[str, StageConfig]:
         return {name: stage for name, stage in self.stages.items() if stage.enabled}
 
+    def epoch_steps(self, views: int, known_share: float) -> list[int]:
+        """Of each epoch of the enabled stages (`StageConfig.epoch_steps`)."""
+        stages = self.enabled_stages.values()
+        return [stage.epoch_steps(views, known_share) for stage in stages for _ in range(stage.length(views))]
+
     @property
     def enabled_in_order(self) -> list[list[Any]]:
         """The enabled stages as plain values."""

@@ -172,6 +172,15 @@ def test_what_wrong_masks_cut_off_the_targets_counts_as_unknown_or_as_background
     assert losses[0][0] < losses[1][0]
 
 
+@pytest.mark.parametrize(("epochs", "longer"), [("{steps:12}", True), ("1", False)])
+def test_says_that_it_trains_for_longer_where_wrong_masks_have_cut_images(
+    epochs: str, longer: bool, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = ("init=adaptive", "corruption.level=0.3", "corruption.targets=masked")
+    quick_run(root, tmp_path, *wrong, f"schedule.stages.base.epochs={epochs}")
+    assert ("Wrong masks have cut the training images, which show" in capsys.readouterr().err) == longer
+
+
 @pytest.mark.parametrize("background", ["black", "white"])
 def test_masked_targets_train_on_background_outside_the_wrong_masks(
     background: str, root: Path, tmp_path: Path
