@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from subprocess import CalledProcessError
 from typing import TypeVar
 
 from pointrad.training.preemption import Preempted, heeding
@@ -27,5 +28,10 @@ def preemptible(work: Callable[[], T]) -> T:
     except Preempted as told:
         queue_again = signal.getsignal(told.number)
         if told.number == _AHEAD_OF_THE_END and callable(queue_again):
-            queue_again(told.number, None)
+            try:
+                queue_again(told.number, None)
+            except CalledProcessError as ended:
+                # A requeue ends all of the job's processes, and may meet first the `scontrol` that asked for it.
+                if ended.returncode != -_AT_THE_END:
+                    raise
         sys.exit(128 + told.number)

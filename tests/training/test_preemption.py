@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from subprocess import CalledProcessError
 from types import FrameType
 
 import pytest
@@ -95,6 +96,22 @@ def test_told_ahead_of_the_limit_the_job_is_handed_to_its_requeuer(heard: list[i
         preemptible(lambda: interrupted_by(signal.SIGUSR2))
     assert heard == [signal.SIGUSR2]
     assert end.value.code == 128 + signal.SIGUSR2
+
+
+@pytest.mark.parametrize(
+    ("returncode", "raised"),
+    [(-signal.SIGTERM, SystemExit), (1, CalledProcessError)],
+    ids=["ended by the requeue", "refused"],
+)
+def test_a_requeue_that_ends_its_own_command_has_not_failed(
+    returncode: int, raised: type[BaseException], heard: list[int]
+) -> None:
+    def scontrol(number: int, frame: FrameType | None) -> None:
+        raise CalledProcessError(returncode, "scontrol")
+
+    signal.signal(signal.SIGUSR2, scontrol)
+    with pytest.raises(raised):
+        preemptible(lambda: interrupted_by(signal.SIGUSR2))
 
 
 def test_told_to_end_the_job_ends_and_leaves_the_rest_to_the_cluster(heard: list[int]) -> None:
