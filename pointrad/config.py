@@ -145,6 +145,10 @@ class RunConfig(CaptureConfig):
                 f"schedule.next.steps: found {', '.join(after.steps) or 'nothing'}; model={self.model.name} has "
                 f"{', '.join(wanted)}, expected one of each"
             )
+        if after is not None and after.widen and "scale" not in wanted:
+            raise ValueError(
+                f"schedule.next.widen: found {after.widen:g}; model={self.model.name} has no sizes, expected 0"
+            )
         return self
 
     def captures(self) -> tuple[Capture, ...]:

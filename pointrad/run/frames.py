@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from pointrad.model.base import Cloud
 from pointrad.run.job import Job, first_state, start_of, target_bits, with_wrong_masks
 from pointrad.training.checkpoint import Checkpoint, Progress
 from pointrad.training.config import NextConfig
+from pointrad.training.contributions import widening
 from pointrad.training.lineage import BEGUN, ORIGIN, STILL, TOGETHER
 from pointrad.training.preemption import raise_if_told
 from pointrad.training.record import EpochRecord
@@ -111,9 +113,9 @@ def trained_onwards(job: Job, frame: Frame, before: Frame, cloud: Cloud, velocit
             f"none of {len(cloud)} splats is within schedule.next.slack={config.slack} steps of "
             "the hull of its masks; expected masks that show the object, or a greater one"
         )
-    state = _state(job, frame, renewed)
+    state = _state(job, frame, _as_trained(job, renewed, frame.train))
     only_next = job.config.model_copy(update={"schedule": config.schedule})
-    trained = train(state, frame.train, only_next, job.renderer, None, _Listener())
+    trained = as_shown(job, train(state, frame.train, only_next, job.renderer, None, _Listener()), frame.train)
     share = float(trained.state[STILL].float().mean())
     return Trained(trained.to(torch.device("cpu")), share, gone, come, state.progress.seconds, target_bits(state))
 
@@ -132,10 +134,27 @@ def trained_anew(job: Job, frame: Frame) -> Trained:
     """The cloud of a frame, trained as the first one was."""
     fresh = first_state(job.config, job.state.identity, frame.start, job.frame, frame.mask_iou)
     state = replace(fresh, progress=_progress(frame))
-    cloud = train(state, frame.train, job.config, job.renderer, None, _Listener())
+    cloud = as_shown(job, train(state, frame.train, job.config, job.renderer, None, _Listener()), frame.train)
     cloud = cloud.to(torch.device("cpu"))
     cloud = replace(cloud, state={ORIGIN: torch.zeros(len(cloud), dtype=torch.int64)})
     return Trained(cloud, 0.0, 0, len(cloud), state.progress.seconds, target_bits(state))
+
+
+def as_shown(job: Job, cloud: Cloud, views: Sequence[View]) -> Cloud:
+    """The cloud as it is stored, which was trained on these views (scene frame): what few of them see is larger."""
+    return _resized(job, cloud, views, torch.add)
+
+
+def _as_trained(job: Job, cloud: Cloud, views: Sequence[View]) -> Cloud:
+    """The cloud as it goes on training: else splats would become larger from frame to frame."""
+    return _resized(job, cloud, views, torch.sub)
+
+
+def _resized(job: Job, cloud: Cloud, views: Sequence[View], by: Callable[[Tensor, Tensor], Tensor]) -> Cloud:
+    if not (share := _next(job).widen):
+        return cloud
+    logarithm = widening(cloud.to(job.renderer.device), share, views, job.renderer)
+    return cloud.changed(scale=by(cloud["scale"], logarithm.to(cloud.parameters.device)))
 
 
 def _renewed(job: Job, frame: Frame, before: Frame, cloud: Cloud, slack: int) -> tuple[Cloud, int, int]:

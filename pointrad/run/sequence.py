@@ -25,7 +25,7 @@ from pointrad.errors import UserError
 from pointrad.evaluation import Evaluation, Scores, ViewScores, evaluate, mean_of_known
 from pointrad.files import append_line, read_json_lines, replacing
 from pointrad.model.base import Cloud
-from pointrad.run.frames import Frame, Trained, evaluated_views, put_right, trained_anew, trained_onwards
+from pointrad.run.frames import Frame, Trained, as_shown, evaluated_views, put_right, trained_anew, trained_onwards
 from pointrad.run.job import Job, opacity_function, render_function, target_bits
 from pointrad.run.stored import StoredSequence, carried
 from pointrad.training.lineage import ORIGIN
@@ -151,9 +151,9 @@ class Sequel:
         after = self.job.config.schedule.next
         assert after is not None
         if before is None:
-            self.stored.write_first(self.first)
-            state = self.job.state
-            return Trained(self.first, 0.0, 0, len(self.first), state.progress.seconds, target_bits(state))
+            first, state = as_shown(self.job, self.first, frame.train), self.job.state
+            self.stored.write_first(first)
+            return Trained(first, 0.0, 0, len(first), state.progress.seconds, target_bits(state))
         if after.start == "scratch":
             trained = trained_anew(self.job, frame)
         else:

@@ -417,7 +417,8 @@ class NextConfig(StagesConfig):
     frame that still belong to it; splats that its motion leaves outside go, and points come where it newly is. motion:
     the share of their last motion that splats go on with. still: which splats are not trained, or move as their
     neighbours do; null: each moves on its own. steps: of each group of parameters, what its values are rounded to
-    multiples of as they are stored, and used from then on.
+    multiples of as they are stored, and used from then on. widen: of the first frame, too: a splat that n views see has
+    its size multiplied by 1 + widen / n once it is trained, and divided again before it trains further.
     """
 
     window: Annotated[int, Field(ge=0)]
@@ -426,6 +427,7 @@ class NextConfig(StagesConfig):
     motion: Share
     still: StillConfig | None
     steps: dict[str, Positive]
+    widen: NonNegative
 
     _OF_BEFORE: ClassVar = ("adam", "stages", "slack", "motion", "still")  # what a frame from scratch does not read
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,9 @@ from pointrad.data.scene import View
 from pointrad.init.evidence import BACKGROUND_TOLERANCE
 from pointrad.model.base import Cloud
 from pointrad.render.base import Renderer
+from pointrad.render.cpu.threads import torch_on_one_thread
 from pointrad.training.config import PruneUnsupportedConfig, ReplenishConfig
+from pointrad.training.lineage import STILL
 
 
 def prune_unsupported(cloud: Cloud, config: PruneUnsupportedConfig, views: Sequence[View], renderer: Renderer) -> Cloud:
@@ -48,20 +50,47 @@ def replenish(cloud: Cloud, config: ReplenishConfig, views: Sequence[View], rend
     return kept.select(torch.cat([all_kept, copied]))
 
 
+def widening(cloud: Cloud, share: float, views: Sequence[View], renderer: Renderer) -> Tensor:
+    """[N] the logarithm of 1 + share / n, n being the number of views that a splat shows in; 0 of those that no view
+    shows, and of what stands still."""
+    with torch_on_one_thread():
+        logarithm = torch.log1p(share / views_of(cloud, views, renderer))
+    if STILL in cloud.state:
+        logarithm[cloud.state[STILL]] = 0
+    return logarithm
+
+
+def views_of(cloud: Cloud, views: Sequence[View], renderer: Renderer) -> Tensor:
+    """[N]: the number of views that each splat shows in; of views in which it shows unequally, as many as would make up
+    the same sums of weights and of their squares in equal parts. Infinite of those that no view shows."""
+    weights, squares = torch.zeros(2, len(cloud), device=cloud.parameters.device)
+    for weight, _, _ in _by_view(cloud, views, renderer, lambda view: torch.ones(1, *view.mask.shape)):
+        weights += weight
+        squares += weight**2
+    return torch.where(squares > 0, weights**2 / squares, torch.inf)
+
+
 def contributions(cloud: Cloud, views: Sequence[View], renderer: Renderer, pixels: Callable[[View], Tensor]) -> Tensor:
     """How much of some pixels each point makes up: [3, N] float32 sums of its compositing weights.
 
     pixels: a view's [K, H, W], 1 where to count and else 0; up to three are counted at once, the other sums are 0.
     """
-    grey = _grey(cloud)
-    parameters, base = grey.parameters, cloud.model.rows["base"]
-    total = torch.zeros_like(grey["base"])
+    total = torch.zeros_like(cloud["base"])
+    for weights in _by_view(cloud, views, renderer, pixels):
+        total += weights
+    return total
+
+
+def _by_view(
+    cloud: Cloud, views: Sequence[View], renderer: Renderer, pixels: Callable[[View], Tensor]
+) -> Iterator[Tensor]:
+    """`contributions` to each view alone."""
+    parameters, base = _grey(cloud).parameters, cloud.model.rows["base"]
     for view in views:
         counted = pixels(view).to(parameters.device).float()
         image = renderer.render(parameters.requires_grad_(), view.camera, harmonics=False)
         (gradient,) = torch.autograd.grad((image[..., : len(counted)] * counted.permute(1, 2, 0)).sum(), parameters)
-        total += gradient[base]
-    return total
+        yield gradient[base]
 
 
 def _grey(cloud: Cloud) -> Cloud:

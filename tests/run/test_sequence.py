@@ -159,6 +159,26 @@ def test_targets_are_as_coarse_as_those_of_the_coarsest_frame(
     assert sequence_run(root, tmp_path, "dataset.frames=0:2").target_bits == 8
 
 
+def test_what_few_views_see_is_stored_larger_than_it_was_trained(root: Path, tmp_path: Path) -> None:
+    """From frame to frame it does not become larger, as it goes on training as it was."""
+    words = ("dataset.frames=0:2", "schedule.next.stages.catch_up.lr.scale=0", "schedule.next.stages.settle.lr.scale=0")
+    for name, share in (("as trained", 0), ("larger", 0.5)):
+        sequence_run(root, tmp_path / name, f"schedule.next.widen={share}", *words, schedule="sequence_gaussians")
+    model = config("model=gaussians", "model.sh_degree=1").model.build()
+    sizes = {
+        name: [float(cloud["scale"].exp().mean()) for cloud in StoredSequence.of(tmp_path / name, model).clouds()]
+        for name in ("as trained", "larger")
+    }
+    first, second = (larger / trained for trained, larger in zip(*sizes.values(), strict=True))
+    assert 1.02 < first < 1.5
+    assert second == pytest.approx(first, rel=0.1)
+
+
+def test_points_have_no_sizes_to_widen() -> None:
+    with pytest.raises(UserError, match=r"^schedule\.next\.widen: found 0\.5; model=points has no sizes, expected 0"):
+        config("schedule=sequence", "dataset=demo_moving", "schedule.next.widen=0.5")
+
+
 @pytest.mark.parametrize("word", ["~schedule.next.steps.base", "+schedule.next.steps.bases=1"])
 def test_each_group_is_stored_in_steps_and_no_other(word: str) -> None:
     with pytest.raises(

@@ -16,7 +16,8 @@ from pointrad.render.base import SplatSettings
 from pointrad.render.cpu.points import CpuRenderer
 from pointrad.render.oracle import render as oracle
 from pointrad.training.config import PruneUnsupportedConfig, ReplenishConfig
-from pointrad.training.contributions import contributions, prune_unsupported, replenish
+from pointrad.training.contributions import contributions, prune_unsupported, replenish, views_of, widening
+from pointrad.training.lineage import STILL
 from tests.scenes import sphere_views
 
 VIEWS = sphere_views(12, 64, 48)
@@ -145,3 +146,29 @@ def test_a_growth_of_one_copies_none() -> None:
 
 def test_no_points_are_made_of_none() -> None:
     assert len(replenished(at((0.0, 0.0, 50.0)), 0.002, 2.0)) == 0
+
+
+def test_the_views_of_a_point_are_those_that_it_shows_in() -> None:
+    """A ring of cameras looks at it from equally far away."""
+    assert float(views_of(at((0.0, 0.0, 0.0)), VIEWS, renderer())) == pytest.approx(12, rel=0.1)
+    assert float(views_of(at((0.0, 0.0, 0.0)), VIEWS[:3], renderer())) == pytest.approx(3, rel=0.1)
+
+
+def test_of_views_in_which_it_hardly_shows_a_point_has_less_than_one_each() -> None:
+    beside = Cloud(POINTS, torch.cat([at((0.0, 0.0, 0.0)).parameters, shell(0.4).parameters], dim=1))
+    hidden = float(views_of(beside, VIEWS, renderer())[0])
+    assert 0 < hidden < 10
+
+
+def test_a_point_that_no_view_shows_has_no_number_of_views() -> None:
+    assert float(views_of(at((0.0, 0.0, 50.0)), VIEWS, renderer())) == math.inf
+
+
+def test_splats_widen_the_more_the_fewer_views_see_them_and_those_that_stand_still_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    views = torch.tensor([1.0, 4.0, math.inf, 1.0])
+    monkeypatch.setattr("pointrad.training.contributions.views_of", lambda *_: views)
+    still = torch.tensor([False, False, False, True])
+    cloud = replace(at(*[(0.0, 0.0, 0.0)] * 4), state={STILL: still})
+    assert widening(cloud, 0.5, VIEWS, renderer()).exp().tolist() == pytest.approx([1.5, 1.125, 1, 1])
