@@ -21,8 +21,9 @@ def iou(one: Mask, other: Mask) -> float:
 
 def mask_iou(corrupted: Sequence[View], clean: Sequence[View]) -> float:
     """Mean over views of the intersection over union of the corrupted and the clean mask, both taken as mask > 0, the
-    way the hull reads them."""
-    return float(np.mean([iou(a.mask > 0, b.mask > 0) for a, b in zip(corrupted, clean, strict=True)]))
+    way the hull reads them, of the pixels that are used."""
+    pairs = zip(corrupted, clean, strict=True)
+    return float(np.mean([iou((a.mask > 0) & a.used, (b.mask > 0) & a.used) for a, b in pairs]))
 
 
 def with_true_masks(views: Sequence[View]) -> tuple[View, ...]:

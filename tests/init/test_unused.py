@@ -19,6 +19,7 @@ from pointrad.init.placement import object_bounds
 from pointrad.init.points import InitialPoints
 from pointrad.init.start import TrainingViews, start
 from pointrad.masks.auto import AutoMasksConfig
+from pointrad.masks.iou import mask_iou
 from tests.data import captures
 from tests.scenes import sphere_views
 
@@ -151,6 +152,10 @@ def test_a_capture_starts_the_same_whatever_is_behind_its_mask_path(tmp_path: Pa
         return begun(scene.train, ADAPTIVE, "abstain")
 
     assert same(begun_from("garbage", 255, 0), begun_from("other", 0, 255))
+
+
+def test_how_wrong_masks_are_is_measured_where_pixels_may_be_used() -> None:
+    assert mask_iou(hidden(VIEWS, 0, 1), VIEWS) == 1 > mask_iou(hidden(VIEWS, 0, 1, weight=1), VIEWS)
 
 
 def test_so_are_the_bounds_that_cameras_and_masks_tell() -> None:
