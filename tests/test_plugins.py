@@ -220,7 +220,7 @@ class TestTheIdentity:
         other = striped("my_plugins.py").corruption
         init = config("init=hull").init
         assert isinstance(init, HullConfig)
-        assert _votes_key("views", 0.0, first, init) != _votes_key("views", 0.0, other, init)
+        assert _votes_key("views", 0.0, first, init, ()) != _votes_key("views", 0.0, other, init, ())
 
 
 @pytest.mark.integration
