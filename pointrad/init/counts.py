@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from pointrad.data.scene import View
 from pointrad.init.config import InitConfig
@@ -78,9 +77,13 @@ class Counts:
         votes = count_votes(with_masks(views, voting), lattice, margin, floor, possible.counts)
         if complete:
             return cls(votes, possible, least_seen)
-        telling, tell = with_masks(views, _telling(voting, used, views)), [not abstains for abstains in abstain]
-        seen = count_votes(telling, lattice, 0.0, least_seen, votes.counts, beyond=tell)
-        return cls(votes, possible, least_seen, seen.counts)
+        everywhere, tell = with_masks(views, np.ones_like(voting)), [not abstains for abstains in abstain]
+        seen = count_votes(everywhere, lattice, 0.0, least_seen, votes.counts, beyond=tell).counts
+        if not used.all():
+            # Those that tell nothing: of the four pixels around the point's projection one is not used, and none votes.
+            maybe = count_votes(with_masks(views, voting | ~used), lattice, margin, 0, votes.counts)
+            seen = np.where(seen > 0, seen - (maybe.counts - votes.counts), 0)
+        return cls(votes, possible, least_seen, seen)
 
     def meeting(self, needs: Needs) -> Votes:
         """The votes, 0 where they are too few, or too many of the views that tell something see background.
@@ -99,15 +102,6 @@ class Counts:
         counts = np.zeros(self.votes.counts.shape, np.uint16)  # zeros_like would touch all of it
         counts.ravel()[points[met]] = votes[met]
         return replace(self.votes, counts=counts, floor=needs.votes)
-
-
-def _telling(voting: Pixels, used: Pixels, views: Sequence[View]) -> Pixels:
-    """The pixels by which a view tells something of a point: of the four around its projection, one votes, or all are
-    used."""
-    if used.all():
-        return used
-    beside: Pixels = in_a_row(maximum_filter(~pixels, 3) for pixels in by_view(used, views))
-    return voting | ~beside
 
 
 def leaving(views: Sequence[View], masks: Sequence[Pixels]) -> list[bool]:
