@@ -67,15 +67,16 @@ class Repaired:
 
 def repair(given: Mask, seen: Seen, background: Colour) -> Repaired:
     """given: [H, W]; nothing where no mask was given. background: the colour that the cloud was trained on."""
-    otherwise = _shows_otherwise(seen, background, _UNLIKE)
-    strange = _from_outline_on(_shows_otherwise(seen, background, _UNKNOWN), given)
+    known, difference = _known(seen, background), _difference(seen)
+    otherwise = known & (difference >= _UNLIKE)
+    strange = _from_outline_on(known & (difference >= _UNKNOWN), given)
     opacity = np.where(otherwise & _is_background(seen, background) | strange, 0, seen.opacity)
     covered = opacity >= OPAQUE
     too_much = _parts(given & ~covered, opacity < _SURE)
     too_little = _parts(covered & ~given & ~otherwise, opacity > 1 - _SURE)
     wrong = too_much | too_little
     mask = np.where(wrong, covered, given)
-    openings = _openings(mask, seen, _known(seen, background))
+    openings = _openings(mask, seen, known)
     wrong |= openings
     soft = (mask & ~openings).astype(np.float32)
     if not wrong.any():
@@ -111,11 +112,10 @@ def _known(seen: Seen, background: Colour) -> Mask:
     return known
 
 
-def _shows_otherwise(seen: Seen, background: Colour, unlike: float) -> Mask:
-    """[H, W], where the photograph is known and is so much unlike what the cloud renders."""
+def _difference(seen: Seen) -> Float32Array:
+    """[H, W], by how much of a channel the photograph differs from what the cloud renders, around each pixel."""
     difference = greatest(np.abs(seen.photograph - seen.render))
-    otherwise: Mask = _known(seen, background) & (cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)) >= unlike)
-    return otherwise
+    return np.asarray(cv2.blur(difference, (_LOOKED_AT, _LOOKED_AT)), np.float32)
 
 
 def _is_background(seen: Seen, background: Colour) -> Mask:
